@@ -1,0 +1,38 @@
+"""Parity-lightning: watch networks learn sparse parities, with a long plateau and a sudden phase transition.
+
+Public names are imported when first used, so that the command line answers ``--version`` and ``--help`` at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from parity_lightning.data import ParityDataModule, SparseParity
+    from parity_lightning.errors import SettingError
+    from parity_lightning.modules import MLP, ParityModule
+    from parity_lightning.optimizers import DecayedSGD
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "MLP": "parity_lightning.modules",
+    "DecayedSGD": "parity_lightning.optimizers",
+    "ParityDataModule": "parity_lightning.data",
+    "ParityModule": "parity_lightning.modules",
+    "SettingError": "parity_lightning.errors",
+    "SparseParity": "parity_lightning.data",
+}
+
+__all__ = ["MLP", "DecayedSGD", "ParityDataModule", "ParityModule", "SettingError", "SparseParity", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'parity_lightning' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,113 @@
+"""Drawing the curves of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+_RELEVANT, _IRRELEVANT = "#b5179e", "#8d99ae"
+_TRAIN, _VALIDATION = "#e09f3e", "#1d3557"
+
+
+def draw_run(
+    path: Path,
+    steps: Sequence[int],
+    curves: Mapping[str, Sequence[float]],
+    title: str,
+    onset: int | None = None,
+    convergence_time: int | None = None,
+    log_steps: bool = False,
+) -> None:
+    """Draws losses, errors and hidden progress of a run, one above the other, into a PNG file.
+
+    Args:
+        path: The file.
+        steps: The evaluated steps.
+        curves: Metrics at those steps, by the names under which they are logged; NaN where there is none.
+        title: What was run.
+        onset: The step at which the run left its plateau, if it is known.
+        convergence_time: The step at which the run solved the parity, if it did.
+        log_steps: Whether steps are drawn on a logarithmic axis.
+    """
+    figure = Figure(figsize=(8, 8), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=14)
+    loss, error, progress = figure.subplots(3, 1, sharex=True, height_ratios=[2, 3, 3])
+
+    _lines(loss, steps, curves, "loss")
+    loss.set_title("What one sees: the loss ...", loc="left", fontsize=11)
+    loss.set_ylabel("loss")
+
+    _lines(error, steps, curves, "accuracy")
+    error.axhline(0.5, color="0.6", linewidth=1, linestyle=":")
+    error.set_title("... and the share of wrong labels: a plateau at chance, then a sudden drop", loc="left", fontsize=11)
+    error.set_ylabel("error")
+    error.set_ylim(-0.02, max(0.55, *error.get_ylim()))
+
+    _hidden_progress(progress, steps, curves)
+    progress.set_xlabel("SGD steps")
+
+    _mark(error, (loss, error, progress), onset, convergence_time)
+    if log_steps:
+        progress.set_xscale("log")
+    else:
+        progress.set_xlim(0, max(steps))
+    for axes in (loss, error, progress):
+        axes.spines[["top", "right"]].set_visible(False)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, fontsize=9, loc="best")
+    figure.savefig(path, dpi=120)
+
+
+def _is_drawn(curve: Sequence[float]) -> bool:
+    return any(math.isfinite(value) for value in curve)
+
+
+def _lines(axes: Axes, steps: Sequence[int], curves: Mapping[str, Sequence[float]], metric: str) -> None:
+    named = ("train", "training batches", _TRAIN, 1.2), ("val", "validation examples", _VALIDATION, 2.0)
+    for stage, label, color, width in named:
+        curve = curves.get(f"{stage}/{metric}", [])
+        if _is_drawn(curve):
+            shown = [1 - value for value in curve] if metric == "accuracy" else curve
+            axes.plot(steps, shown, color=color, linewidth=width, label=label)
+
+
+def _hidden_progress(axes: Axes, steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> None:
+    axes.set_title(
+        "What is hidden: how far the first layer's weights have moved from where they began", loc="left", fontsize=11
+    )
+    axes.set_ylabel(r"largest $|w_t - w_0|$")
+    strongest, weakest, irrelevant = (
+        curves.get(f"hidden_progress/{name}", []) for name in ("relevant", "relevant_min", "irrelevant")
+    )
+    if not _is_drawn(strongest):
+        axes.text(0.5, 0.5, "not measured (add the callback HiddenProgress)", ha="center", transform=axes.transAxes)
+        return
+    axes.plot(steps, strongest, color=_RELEVANT, linewidth=2, label="inputs the label depends on, strongest")
+    axes.plot(steps, weakest, color=_RELEVANT, linewidth=1, linestyle="--", label="... and weakest")
+    axes.fill_between(steps, weakest, strongest, color=_RELEVANT, alpha=0.15, linewidth=0)
+    axes.plot(steps, irrelevant, color=_IRRELEVANT, linewidth=2, label="all other inputs, strongest")
+    axes.set_ylim(bottom=0)
+
+
+def _mark(labelled: Axes, everywhere: Sequence[Axes], onset: int | None, convergence_time: int | None) -> None:
+    marks = ("onset", onset, "--", "right"), ("solved", convergence_time, "-", "left")
+    for name, step, style, side in marks:
+        if step is None:
+            continue
+        for axes in everywhere:
+            axes.axvline(step, color="0.35", linewidth=1, linestyle=style)
+        labelled.annotate(
+            f"{name}: {step:,}",
+            (step, 0.25),
+            xytext=(-4 if side == "right" else 4, 0),
+            textcoords="offset points",
+            ha=side,
+            fontsize=9,
+            color="0.25",
+        )

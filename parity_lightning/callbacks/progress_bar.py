@@ -1,0 +1,57 @@
+"""A progress bar that counts SGD steps."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+
+
+class StepProgressBar(TQDMProgressBar):
+    """Counts SGD steps up to ``max_steps`` and shows validation accuracy and hidden progress.
+
+    The bar goes to standard error. Where that is not a terminal, a log file say, it is drawn every half minute only.
+    It works with any module; it shows the metrics that the module and callbacks log with ``prog_bar=True``.
+    """
+
+    def init_train_tqdm(self) -> Tqdm:
+        """The bar of the training: one tick is one SGD step."""
+        return Tqdm(
+            desc="training",
+            total=self.trainer.max_steps if self.trainer.max_steps > 0 else None,
+            initial=self.trainer.global_step,
+            unit=" steps",
+            disable=self.is_disabled,
+            leave=True,
+            dynamic_ncols=True,
+            file=sys.stderr,
+            smoothing=0.1,
+            mininterval=0.1 if sys.stderr.isatty() else 30,
+        )
+
+    def init_validation_tqdm(self) -> Tqdm:
+        """No bar for evaluations: they come often and are short."""
+        return Tqdm(disable=True)
+
+    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
+        """Lets the bar run on: an epoch has no meaning here."""
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Moves the bar to the steps taken."""
+        bar = self.train_progress_bar
+        bar.set_postfix(self.get_metrics(trainer, pl_module), refresh=False)
+        bar.update(trainer.global_step - bar.n)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leaves the metrics for the bar's next turn."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, int | str | float | dict[str, float]]:
+        """The logged metrics, without the version number that Lightning shows."""
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return metrics

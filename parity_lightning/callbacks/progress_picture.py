@@ -1,0 +1,75 @@
+"""The picture of a run: what one sees above, the hidden progress below (after Figure 3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+
+from parity_lightning.callbacks.needs import is_evaluation
+from parity_lightning.callbacks.run_files import RunFiles
+
+_DRAWN = (
+    "train/loss",
+    "val/loss",
+    "train/accuracy",
+    "val/accuracy",
+    "hidden_progress/relevant",
+    "hidden_progress/relevant_min",
+    "hidden_progress/irrelevant",
+)
+
+
+class ProgressPicture(RunFiles):
+    """Draws ``progress.png`` when a run ends: losses, errors and hidden progress over SGD steps.
+
+    It draws what it finds of the metrics that `ParityModule` and `HiddenProgress` log, whichever the module, and marks
+    onset and convergence time if a callback such as `PhaseTransition` dates them.
+    """
+
+    file_name = "progress.png"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[int] = []
+        self.curves: dict[str, list[float]] = {name: [] for name in _DRAWN}
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keeps the measurements of an evaluation."""
+        if is_evaluation(trainer):
+            self.steps.append(trainer.global_step)
+            for name, curve in self.curves.items():
+                curve.append(float(trainer.callback_metrics.get(name, torch.nan)))
+
+    def finish(self, trainer: Trainer, pl_module: LightningModule, path: Path | None, interrupted: bool) -> None:
+        """Draws the picture."""
+        if path is None or not self.steps:
+            return
+        # Matplotlib takes half a second to import.
+        from parity_lightning.callbacks.draw_run import draw_run
+
+        dates: dict[str, Any] = {}
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if hasattr(callback, "summary"):
+                dates |= callback.summary()
+        settings = getattr(trainer.datamodule, "settings", dict)()  # type: ignore[attr-defined]
+        title = " ".join(
+            [type(pl_module).__name__, *(["on a", f"({settings['n']}, {settings['k']})-parity"] if settings else [])]
+        )
+        if settings.get("num_samples"):
+            title += f", {settings['num_samples']:,} training examples"
+        # Memorizing takes a small part of the time to generalizing: a finite sample needs a logarithmic axis.
+        log_steps = settings.get("num_samples") is not None
+        draw_run(path, self.steps, self.curves, title, dates.get("onset"), dates.get("convergence_time"), log_steps)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The curves so far."""
+        curves = {name: torch.tensor(curve, dtype=torch.float64) for name, curve in self.curves.items()}
+        return {"steps": torch.tensor(self.steps), "curves": curves}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes the curves of the run that goes on."""
+        self.steps = state_dict["steps"].tolist()
+        self.curves = {name: curve.tolist() for name, curve in state_dict["curves"].items()}

@@ -1,0 +1,170 @@
+"""What came out of a run, as a table and as ``summary.json``."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+import parity_lightning
+from parity_lightning.callbacks.run_files import RunFiles
+
+Summary = dict[str, Any]
+
+
+class RunSummary(RunFiles):
+    """Prints a closing table and writes ``summary.json`` into the run's folder, also when the run is interrupted.
+
+    It asks every callback that has a method ``summary()`` for what it knows, a dict of JSON values, and the datamodule
+    for its ``settings()``; what nobody knows is null.
+
+    It works with any module and any datamodule.
+    """
+
+    file_name = "summary.json"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.summary_of_run: Summary | None = None
+        self._elapsed_before = 0.0
+        self._started: float | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock."""
+        self._started = time.perf_counter()
+
+    @property
+    def _elapsed(self) -> float:
+        return self._elapsed_before + (time.perf_counter() - self._started if self._started is not None else 0.0)
+
+    def finish(self, trainer: Trainer, pl_module: LightningModule, path: Path | None, interrupted: bool) -> None:
+        """Writes the summary and prints it."""
+        self.summary_of_run = summary = self._summarize(trainer, pl_module, interrupted)
+        if path is not None:
+            path.write_text(json.dumps(summary, indent=2) + "\n")
+        for logger in trainer.loggers:
+            if hasattr(logger.experiment, "summary"):  # Weights & Biases
+                logger.experiment.summary.update(summary)
+        print(table(summary), flush=True)
+
+    def _summarize(self, trainer: Trainer, pl_module: LightningModule, interrupted: bool) -> Summary:
+        elapsed, steps = self._elapsed, trainer.global_step
+        kind = type(pl_module)
+        accuracy = trainer.callback_metrics.get("val/accuracy")
+        examples = trainer.callback_metrics.get("val/examples")
+        summary: Summary = {
+            "solved": None,
+            "convergence_time": None,
+            "onset": None,
+            "plateau_share": None,
+            "steps": steps,
+            "val_accuracy": None if accuracy is None else float(accuracy),
+            "val_examples": None if examples is None else int(examples),
+            "hidden_progress": None,
+            **dict.fromkeys(("support", "n", "k")),
+            "architecture": f"{kind.__module__}.{kind.__qualname__}",
+            **dict.fromkeys(("regime", "num_samples", "batch_size", "label_noise")),
+            "seed": int(seed) if (seed := os.environ.get("PL_GLOBAL_SEED")) else None,
+            "stop_reason": None,
+            "elapsed_seconds": round(elapsed, 3),
+            "steps_per_second": round(steps / elapsed, 1) if elapsed else None,
+            "version": parity_lightning.__version__,
+        }
+        settings = getattr(trainer.datamodule, "settings", None)  # type: ignore[attr-defined]
+        if settings is not None:
+            summary |= settings()
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if hasattr(callback, "summary"):
+                summary |= callback.summary()
+        if summary["stop_reason"] is None:
+            summary["stop_reason"] = _stop_reason(trainer, summary, interrupted)
+        return {name: _as_json(value) for name, value in summary.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The time spent so far."""
+        return {"elapsed": self._elapsed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Adds to the time of the run that goes on."""
+        self._elapsed_before = state_dict["elapsed"]
+
+
+def _stop_reason(trainer: Trainer, summary: Summary, interrupted: bool) -> str:
+    if interrupted:
+        return "interrupted"
+    if trainer.global_step >= trainer.max_steps > 0 and summary["convergence_time"] != trainer.global_step:
+        return "max_steps"
+    # Whatever else ended it, a time limit say, did so before its time.
+    return "solved" if summary["solved"] else "interrupted"
+
+
+def _as_json(value: Any) -> Any:
+    """JSON has no NaN and no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def table(summary: Summary) -> str:
+    """Renders a summary for a terminal of 80 columns.
+
+    Example:
+        >>> print(table({"solved": False, "stop_reason": "max_steps", "steps": 100, "val_accuracy": 0.5,
+        ...              "n": 50, "k": 3, "regime": "online", "batch_size": 32, "seed": 0}))
+        (50, 3)-parity, online, B=32, seed 0
+          solved               no (max_steps after 100 steps)
+          validation accuracy  50.0 %
+    """
+    told = {name: value for name, value in summary.items() if value is not None}
+    rows: list[tuple[str, str]] = []
+    why = f"({told.get('stop_reason')} after {told.get('steps', 0):,} steps)"
+    if told.get("solved"):
+        rows.append(("solved", f"yes, at step t_c = {told['convergence_time']:,}"))
+        if told.get("stop_reason") != "solved":
+            rows.append(("stopped", why))
+    else:
+        rows.append(("solved", f"no {why}"))
+    if "val_accuracy" in told:
+        of = f" of {told['val_examples']:,} examples" if "val_examples" in told else ""
+        rows.append(("validation accuracy", f"{100 * told['val_accuracy']:.1f} %{of}"))
+    if "onset" in told:
+        rows.append(("onset", f"step {told['onset']:,}"))
+    if "plateau_share" in told:
+        rows.append(("plateau share", f"{told['plateau_share']:.2f} of the way to t_c"))
+    if "hidden_progress" in told:
+        parts = (f"{name} {told[key]:.3g}" for name, key in _PARTS if key in told)
+        rows.append(("hidden progress", f"{told['hidden_progress']:.3g} ({', '.join(parts)})"))
+    if "support" in told:
+        rows.append(("support", _listed(told["support"])))
+    if "recovered_support" in told:
+        found = len(set(told["recovered_support"]) & set(told.get("support", [])))
+        rows.append(("recovered support", f"{_listed(told['recovered_support'])} ({found} of {told['k']} right)"))
+    if "steps_per_second" in told:
+        rows.append(("speed", f"{told['steps_per_second']:,.0f} steps/s, {told['elapsed_seconds']:.1f} s in all"))
+    return "\n".join([_title(told), *(f"  {name:<19}  {value}" for name, value in rows)])
+
+
+_PARTS = (("relevant", "hidden_progress_relevant"), ("irrelevant", "hidden_progress_irrelevant"))
+
+
+def _title(told: Summary) -> str:
+    parts = []
+    if "n" in told and "k" in told:
+        parts.append(f"({told['n']}, {told['k']})-parity")
+    if "regime" in told:
+        parts.append(f"{told['regime']}, m={told['num_samples']:,}" if "num_samples" in told else told["regime"])
+    if "batch_size" in told:
+        parts.append(f"B={told['batch_size']:,}")
+    if told.get("label_noise"):
+        parts.append(f"label noise {told['label_noise']}")
+    if "seed" in told:
+        parts.append(f"seed {told['seed']}")
+    return ", ".join(parts)
+
+
+def _listed(indices: list[int], most: int = 10) -> str:
+    shown = " ".join(map(str, indices[:most]))
+    return shown if len(indices) <= most else f"{shown} and {len(indices) - most} more"

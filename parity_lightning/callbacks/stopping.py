@@ -1,0 +1,62 @@
+"""When a run ends before its last step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from parity_lightning.callbacks.announce import announce
+from parity_lightning.callbacks.needs import is_evaluation, metric_of
+
+
+def stop_together(trainer: Trainer, stop: bool) -> bool:
+    """Ends training on all devices at this step if any of them says so; all must ask at the same hook."""
+    stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+    trainer.should_stop = trainer.should_stop or stop
+    return stop
+
+
+class StopWhenSolved(Callback):
+    """Stops at the first evaluation without a single error.
+
+    (Lightning's ``EarlyStopping(stopping_threshold=1.0)`` never does: its comparison is strict.)
+
+    It needs a module that logs ``val/errors``, the exact number of validation errors over all devices, as every
+    `ParityModule` does.
+    """
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stops if there was no error."""
+        if is_evaluation(trainer):
+            stop_together(trainer, metric_of(trainer, self, "val/errors") == 0)
+
+
+class StopWhenDiverged(Callback):
+    """Stops when the training loss is no longer a finite number, says so, and remembers the step.
+
+    It works with any module whose ``training_step`` returns a loss, of one step or of several.
+    """
+
+    def __init__(self) -> None:
+        self.diverged_at: int | None = None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Looks at the losses of the steps just taken."""
+        losses = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        if not isinstance(losses, Tensor):
+            return
+        bad = ~torch.isfinite(losses.detach().reshape(-1))
+        diverged = bool(bad.any())
+        if stop_together(trainer, diverged) and self.diverged_at is None:
+            steps_ago = len(bad) - int(bad.int().argmax()) if diverged else len(bad)
+            self.diverged_at = trainer.global_step - steps_ago + 1
+            announce(trainer, f"step {self.diverged_at:,}: diverged, the training loss is not finite; try a smaller lr")
+
+    def summary(self) -> dict[str, Any]:
+        """The reason to have stopped, for ``summary.json``."""
+        return {} if self.diverged_at is None else {"stop_reason": "diverged", "diverged_at": self.diverged_at}

@@ -1,0 +1,62 @@
+"""The command line: one entry, ``parity-lightning SUBCOMMAND``.
+
+This module stays light: it imports Lightning only when a subcommand needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from parity_lightning import __version__
+
+SUBCOMMANDS = {
+    "fit": "train a network on a sparse parity, show its hidden progress, stop when it is solved",
+    "validate": "evaluate a checkpoint on the validation set",
+    "test": "evaluate a checkpoint on the test set",
+    "predict": "write a checkpoint's predictions on the test set",
+}
+
+_EXAMPLES = """\
+examples:
+  parity-lightning fit --config configs/online.yaml
+  parity-lightning fit --config configs/online.yaml --data.n 30 --model.optimizer.lr 0.05
+  parity-lightning test --config RUN/config.yaml --ckpt_path RUN/checkpoints/last.ckpt
+  parity-lightning fit --help"""
+
+
+def help_text() -> str:
+    """The top-level help."""
+    listed = "\n".join(f"  {name:<10} {what}" for name, what in SUBCOMMANDS.items())
+    return (
+        "usage: parity-lightning [--help] [--version] SUBCOMMAND ...\n\n"
+        "Train networks on sparse parities and watch their hidden progress.\n\n"
+        f"subcommands:\n{listed}\n\n{_EXAMPLES}"
+    )
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Runs the command line.
+
+    Args:
+        args: Its arguments; those of the process by default.
+
+    Raises:
+        SystemExit: With 2 for a usage error, 130 or 143 when interrupted.
+    """
+    arguments = list(sys.argv[1:] if args is None else args)
+    first = arguments[0] if arguments else "--help"
+    if first in ("-h", "--help"):
+        print(help_text())
+    elif first == "--version":
+        print(f"parity-lightning {__version__}")
+    elif first in SUBCOMMANDS:
+        from parity_lightning.cli.training import run
+
+        run(arguments)
+    else:
+        from parity_lightning.cli.usage import usage_error
+        from parity_lightning.errors import nearest
+
+        kind = "option" if first.startswith("-") else "subcommand"
+        usage_error("", f"{first}: no such {kind}; {nearest(first, SUBCOMMANDS)}")

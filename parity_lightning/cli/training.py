@@ -1,0 +1,256 @@
+"""The subcommands fit, validate, test and predict: a LightningCLI."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import sys
+import warnings
+from argparse import ArgumentError
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger, Logger
+from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+
+# Classes imported here can be named on the command line without their modules.
+import parity_lightning.callbacks
+import parity_lightning.modules
+import parity_lightning.optimizers  # noqa: F401
+from parity_lightning.callbacks import RunSummary
+from parity_lightning.cli.complaints import (
+    check_files,
+    complain_of_arguments,
+    complain_of_setting,
+    config_files,
+    root_cause,
+)
+from parity_lightning.cli.run_folder import RunFolder
+from parity_lightning.cli.usage import usage_error
+from parity_lightning.data import ParityDataModule
+from parity_lightning.errors import SettingError
+
+_TRAINER_DEFAULTS: dict[str, Any] = {
+    "default_root_dir": "runs",
+    "max_steps": 100_000,
+    # Without these two an endless stream is never validated.
+    "val_check_interval": 100,
+    "check_val_every_n_epoch": None,
+    "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
+}
+
+# Settings of the data that a module gets if it asks for them.
+_LINKED = ("n", "k")
+
+# The folder of the run, for the processes that a strategy starts anew with the same command.
+_FOLDER_VARIABLE = "PARITY_LIGHTNING_RUN_FOLDER"
+
+
+class RunMetrics(CSVLogger):
+    """Writes ``metrics.csv`` into the run's folder; hyperparameters stand in ``config.yaml`` there already.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(save_dir=folder.parent, name="", version=folder.name)
+
+    def log_hyperparams(self, params: Any = None) -> None:
+        """Writes nothing."""
+
+
+class SaveConfig(SaveConfigCallback):
+    """Saves ``config.yaml`` and tells loggers that keep settings, such as W&B's, the configuration."""
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Passes the configuration on."""
+        config = json.loads(self.parser.dump(self.config, skip_none=False, format="json"))
+        for logger in trainer.loggers:
+            logger.log_hyperparams(config)
+
+
+class ParityCLI(LightningCLI):
+    """LightningCLI with our defaults, a folder for every run, and one seed for everything unless two are given."""
+
+    folder: RunFolder | None = None
+
+    def __init__(self, args: Sequence[str]) -> None:
+        self.arguments = list(args)
+        on_error = {"exit_on_error": False}
+        super().__init__(
+            LightningModule,
+            ParityDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=SaveConfig,
+            seed_everything_default=0,
+            trainer_defaults=_TRAINER_DEFAULTS,
+            auto_configure_optimizers=False,
+            parser_kwargs={**on_error, **{name: dict(on_error) for name in LightningCLI.subcommands()}},
+            args=self.arguments,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """A module that asks for n or k gets the data's."""
+        for name in _LINKED:
+            parser.link_arguments(f"data.init_args.{name}", f"model.init_args.{name}")
+
+    def _setting(self, name: str) -> Any:
+        return self.config[self.subcommand].get(name)
+
+    def before_instantiate_classes(self) -> None:
+        """Checks what no class can check alone, then settles the seed and the folder."""
+        config = self.config[self.subcommand]
+        data = config.data.init_args
+        self._check_links(data)
+        if "seed" in data and data.seed is None:
+            data.seed = config.seed_everything
+        if self.subcommand == "fit" and not config.trainer.fast_dev_run:
+            self._check_intervals(config.trainer)
+            self._settle_folder(config)
+
+    def _check_links(self, data: Any) -> None:
+        """Refuses an n or k of the model that the data's would silently replace."""
+        given: dict[str, Any] = {}
+        for file in config_files(self.arguments):
+            model = yaml.safe_load(Path(file).read_text()).get("model")
+            given |= (model.get("init_args") or {}) if isinstance(model, dict) else {}
+        for argument, following in zip(self.arguments, [*self.arguments[1:], ""], strict=True):
+            if match := re.match(r"--model\.(?:init_args\.)?([nk])(?:=(.*))?$", argument):
+                given[match[1]] = match[2] if match[2] is not None else following
+        for name in _LINKED:
+            if name in given and str(given[name]) != str(data.get(name)):
+                raise SettingError(f"--model.{name}", given[name], f"the model takes it from the data; set --data.{name}")
+
+    def _check_intervals(self, trainer: Any) -> None:
+        interval, last = trainer.val_check_interval, trainer.max_steps
+        if trainer.check_val_every_n_epoch is not None:
+            raise SettingError(
+                "check_val_every_n_epoch",
+                trainer.check_val_every_n_epoch,
+                "would mean never, for the stream has no epochs; use null and set val_check_interval",
+            )
+        if isinstance(interval, (bool, float)) or interval is None or (isinstance(interval, int) and interval < 1):
+            raise SettingError(
+                "val_check_interval", interval, "would mean never; give a whole number of SGD steps, at least 1"
+            )
+        # A run that is cut short is evaluated at its end: only who asks for both numbers is contradicting himself.
+        cut_short = self._is_given("max_steps") and not self._is_given("val_check_interval")
+        if isinstance(interval, int) and 0 <= last < interval and not cut_short:
+            raise SettingError(
+                "val_check_interval", interval, f"would mean never; give at most max_steps={last} SGD steps"
+            )
+
+    def _is_given(self, option: str) -> bool:
+        return any(argument.split("=")[0] == f"--trainer.{option}" for argument in self.arguments)
+
+    def _settle_folder(self, config: Any) -> None:
+        parent = Path(config.trainer.default_root_dir).absolute()
+        if _FOLDER_VARIABLE in os.environ:
+            folder = Path(os.environ[_FOLDER_VARIABLE])
+        elif rank_zero_only.rank:
+            folder = parent / "of-rank-0"  # only the first rank's name is used
+        else:
+            data = config.data.init_args
+            model = config.model.class_path.rsplit(".", 1)[-1]
+            self.folder = RunFolder(parent, f"{model}-n{data.get('n')}-k{data.get('k')}-seed{config.seed_everything}")
+            folder = self.folder.path
+            os.environ[_FOLDER_VARIABLE] = str(folder)
+        self.run_path = folder
+        loggers = config.trainer.logger
+        for logger in loggers if isinstance(loggers, list) else [loggers]:
+            init_args = getattr(logger, "init_args", None)
+            if init_args is not None and "save_dir" in init_args and init_args.save_dir in (None, ".", "lightning_logs"):
+                init_args.save_dir = str(folder)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Puts the logger of ``metrics.csv`` before those the user asked for."""
+        if self.subcommand != "fit":
+            return super().instantiate_trainer(**kwargs, logger=False)
+        if self._setting("trainer").fast_dev_run:
+            return super().instantiate_trainer(**kwargs)
+        asked = self._get(self.config_init, "trainer").logger
+        others = asked if isinstance(asked, list) else [asked] if isinstance(asked, Logger) else []
+        return super().instantiate_trainer(**kwargs, logger=[RunMetrics(self.run_path), *others])
+
+    def instantiate_classes(self) -> None:
+        """Lets out what a class raised, as jsonargparse does not."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            raise root_cause(error) from None
+
+    def complaint(self, error: Exception) -> str:
+        """One line about a usage error."""
+        cause = root_cause(error)
+        if isinstance(cause, SettingError):
+            config = getattr(self, "config", None)
+            return complain_of_setting(cause, None if config is None else config[config.subcommand])
+        return complain_of_arguments(error) if isinstance(error, ArgumentError) else str(error)
+
+    def leave(self) -> None:
+        """Gives back what a run that never started had reserved."""
+        if self.folder is not None:
+            self.folder.give_back()
+            del os.environ[_FOLDER_VARIABLE]
+
+    def fit(self, model: LightningModule, **kwargs: Any) -> None:
+        """Trains; the exit status tells who was interrupted by what."""
+        try:
+            self.trainer.fit(model, **kwargs)
+        except SIGTERMException:
+            self._say_where()
+            raise SystemExit(143) from None
+        except SystemExit:
+            # Lightning ends so after Ctrl-C.
+            self._say_where()
+            raise SystemExit(130) from None
+        self._say_where()
+
+    def _say_where(self) -> None:
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, RunSummary) and callback.path is not None:
+                print(f"summary: {os.path.relpath(callback.path)}", flush=True)
+
+
+def _quieten() -> None:
+    """Keeps from the screen what Lightning says to everyone."""
+    disable_possible_user_warnings()
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter is intended")
+    warnings.filterwarnings("ignore", module="jsonargparse")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Runs a subcommand of Lightning's.
+
+    Args:
+        arguments: The subcommand and its options.
+
+    Raises:
+        SystemExit: With 2 for a usage error, 130 or 143 when interrupted.
+    """
+    _quieten()
+    # A user's own module lies in the folder where the command is given.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    subcommand = arguments[0]
+    cli = ParityCLI.__new__(ParityCLI)
+    try:
+        check_files(arguments)
+        cli.__init__(arguments)  # type: ignore[misc]
+    except (ArgumentError, SettingError, MisconfigurationException) as error:
+        usage_error(subcommand, cli.complaint(error))
+    finally:
+        cli.leave()

@@ -1,0 +1,146 @@
+"""Endless training batches, each a pure function of its step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from parity_lightning.data.sparse_parity import SparseParity
+
+Block = tuple[Tensor, Tensor]
+
+
+class TrainingBatches(IterableDataset[Block]):
+    """The batches of the online or of the finite-sample regime, from any step on.
+
+    Batch ``t`` holds the examples at positions ``t*B .. t*B + B - 1`` of an endless sequence. Online that sequence is
+    the training stream itself; with a finite sample of size m it is one epoch after another, each a permutation of the
+    first m examples of the stream, so a batch may hold the end of one epoch and the beginning of the next. Nothing
+    depends on how the sequence is walked: a run resumed at step t, split over ranks or drawn by several workers sees
+    the same batches.
+
+    Iterating yields *blocks*: the batches of several steps, stacked. A block ends where somebody must look between
+    two steps, at the multiples of ``cut_every`` and at ``last_step``.
+
+    Args:
+        parity: Where examples come from.
+        batch_size: The global batch size B.
+        num_samples: The size m of the finite sample; ``None`` is the online regime.
+        rank: Which slice of each batch to draw, 0 to ``world_size - 1``.
+        world_size: Into how many slices of equal size batches are split; it divides B.
+        device: Where examples are made.
+    """
+
+    # A block of at most this many input bits, so that memory stays small for large batches (32 MiB of float32).
+    _MOST_BITS = 2**23
+    # A block of at most this many steps, so that the progress bar moves and an interruption is heard.
+    _MOST_STEPS = 256
+
+    def __init__(
+        self,
+        parity: SparseParity,
+        batch_size: int,
+        num_samples: int | None = None,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__()
+        self.parity = parity
+        self.batch_size = batch_size
+        self.num_samples = num_samples
+        self.device = device
+        share = batch_size // world_size
+        self._slice = range(rank * share, (rank + 1) * share)
+        self.first_step = 0
+        self.last_step: int | None = None
+        self.cut_every: tuple[int, ...] = ()
+        self.in_blocks = True
+        self._orders: tuple[tuple[int, int], Tensor] | None = None
+
+    def indices(self, first_step: int, last_step: int) -> Tensor:
+        """Which training examples the batches of steps ``first_step .. last_step - 1`` hold.
+
+        Returns:
+            int64 tensor of shape ``(last_step - first_step, B / world_size)``.
+        """
+        steps = torch.arange(first_step, last_step, device=self.device)
+        slots = torch.arange(self._slice.start, self._slice.stop, device=self.device)
+        positions = steps.unsqueeze(-1) * self.batch_size + slots
+        if self.num_samples is None:
+            return positions
+        epochs, places = positions // self.num_samples, positions % self.num_samples
+        first_epoch = first_step * self.batch_size // self.num_samples
+        last_epoch = (last_step * self.batch_size - 1) // self.num_samples
+        orders = self._epoch_orders(self.num_samples, first_epoch, last_epoch)
+        return orders[epochs - first_epoch, places]
+
+    def _epoch_orders(self, num_samples: int, first: int, last: int) -> Tensor:
+        # A large sample takes many blocks to go through, all of the same epoch: its order is kept.
+        if self._orders is None or self._orders[0] != (first, last):
+            epochs = torch.arange(first, last + 1, device=self.device)
+            self._orders = (first, last), self.parity.shuffle(num_samples, epochs)
+        return self._orders[1]
+
+    def block(self, first_step: int, last_step: int) -> Block:
+        """The batches of steps ``first_step .. last_step - 1``.
+
+        Returns:
+            Inputs of shape ``(steps, B / world_size, n)`` and labels of shape ``(steps, B / world_size)``.
+        """
+        return self.parity.draw(self.indices(first_step, last_step))
+
+    def _block_end(self, step: int) -> int:
+        longest = max(1, min(self._MOST_STEPS, self._MOST_BITS // (len(self._slice) * self.parity.n)))
+        ends = [step + longest, *((step // every + 1) * every for every in self.cut_every)]
+        if self.last_step is not None and step < self.last_step:
+            ends.append(self.last_step)
+        return min(ends)
+
+    def __iter__(self) -> Iterator[Block]:
+        worker = get_worker_info()
+        this_worker, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+        step, number = self.first_step, 0
+        while True:
+            end = self._block_end(step) if self.in_blocks else step + 1
+            if number % workers == this_worker:
+                x, y = self.block(step, end)
+                yield (x, y) if self.in_blocks else (x[0], y[0])
+            step, number = end, number + 1
+
+
+class TrainingLoader(DataLoader[Block]):
+    """Loads `TrainingBatches` from the step that training has reached.
+
+    Args:
+        batches: What to load.
+        reached: Returns the number of SGD steps taken so far; asked whenever the loader is iterated anew.
+        num_workers: How many worker processes draw examples; 0 draws them in this process.
+    """
+
+    def __init__(self, batches: TrainingBatches, reached: Callable[[], int], num_workers: int = 0) -> None:
+        super().__init__(batches, batch_size=None, num_workers=num_workers)
+        self._batches = batches
+        self._reached = reached
+
+    def __iter__(self) -> Iterator[Block]:  # type: ignore[override]
+        self._batches.first_step = self._reached()
+        return super().__iter__()
+
+
+def intervals_of(callbacks: Iterable[object]) -> tuple[int, ...]:
+    """After how many steps each callback must be able to act, as far as callbacks say.
+
+    Ours say so by an attribute ``every_n_steps``; Lightning's ModelCheckpoint holds the option of that name
+    in an attribute of its own.
+    """
+    said = (
+        getattr(callback, name, None)
+        for callback in callbacks
+        for name in ("every_n_steps", "_every_n_train_steps")
+    )
+    return tuple(every for every in said if isinstance(every, int) and every > 0)

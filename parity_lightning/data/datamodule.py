@@ -1,0 +1,164 @@
+"""The data of a run: training batches without end, and two held-out sets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningDataModule
+
+from parity_lightning.data.batches import Block, TrainingBatches, TrainingLoader, intervals_of
+from parity_lightning.data.sparse_parity import SparseParity, Stream
+from parity_lightning.errors import SettingError, whole_number
+
+HELD_OUT = 2**13
+"""How many held-out examples decide whether a run has solved its parity (Section 3.1)."""
+
+_PREDICT_BATCH = 1024
+
+
+class HeldOut:
+    """A sized iterable of batches, which Lightning takes as one loader; it would take a list for several."""
+
+    def __init__(self, batches: Sequence[Block]) -> None:
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Block]:
+        return iter(self._batches)
+
+
+class ParityDataModule(LightningDataModule):
+    """Sparse-parity data, online or from a finite sample.
+
+    Held-out sets are the first 2^13 examples of the validation and of the test stream, with clean labels; each rank
+    gets every ``world_size``-th of them.
+
+    Args:
+        n: How many bits an input has.
+        k: How many of them the label depends on.
+        support: The hidden support S, k different numbers from 0 to n-1; drawn from the seed by default.
+        batch_size: Examples in one SGD step, over all devices together.
+        num_samples: Size m of the training sample, gone through epoch after epoch; by default every step sees fresh
+            examples (the online regime).
+        label_noise: Probability that a training label is flipped, at least 0 and below 0.5.
+        seed: Decides examples and support; by default the seed of ``seed_everything``, or 0.
+        num_workers: Processes that draw examples; 0 is fastest for small networks.
+
+    Raises:
+        SettingError: If a setting is out of range.
+
+    Example:
+        >>> data = ParityDataModule(n=20, k=3, batch_size=8, num_samples=100)
+        >>> data.regime
+        'finite'
+        >>> x, y = next(iter(data.batches()))
+        >>> x.shape[1:], y.shape[1:]
+        (torch.Size([8, 20]), torch.Size([8]))
+    """
+
+    def __init__(
+        self,
+        n: int,
+        k: int,
+        support: list[int] | None = None,
+        batch_size: int = 32,
+        num_samples: int | None = None,
+        label_noise: float = 0.0,
+        seed: int | None = None,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        if seed is None:
+            seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
+        self.parity = SparseParity(n, k, support, seed, label_noise)
+        self.batch_size = whole_number("batch_size", batch_size, at_least=1)
+        self.num_samples = None if num_samples is None else whole_number("num_samples", num_samples, at_least=1)
+        self.num_workers = whole_number("num_workers", num_workers, at_least=0)
+
+    @property
+    def regime(self) -> Literal["online", "finite"]:
+        """Whether every step sees fresh examples or a finite sample is gone through again and again."""
+        return "online" if self.num_samples is None else "finite"
+
+    def settings(self) -> dict[str, Any]:
+        """What the data depends on, as it stands in ``summary.json``."""
+        return {
+            "support": list(self.parity.support),
+            "n": self.parity.n,
+            "k": self.parity.k,
+            "regime": self.regime,
+            "num_samples": self.num_samples,
+            "batch_size": self.batch_size,
+            "label_noise": self.parity.label_noise,
+        }
+
+    def setup(self, stage: str) -> None:
+        """Checks that the batch can be split over the devices."""
+        world_size = self._world()[1]
+        if self.batch_size % world_size:
+            raise SettingError("batch_size", self.batch_size, f"must be a multiple of the {world_size} devices")
+
+    def _world(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _device(self) -> torch.device:
+        # Worker processes cannot make tensors on an accelerator; Lightning moves theirs.
+        return self.trainer.strategy.root_device if self.trainer and not self.num_workers else torch.device("cpu")
+
+    def batches(self) -> TrainingBatches:
+        """The training batches of this rank."""
+        rank, world_size = self._world()
+        return TrainingBatches(
+            self.parity, self.batch_size, self.num_samples, rank=rank, world_size=world_size, device=self._device()
+        )
+
+    def train_dataloader(self) -> TrainingLoader:
+        """Training batches from the step the trainer has reached, in blocks if the module takes them."""
+        trainer = self.trainer
+        assert trainer is not None
+        batches = self.batches()
+        batches.in_blocks = getattr(trainer.lightning_module, "takes_blocks", False)
+        batches.last_step = trainer.max_steps if trainer.max_steps > 0 else None
+        batches.cut_every = intervals_of(trainer.callbacks)  # type: ignore[attr-defined]
+        if isinstance(trainer.val_check_interval, int):
+            batches.cut_every += (trainer.val_check_interval,)
+        return TrainingLoader(batches, lambda: trainer.global_step, self.num_workers)
+
+    def _held_out(self, stream: Stream) -> Block:
+        rank, world_size = self._world()
+        return self.parity.draw(torch.arange(rank, HELD_OUT, world_size, device=self._device()), stream)
+
+    def val_dataloader(self) -> HeldOut:
+        """The validation set in one batch: the module decides how much of it to look at."""
+        return HeldOut([self._held_out("validation")])
+
+    def test_dataloader(self) -> HeldOut:
+        """The test set in one batch."""
+        return HeldOut([self._held_out("test")])
+
+    def predict_dataloader(self) -> HeldOut:
+        """The test set in batches of 1,024."""
+        x, y = self._held_out("test")
+        return HeldOut(list(zip(x.split(_PREDICT_BATCH), y.split(_PREDICT_BATCH), strict=True)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint remembers of the data: only its settings, for the data itself has no state."""
+        return self.settings()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Refuses a checkpoint of another parity.
+
+        Raises:
+            SettingError: If the checkpoint was trained on another n, k or support.
+        """
+        here = self.settings()
+        for option in ("n", "k", "support"):
+            if state_dict[option] != here[option]:
+                raise SettingError(
+                    option, here[option], f"the checkpoint was trained with {option}={state_dict[option]}; use that"
+                )

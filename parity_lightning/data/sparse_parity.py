@@ -1,0 +1,136 @@
+"""Sparse parities as pure functions of a seed and an index (Section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from parity_lightning.data.philox import random_orders, random_words, split
+from parity_lightning.errors import SettingError, nearest, whole_number
+
+Stream = Literal["train", "validation", "test"]
+STREAMS: tuple[Stream, ...] = get_args(Stream)
+
+# The last word of the counter says what random words are for, so that no two uses share one.
+_INPUTS = {stream: number for number, stream in enumerate(STREAMS)}
+_NOISE = 0x100
+_SHUFFLE = 0x200
+_SUPPORT = 0x300
+
+
+class SparseParity:
+    """The (n, k)-parity learning problem with a hidden support S.
+
+    Example ``i`` of a stream is a pure function of the seed, the stream and ``i``: nothing is stored, and the same
+    example is the same wherever and in whatever order it is drawn. The streams never share random words.
+
+    Inputs are uniform on {-1, +1}^n. Labels are ``chi_S(x) = prod_{i in S} x_i`` (Section 2), each training label
+    flipped with probability ``label_noise``; validation and test labels are always clean.
+
+    Args:
+        n: How many bits an input has.
+        k: How many of them the label depends on, 1 to n.
+        support: The support S: k different numbers from 0 to n - 1. By default it is drawn from the seed, all
+            k-subsets being equally likely.
+        seed: Decides inputs, label noise, the order of a finite sample and, if not given, the support;
+            0 to 2^64 - 1.
+        label_noise: The probability that a training label is flipped, at least 0 and below 1/2.
+
+    Raises:
+        SettingError: If a setting is out of range.
+
+    Example:
+        >>> parity = SparseParity(n=10, k=3, seed=1)
+        >>> parity.support
+        (2, 6, 7)
+        >>> x, y = parity.draw(torch.arange(4))
+        >>> x.shape, y.shape
+        (torch.Size([4, 10]), torch.Size([4]))
+        >>> bool((y == x[:, 2] * x[:, 6] * x[:, 7]).all())
+        True
+    """
+
+    def __init__(
+        self, n: int, k: int, support: Sequence[int] | None = None, seed: int = 0, label_noise: float = 0.0
+    ) -> None:
+        self.n = whole_number("n", n, at_least=1)
+        self.k = whole_number("k", k, at_least=1)
+        if k > n:
+            raise SettingError("k", k, f"must be at most n={n}")
+        self.seed = whole_number("seed", seed, at_least=0)
+        if seed >= 2**64:
+            raise SettingError("seed", seed, "must be below 2^64")
+        if not 0 <= label_noise < 0.5:
+            raise SettingError("label_noise", label_noise, "must be at least 0 and below 0.5")
+        self.label_noise = float(label_noise)
+        self._key = split(seed)
+        self.support = self._draw_support() if support is None else self._check_support(support)
+
+    def __repr__(self) -> str:
+        noise = f", label_noise={self.label_noise}" if self.label_noise else ""
+        return f"SparseParity(n={self.n}, k={self.k}, support={list(self.support)}, seed={self.seed}{noise})"
+
+    def _draw_support(self) -> tuple[int, ...]:
+        order = random_orders(self._key, self.n, torch.zeros(1, dtype=torch.int64), purpose=_SUPPORT)[0]
+        return tuple(sorted(order[: self.k].tolist()))
+
+    def _check_support(self, support: Sequence[int]) -> tuple[int, ...]:
+        shown = list(support)
+        for index in shown:
+            whole_number("support", index, at_least=0)
+            if index >= self.n:
+                raise SettingError("support", shown, f"its indices must be from 0 to n-1={self.n - 1}")
+        if len(set(shown)) != len(shown):
+            raise SettingError("support", shown, "its indices must differ from each other")
+        if len(shown) != self.k:
+            raise SettingError("support", shown, f"must have k={self.k} indices, it has {len(shown)}")
+        return tuple(sorted(shown))
+
+    def draw(self, index: Tensor, stream: Stream = "train") -> tuple[Tensor, Tensor]:
+        """Draws the examples of a stream that stand at the given indices.
+
+        Args:
+            index: int64 tensor of any shape, values from 0 to 2^63 - 1; its device is where examples are made.
+            stream: ``"train"``, ``"validation"`` or ``"test"``.
+
+        Returns:
+            The inputs, float32 of shape ``index.shape + (n,)``, and the labels, float32 of shape ``index.shape``,
+            both of values -1 and +1.
+        """
+        if stream not in _INPUTS:
+            raise SettingError("stream", stream, nearest(str(stream), STREAMS))
+        x = self._inputs(index, _INPUTS[stream])
+        y = self.label(x)
+        if self.label_noise and stream == "train":
+            y = torch.where(self._is_flipped(index), -y, y)
+        return x, y
+
+    def label(self, x: Tensor) -> Tensor:
+        """The clean label ``chi_S(x)`` of inputs of shape ``(..., n)``; its shape is ``(...)``."""
+        return x[..., list(self.support)].prod(-1)
+
+    def _inputs(self, index: Tensor, purpose: int) -> Tensor:
+        # Bit j of an example is bit j mod 32 of word j div 32. A bit b stands for (-1)^b.
+        words = random_words(self._key, index, blocks=-(-self.n // 128), purpose=purpose)
+        words = words[..., : -(-self.n // 32)].to(torch.int32).unsqueeze(-1)
+        bits = (words >> torch.arange(32, dtype=torch.int32, device=index.device)) & 1
+        return 1.0 - 2.0 * bits.flatten(-2)[..., : self.n]
+
+    def _is_flipped(self, index: Tensor) -> Tensor:
+        word = random_words(self._key, index, blocks=1, purpose=_NOISE)[..., 0]
+        return word < self.label_noise * 2**32
+
+    def shuffle(self, num_samples: int, epochs: Tensor) -> Tensor:
+        """The orders in which epochs go through a finite sample, the first ``num_samples`` training examples.
+
+        Args:
+            num_samples: The size m of the sample.
+            epochs: int64 tensor of shape ``(e,)``: which epochs.
+
+        Returns:
+            int64 tensor of shape ``(e, num_samples)``: each row is a permutation of ``0 .. num_samples - 1``.
+        """
+        return random_orders(self._key, num_samples, epochs, purpose=_SHUFFLE)

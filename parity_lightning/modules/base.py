@@ -1,0 +1,248 @@
+"""How a network is trained on a sparse parity."""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+
+from parity_lightning.errors import SettingError, whole_number
+from parity_lightning.losses import find_loss
+from parity_lightning.metrics import ErrorCount
+from parity_lightning.modules.blocks import Stepper, align_with_steps, trainer_allows_blocks
+from parity_lightning.nets.initializations import initialize
+
+_EVALUATION_BATCH = 1024
+
+
+class ParityModule(LightningModule, ABC):
+    """Trains a network whose sign predicts a parity: loss, optimizer and metrics.
+
+    A subclass makes a network, a plain ``nn.Module`` from inputs of shape ``(..., n)`` to outputs of shape ``(...)``
+    or ``(..., 1)``, and hands it over:
+
+        class MyNetwork(ParityModule):
+            def __init__(self, n: int, width: int = 100, **kwargs: Any) -> None:
+                network = nn.Sequential(nn.Linear(n, width), nn.Tanh(), nn.Linear(width, 1))
+                super().__init__(network, **kwargs)
+
+    An argument named ``n`` or ``k`` gets the value of the data's when the command line makes the module.
+
+    At each evaluation it logs ``train/loss`` and ``train/accuracy`` (means over the batches since the last evaluation,
+    each taken before its update), ``val/loss``, ``val/accuracy``, ``val/errors`` and ``val/examples``. Evaluation looks
+    at the first ``screen`` validation examples and, only when they are all right, at the whole set: so
+    ``val/errors = 0`` always speaks of the whole set, and the accuracy of an unsolved state comes from the screen.
+
+    Unless a subclass overrides `training_step`, the module takes *blocks* of several SGD steps (`takes_blocks`).
+
+    Args:
+        network: The network to train.
+        loss: ``"hinge"``, ``"square"``, ``"cross_entropy"`` or ``"correlation"``.
+        initialization: ``"default"`` (the network's own), ``"uniform"``, ``"gaussian"`` or ``"bernoulli"``.
+        optimizer: Makes the optimizer from the parameters.
+        lr_scheduler: Makes a learning-rate schedule from the optimizer; it steps once per SGD step.
+        screen: How many validation examples an evaluation looks at first.
+
+    Raises:
+        SettingError: If a setting is out of range.
+    """
+
+    @abstractmethod
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: str = "hinge",
+        initialization: str = "default",
+        optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        lr_scheduler: LRSchedulerCallable | None = None,
+        screen: int = 1024,
+    ) -> None:
+        super().__init__()
+        # Callables stay out: a checkpoint that holds one cannot be loaded with weights_only.
+        self.save_hyperparameters(ignore=["network", "optimizer", "lr_scheduler"])
+        self._loss = find_loss(loss)
+        self.screen = whole_number("screen", screen, at_least=1)
+        self._make_optimizer = optimizer
+        self._make_lr_scheduler = lr_scheduler
+        initialize(network, initialization)
+        self.network = network
+        self._check_optimizer()
+
+        self.train_errors = ErrorCount()
+        self.train_losses: list[Tensor] = []
+        self.val_errors = ErrorCount()
+        self.test_errors = ErrorCount()
+        self._stepper: Stepper | None = None
+
+    def _check_optimizer(self) -> None:
+        """Makes an optimizer only to see that its settings work, before anything is written."""
+        try:
+            optimizer = self._make_optimizer(self.parameters())
+        except SettingError:
+            raise
+        except ValueError as error:
+            # PyTorch says "Invalid learning rate: -1.0", "Invalid momentum value: -1.0" and the like.
+            told = re.match(r"Invalid (.+?)(?: value)?: (.+)", str(error))
+            option, value = told.groups() if told else ("optimizer", "as given")
+            option = "lr" if option == "learning rate" else option
+            raise SettingError(option, value, f"the optimizer refuses it ({error}); mend it") from error
+        for group in optimizer.param_groups:
+            if not (math.isfinite(group["lr"]) and group["lr"] >= 0):
+                raise SettingError("lr", group["lr"], "must be a finite number, at least 0")
+
+    @property
+    def first_layer(self) -> Tensor:
+        """The weight that reads the input, of shape ``(..., n)``: what hidden progress is measured on (Section 5).
+
+        By default the network's first parameter of at least two dimensions; a subclass may name another.
+        """
+        for parameter in self.network.parameters():
+            if parameter.dim() >= 2:
+                return parameter
+        raise SettingError(
+            "model", type(self).__name__, "has no weight of two dimensions; override first_layer to name its first one"
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps inputs of shape ``(..., n)`` to predictions of shape ``(...)``, whose sign is the predicted label."""
+        output: Tensor = self.network(x)
+        return output.squeeze(-1) if output.dim() == x.dim() else output
+
+    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+        """The mean loss of predictions and labels of the same shape."""
+        return self._loss(prediction * y).mean()
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Makes the optimizer and, if there is one, a schedule that steps with it."""
+        optimizer = self._make_optimizer(self.parameters())
+        if self._make_lr_scheduler is None:
+            return optimizer
+        schedule = {"scheduler": self._make_lr_scheduler(optimizer), "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[return-value, typeddict-item]
+
+    @property
+    def takes_blocks(self) -> bool:
+        """Whether a training batch is a block of several SGD steps.
+
+        It is, unless a subclass overrides `training_step` or something was asked of the trainer that happens between
+        steps (gradient clipping or accumulation) or counts batches (``limit_train_batches`` and the like). Then
+        training goes through Lightning's ordinary loop, one step per batch.
+        """
+        if type(self).training_step is not ParityModule.training_step:
+            return False
+        return self._trainer is None or trainer_allows_blocks(self._trainer)
+
+    @property
+    def automatic_optimization(self) -> bool:
+        """Whether Lightning steps the optimizer; blocks do it themselves."""
+        return self._automatic_optimization and not self.takes_blocks
+
+    @automatic_optimization.setter
+    def automatic_optimization(self, automatic: bool) -> None:
+        self._automatic_optimization = automatic
+
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Trains on a block of batches, or computes the loss of one batch for Lightning to step on.
+
+        Args:
+            batch: Inputs of shape ``(steps, B, n)`` and labels of shape ``(steps, B)``; or, of one batch, ``(B, n)``
+                and ``(B,)``.
+
+        Returns:
+            ``loss``: of each step, shape ``(steps,)``; or, of one batch for Lightning to step on, a scalar.
+        """
+        x, y = batch
+        if self.automatic_optimization:
+            prediction = self(x)
+            loss = self.loss(prediction, y)
+            self._record(loss.detach().unsqueeze(0), prediction.detach(), y)
+            return {"loss": loss}
+        if x.dim() == 2:
+            x, y = x.unsqueeze(0), y.unsqueeze(0)
+        assert self._stepper is not None
+        losses, predictions = [], []
+        for x_t, y_t in zip(x.unbind(), y.unbind(), strict=True):
+            prediction = self(x_t)
+            loss = self.loss(prediction, y_t)
+            self._stepper.step(loss)
+            losses.append(loss.detach())
+            predictions.append(prediction.detach())
+        step_losses = torch.stack(losses)
+        self._record(step_losses, torch.stack(predictions), y)
+        return {"loss": step_losses}
+
+    def _record(self, losses: Tensor, predictions: Tensor, y: Tensor) -> None:
+        self.train_losses.append(losses)
+        self.train_errors.update(predictions, y)
+
+    def on_train_start(self) -> None:
+        """Readies the stepping of blocks."""
+        self._stepper = None if self.automatic_optimization else Stepper(self)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Keeps Lightning's counters in SGD steps."""
+        if not self.automatic_optimization:
+            align_with_steps(self.trainer)
+
+    def on_train_end(self) -> None:
+        """Lets go of the optimizer."""
+        self._stepper = None
+
+    def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
+        """Counts the errors on the screen and, if there are none on any device, on the rest of the batch.
+
+        Args:
+            batch: This device's share of the validation set, inputs ``(v, n)`` and labels ``(v,)``.
+        """
+        x, y = batch
+        screen = -(-self.screen // self.trainer.world_size)
+        prediction = self(x[:screen])
+        self.log("val/loss", self.loss(prediction, y[:screen]), sync_dist=True, batch_size=screen)
+        self.val_errors.update(prediction, y[:screen])
+        if self.val_errors.compute()[0] == 0 and screen < len(y):
+            self._count(self.val_errors, x[screen:], y[screen:])
+
+    def _count(self, errors: ErrorCount, x: Tensor, y: Tensor) -> None:
+        for x_part, y_part in zip(x.split(_EVALUATION_BATCH), y.split(_EVALUATION_BATCH), strict=True):
+            errors.update(self(x_part), y_part)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs what was measured, while fitting together with the training that led there."""
+        self._log_accuracy("val", self.val_errors, prog_bar=True)
+        if self.trainer.state.fn != TrainerFn.FITTING or self.trainer.sanity_checking:
+            return
+        if self.train_losses:
+            self.log("train/loss", torch.cat(self.train_losses).mean(), sync_dist=True)
+            self._log_accuracy("train", self.train_errors)
+            self.train_losses.clear()
+        # Lightning takes a metric of this name for the step of the whole row. float32 counts to 2^24 only.
+        self.log("step", torch.tensor(self.global_step, dtype=torch.float64))
+
+    def _log_accuracy(self, stage: str, count: ErrorCount, prog_bar: bool = False) -> None:
+        errors, examples = count.compute().float()
+        count.reset()
+        self.log(f"{stage}/accuracy", 1 - errors / examples, prog_bar=prog_bar, sync_dist=True)
+        if stage != "train":
+            self.log(f"{stage}/errors", errors, sync_dist=True)
+            self.log(f"{stage}/examples", examples, sync_dist=True)
+
+    def test_step(self, batch: tuple[Tensor, Tensor]) -> None:
+        """Counts the errors on the whole batch."""
+        self._count(self.test_errors, *batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Logs ``test/accuracy``, ``test/errors`` and ``test/examples``."""
+        self._log_accuracy("test", self.test_errors)
+
+    def predict_step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Returns the real-valued ``prediction`` of each input and its ``label``."""
+        x, y = batch
+        return {"prediction": self(x), "label": y}

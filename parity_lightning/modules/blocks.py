@@ -1,0 +1,98 @@
+"""Several SGD steps in one call of Lightning's loop.
+
+Lightning's loop costs more than an SGD step of a small network, so a training batch here is a *block*: the batches of
+several steps. Lightning's step counter still counts SGD steps, and evaluations, checkpoints and the end of training
+fall on the steps they were asked for, because the data ends its blocks there (`TrainingBatches`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.plugins.precision import DoublePrecision, Precision
+from lightning.pytorch.strategies import SingleDeviceStrategy
+from torch import Tensor
+from torch.optim import Optimizer
+
+if TYPE_CHECKING:
+    from lightning.pytorch.core.optimizer import LightningOptimizer
+
+_STEP_HOOKS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
+_MODULE_HOOKS = (*_STEP_HOOKS, "backward", "optimizer_step", "optimizer_zero_grad", "manual_backward")
+
+
+def trainer_allows_blocks(trainer: Trainer) -> bool:
+    """Whether nothing was asked of the trainer that happens between steps or counts batches."""
+    return (
+        trainer.gradient_clip_val is None
+        and trainer.accumulate_grad_batches == 1
+        and trainer.limit_train_batches == 1.0
+        and not trainer.overfit_batches
+        and not trainer.fast_dev_run  # type: ignore[attr-defined]
+    )
+
+
+def _needs_hooks(trainer: Trainer, module: LightningModule) -> bool:
+    """Whether a step must go through Lightning: for the strategy, the precision or somebody's hook."""
+    return (
+        type(trainer.strategy) is not SingleDeviceStrategy
+        or type(trainer.precision_plugin) not in (Precision, DoublePrecision)
+        or any(getattr(type(module), hook) is not getattr(LightningModule, hook) for hook in _MODULE_HOOKS)
+        or any(
+            getattr(type(callback), hook) is not getattr(Callback, hook)
+            for callback in trainer.callbacks  # type: ignore[attr-defined]
+            for hook in _STEP_HOOKS
+        )
+    )
+
+
+class Stepper:
+    """Takes SGD steps of a module under manual optimization, through Lightning or, where nothing asks for it, past it.
+
+    Args:
+        module: A module that is being fitted and has one optimizer.
+    """
+
+    def __init__(self, module: LightningModule) -> None:
+        trainer = module.trainer
+        optimizer = module.optimizers(use_pl_optimizer=True)
+        assert not isinstance(optimizer, list), "blocks of steps need exactly one optimizer"
+        schedulers = module.lr_schedulers() or []
+        self._schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
+        self._module = module
+        self._through_lightning: LightningOptimizer | None = None
+        if _needs_hooks(trainer, module):
+            self._through_lightning = optimizer  # type: ignore[assignment]
+        self._optimizer: Optimizer = optimizer.optimizer  # type: ignore[union-attr, assignment]
+        self._progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+
+    def step(self, loss: Tensor) -> None:
+        """Backpropagates a loss, updates the weights and the learning rate, and counts the step."""
+        if self._through_lightning is not None:
+            self._through_lightning.zero_grad()
+            self._module.manual_backward(loss)
+            self._through_lightning.step()
+        else:
+            self._optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            # What LightningOptimizer.step does to the counter that Trainer.global_step reads.
+            self._progress.increment_ready()
+            self._optimizer.step()
+            self._progress.increment_completed()
+        for scheduler in self._schedulers:
+            scheduler.step()  # type: ignore[call-arg]
+
+
+def align_with_steps(trainer: Trainer) -> None:
+    """Makes Lightning's counters of batches tell SGD steps, once a block is done.
+
+    Evaluation: Lightning evaluates every ``val_check_batch`` batches; it is told to do so now or not at all.
+    Logging: what is logged during training without a step of its own gets this counter as its step.
+    """
+    step, every = trainer.global_step, trainer.val_check_interval
+    if isinstance(every, int):
+        due = step % every == 0 or step == trainer.max_steps
+        trainer.val_check_batch = 1 if due else float("inf")
+    # Lightning adds one when the batch is over.
+    trainer.fit_loop.epoch_loop._batches_that_stepped = step - 1
