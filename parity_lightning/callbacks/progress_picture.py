@@ -39,9 +39,10 @@ class ProgressPicture(RunFiles):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keeps the measurements of an evaluation."""
         if is_evaluation(trainer):
+            metrics = trainer.callback_metrics
             self.steps.append(trainer.global_step)
             for name, curve in self.curves.items():
-                curve.append(float(trainer.callback_metrics.get(name, torch.nan)))
+                curve.append(float(metrics.get(name, torch.nan)))
 
     def finish(self, trainer: Trainer, pl_module: LightningModule, path: Path | None, interrupted: bool) -> None:
         """Draws the picture."""

@@ -24,7 +24,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException, SI
 import parity_lightning.callbacks
 import parity_lightning.modules
 import parity_lightning.optimizers  # noqa: F401
-from parity_lightning.callbacks import RunSummary
+from parity_lightning.callbacks import HiddenProgress, RunSummary
+from parity_lightning.cli.checkpoints import check_checkpoint, with_config_of_checkpoint
 from parity_lightning.cli.complaints import (
     check_files,
     complain_of_arguments,
@@ -32,6 +33,7 @@ from parity_lightning.cli.complaints import (
     config_files,
     root_cause,
 )
+from parity_lightning.cli.predictions import write_predictions
 from parity_lightning.cli.run_folder import RunFolder
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.data import ParityDataModule
@@ -99,6 +101,9 @@ class ParityCLI(LightningCLI):
             args=self.arguments,
         )
 
+    def _parse_ckpt_path(self) -> None:
+        """Keeps the configuration as it was given: Lightning would silently put the checkpoint's in its place."""
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """A module that asks for n or k gets the data's."""
         for name in _LINKED:
@@ -114,7 +119,10 @@ class ParityCLI(LightningCLI):
         self._check_links(data)
         if "seed" in data and data.seed is None:
             data.seed = config.seed_everything
-        if self.subcommand == "fit" and not config.trainer.fast_dev_run:
+        check_checkpoint(config.ckpt_path, config.model.class_path, required=self.subcommand != "fit")
+        if self.subcommand != "fit":
+            self.save_config_callback = None
+        elif not config.trainer.fast_dev_run:
             self._check_intervals(config.trainer)
             self._settle_folder(config)
 
@@ -173,13 +181,19 @@ class ParityCLI(LightningCLI):
                 init_args.save_dir = str(folder)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Puts the logger of ``metrics.csv`` before those the user asked for."""
+        """Puts the logger of ``metrics.csv`` before those the user asked for; evaluating writes nothing."""
+        asked = self._get(self.config_init, "trainer")
         if self.subcommand != "fit":
-            return super().instantiate_trainer(**kwargs, logger=False)
-        if self._setting("trainer").fast_dev_run:
+            measuring = [callback for callback in asked.callbacks or [] if isinstance(callback, HiddenProgress)]
+            evaluating = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+            if self.subcommand == "predict":
+                # Each device would keep the predictions of its share.
+                evaluating["devices"] = 1
+            return super().instantiate_trainer(**kwargs, **evaluating, callbacks=measuring)
+        if asked.fast_dev_run:
             return super().instantiate_trainer(**kwargs)
-        asked = self._get(self.config_init, "trainer").logger
-        others = asked if isinstance(asked, list) else [asked] if isinstance(asked, Logger) else []
+        loggers = asked.logger if isinstance(asked.logger, list) else [asked.logger]
+        others = [logger for logger in loggers if isinstance(logger, Logger)]
         return super().instantiate_trainer(**kwargs, logger=[RunMetrics(self.run_path), *others])
 
     def instantiate_classes(self) -> None:
@@ -216,6 +230,14 @@ class ParityCLI(LightningCLI):
             raise SystemExit(130) from None
         self._say_where()
 
+    def predict(self, model: LightningModule, **kwargs: Any) -> None:
+        """Writes ``predictions.csv`` into a new folder."""
+        predictions = self.trainer.predict(model, **kwargs)
+        parent = Path(self._setting("trainer").default_root_dir).absolute()
+        path = RunFolder(parent, f"{type(model).__name__}-predictions").path / "predictions.csv"
+        write_predictions(path, predictions or [])
+        print(f"predictions: {os.path.relpath(path)}", flush=True)
+
     def _say_where(self) -> None:
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, RunSummary) and callback.path is not None:
@@ -226,6 +248,7 @@ def _quieten() -> None:
     """Keeps from the screen what Lightning says to everyone."""
     disable_possible_user_warnings()
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter is intended")
+    warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`")
     warnings.filterwarnings("ignore", module="jsonargparse")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
@@ -249,7 +272,11 @@ def run(arguments: Sequence[str]) -> None:
     cli = ParityCLI.__new__(ParityCLI)
     try:
         check_files(arguments)
-        cli.__init__(arguments)  # type: ignore[misc]
+        cli.__init__(with_config_of_checkpoint(arguments))  # type: ignore[misc]
+    except RuntimeError as error:
+        if "loading state_dict" not in str(error):
+            raise
+        usage_error(subcommand, f"--ckpt_path: of a network of another shape; give the options it was trained with ({error})")
     except (ArgumentError, SettingError, MisconfigurationException) as error:
         usage_error(subcommand, cli.complaint(error))
     finally:
