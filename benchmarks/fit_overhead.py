@@ -137,7 +137,11 @@ def fit(steps: int) -> float:
 
 @contextlib.contextmanager
 def _silence():  # type: ignore[no-untyped-def]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")
         yield
 

@@ -51,7 +51,7 @@ class DecayedSGD(torch.optim.SGD):
                 raise SettingError("decay", group["decay"], "must be from 0 to 1")
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Takes one step; a closure, if given, recomputes the loss first and its value is returned."""
         loss = None
         if closure is not None:

@@ -48,15 +48,11 @@ def movement_of(weight: Tensor, initial: Tensor, support: tuple[int, ...]) -> Mo
     relevant, irrelevant = moved[is_relevant], moved[~is_relevant]
     # NaN counts as the largest; a diverged run has nothing better to say.
     recovered = sorted(moved.topk(len(support)).indices.tolist())
-    measures = torch.stack(
-        [
-            moved.amax(),
-            relevant.amax(),
-            relevant.amin(),
-            irrelevant.amax() if len(irrelevant) else torch.zeros_like(moved[0]),
-        ]
+    largest_irrelevant = irrelevant.amax() if len(irrelevant) else torch.zeros_like(moved[0])
+    most, strongest, weakest, other = torch.stack(
+        [moved.amax(), relevant.amax(), relevant.amin(), largest_irrelevant]
     ).tolist()
-    return Movement(*measures, found=len(set(recovered) & set(support)), recovered=recovered)
+    return Movement(most, strongest, weakest, other, len(set(recovered) & set(support)), recovered)
 
 
 class HiddenProgress(Callback):

@@ -55,7 +55,7 @@ class ProgressPicture(RunFiles):
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if hasattr(callback, "summary"):
                 dates |= callback.summary()
-        settings = getattr(trainer.datamodule, "settings", dict)()  # type: ignore[attr-defined]
+        settings: dict[str, Any] = getattr(trainer.datamodule, "settings", dict)()  # type: ignore[attr-defined]
         title = " ".join(
             [type(pl_module).__name__, *(["on a", f"({settings['n']}, {settings['k']})-parity"] if settings else [])]
         )

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
 
 import parity_lightning
 from parity_lightning.callbacks.run_files import RunFiles
@@ -48,7 +49,7 @@ class RunSummary(RunFiles):
         if path is not None:
             path.write_text(json.dumps(summary, indent=2) + "\n")
         for logger in trainer.loggers:
-            if hasattr(logger.experiment, "summary"):  # Weights & Biases
+            if isinstance(logger, WandbLogger):
                 logger.experiment.summary.update(summary)
         print(table(summary), flush=True)
 

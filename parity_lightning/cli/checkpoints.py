@@ -27,12 +27,16 @@ def check_checkpoint(path: str | None, class_path: str, *, required: bool) -> No
     """
     if path is None:
         if required:
-            raise SettingError("--ckpt_path", "null", "missing; give a checkpoint, RUN/checkpoints/last.ckpt for example")
+            raise SettingError(
+                "--ckpt_path", "null", "missing; give a checkpoint, RUN/checkpoints/last.ckpt for example"
+            )
         return
     if path in _WORDS:
         return
     if not Path(path).is_file():
-        raise SettingError("--ckpt_path", path, "no such file; give a checkpoint, RUN/checkpoints/last.ckpt for example")
+        raise SettingError(
+            "--ckpt_path", path, "no such file; give a checkpoint, RUN/checkpoints/last.ckpt for example"
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         trained = content["hyper_parameters"].get("_class_path", class_path)

@@ -8,6 +8,7 @@ import re
 from argparse import ArgumentError
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def config_files(arguments: Sequence[str]) -> list[str]:
         >>> config_files(["fit", "--config", "a.yaml", "--data.n=3", "--config=b.yaml"])
         ['a.yaml', 'b.yaml']
     """
-    files = [after for before, after in zip(arguments, arguments[1:], strict=False) if before in ("--config", "-c")]
+    files = [after for before, after in pairwise(arguments) if before in ("--config", "-c")]
     return files + [argument.partition("=")[2] for argument in arguments if argument.startswith("--config=")]
 
 
@@ -134,7 +135,7 @@ def _value_in(text: str) -> str:
 def _arguments_of(class_path: str) -> list[str]:
     module, _, name = class_path.rpartition(".")
     parser = ArgumentParser(exit_on_error=False)
-    return parser.add_class_arguments(getattr(import_module(module), name), fail_untyped=False)
+    return list(parser.add_class_arguments(getattr(import_module(module), name), fail_untyped=False))
 
 
 def _nearest_option(argument: str) -> str:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, Logger
 from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 # Classes imported here can be named on the command line without their modules.
 import parity_lightning.callbacks
@@ -137,7 +138,9 @@ class ParityCLI(LightningCLI):
                 given[match[1]] = match[2] if match[2] is not None else following
         for name in _LINKED:
             if name in given and str(given[name]) != str(data.get(name)):
-                raise SettingError(f"--model.{name}", given[name], f"the model takes it from the data; set --data.{name}")
+                raise SettingError(
+                    f"--model.{name}", given[name], f"the model takes it from the data; set --data.{name}"
+                )
 
     def _check_intervals(self, trainer: Any) -> None:
         interval, last = trainer.val_check_interval, trainer.max_steps
@@ -165,7 +168,7 @@ class ParityCLI(LightningCLI):
         parent = Path(config.trainer.default_root_dir).absolute()
         if _FOLDER_VARIABLE in os.environ:
             folder = Path(os.environ[_FOLDER_VARIABLE])
-        elif rank_zero_only.rank:
+        elif getattr(rank_zero_only, "rank", 0):
             folder = parent / "of-rank-0"  # only the first rank's name is used
         else:
             data = config.data.init_args
@@ -177,7 +180,11 @@ class ParityCLI(LightningCLI):
         loggers = config.trainer.logger
         for logger in loggers if isinstance(loggers, list) else [loggers]:
             init_args = getattr(logger, "init_args", None)
-            if init_args is not None and "save_dir" in init_args and init_args.save_dir in (None, ".", "lightning_logs"):
+            if (
+                init_args is not None
+                and "save_dir" in init_args
+                and init_args.save_dir in (None, ".", "lightning_logs")
+            ):
                 init_args.save_dir = str(folder)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -185,7 +192,7 @@ class ParityCLI(LightningCLI):
         asked = self._get(self.config_init, "trainer")
         if self.subcommand != "fit":
             measuring = [callback for callback in asked.callbacks or [] if isinstance(callback, HiddenProgress)]
-            evaluating = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+            evaluating: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
             if self.subcommand == "predict":
                 # Each device would keep the predictions of its share.
                 evaluating["devices"] = 1
@@ -276,7 +283,9 @@ def run(arguments: Sequence[str]) -> None:
     except RuntimeError as error:
         if "loading state_dict" not in str(error):
             raise
-        usage_error(subcommand, f"--ckpt_path: of a network of another shape; give the options it was trained with ({error})")
+        usage_error(
+            subcommand, f"--ckpt_path: of a network of another shape; give the options it was trained with ({error})"
+        )
     except (ArgumentError, SettingError, MisconfigurationException) as error:
         usage_error(subcommand, cli.complaint(error))
     finally:

@@ -139,8 +139,6 @@ def intervals_of(callbacks: Iterable[object]) -> tuple[int, ...]:
     in an attribute of its own.
     """
     said = (
-        getattr(callback, name, None)
-        for callback in callbacks
-        for name in ("every_n_steps", "_every_n_train_steps")
+        getattr(callback, name, None) for callback in callbacks for name in ("every_n_steps", "_every_n_train_steps")
     )
     return tuple(every for every in said if isinstance(every, int) and every > 0)

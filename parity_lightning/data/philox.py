@@ -63,7 +63,7 @@ def philox(counter: Words, key: Key | tuple[Tensor, Tensor]) -> Words:
         )
         k0 = (k0 + _WEYL[0]) & MASK
         k1 = (k1 + _WEYL[1]) & MASK
-    c0, c1, c2, c3 = torch.broadcast_tensors(c0, c1, c2, c3)
+    c0, c1, c2, c3 = torch.broadcast_tensors(c0, c1, c2, c3)  # type: ignore[no-untyped-call]
     return c0, c1, c2, c3
 
 

@@ -28,7 +28,7 @@ def trainer_allows_blocks(trainer: Trainer) -> bool:
         trainer.gradient_clip_val is None
         and trainer.accumulate_grad_batches == 1
         and trainer.limit_train_batches == 1.0
-        and not trainer.overfit_batches
+        and not trainer.overfit_batches  # type: ignore[attr-defined]
         and not trainer.fast_dev_run  # type: ignore[attr-defined]
     )
 
@@ -63,8 +63,8 @@ class Stepper:
         self._module = module
         self._through_lightning: LightningOptimizer | None = None
         if _needs_hooks(trainer, module):
-            self._through_lightning = optimizer  # type: ignore[assignment]
-        self._optimizer: Optimizer = optimizer.optimizer  # type: ignore[union-attr, assignment]
+            self._through_lightning = optimizer
+        self._optimizer: Optimizer = optimizer.optimizer
         self._progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
 
     def step(self, loss: Tensor) -> None:

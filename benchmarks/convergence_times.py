@@ -1,0 +1,129 @@
+"""Convergence times of many seeds, beside the published medians.
+
+    python benchmarks/convergence_times.py seeds       # 25 seeds of configs/online.yaml's setting
+    python benchmarks/convergence_times.py published   # (n,k) in {10,20,30,40} x {2,3}, beside Figure 1 (right)
+
+Each seed decides support, examples and initial weights. Runs that do not solve the parity are censored, not dropped.
+Medians come with the distribution-free 95 % interval of order statistics.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch import Trainer, seed_everything
+from scipy.stats import binom
+
+from parity_lightning import MLP, ParityDataModule
+from parity_lightning.callbacks import PhaseTransition, StopWhenDiverged, StopWhenSolved
+
+# Figure 1 (right) of arXiv 2207.08799v3, width-100 ReLU MLP at eta = 1, read off the vector figure.
+PUBLISHED = {
+    2: {10: 14.0, 20: 18.0, 30: 21.9, 40: 25.0},
+    3: {10: 46.0, 20: 91.5, 30: 149.2, 40: 220.2},
+}
+
+
+class Outcome(NamedTuple):
+    """What came of one seed; times are infinite where the run did not get there."""
+
+    convergence_time: float
+    onset: float
+
+
+def run_seed(
+    seed: int, n: int, k: int, every: int, max_steps: int, data: dict[str, Any], module: dict[str, Any]
+) -> Outcome:
+    """Trains one width-100 ReLU MLP."""
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    for name in ("lightning.pytorch", "lightning.fabric.utilities.seed", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    lr = module.pop("lr") if "lr" in module else 0.1
+    seed_everything(seed)
+    transition = PhaseTransition()
+    trainer = Trainer(
+        accelerator="cpu",
+        max_steps=max_steps,
+        val_check_interval=every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[transition, StopWhenSolved(), StopWhenDiverged()],
+    )
+    model = MLP(n, k, width=100, optimizer=partial(torch.optim.SGD, lr=lr), **module)
+    trainer.fit(model, datamodule=ParityDataModule(n, k, **data))
+    solved = transition.convergence_time
+    return Outcome(solved or math.inf, transition.onset if solved and transition.onset else math.inf)
+
+
+def median_and_interval(times: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
+    """The median and an interval between two order statistics that covers it with at least this probability."""
+    ordered, count = sorted(times), len(times)
+    middle = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+    below = int(binom.ppf((1 - level) / 2, count, 0.5))
+    low, high = max(below - 1, 0), min(count - below, count - 1)
+    return middle, ordered[low], ordered[high]
+
+
+def many(seeds: int, workers: int, **setting: Any) -> list[Outcome]:
+    """Runs seeds 0, 1, ... side by side."""
+    with ProcessPoolExecutor(workers) as pool:
+        return list(pool.map(partial(_run, setting), range(seeds)))
+
+
+def _run(setting: dict[str, Any], seed: int) -> Outcome:
+    return run_seed(seed, **{**setting, "module": dict(setting["module"])})
+
+
+def _row(outcomes: Sequence[Outcome]) -> str:
+    middle, low, high = median_and_interval([outcome.convergence_time for outcome in outcomes])
+    solved = sum(math.isfinite(outcome.convergence_time) for outcome in outcomes)
+    return f"{solved:>3} of {len(outcomes)}   {middle:>7,g}   [{low:,g}, {high:,g}]"
+
+
+def main() -> None:
+    """Runs what is asked for and prints a table."""
+    parser = argparse.ArgumentParser(description="Convergence times of many seeds.")
+    parser.add_argument("what", choices=["seeds", "published"])
+    parser.add_argument("--seeds", type=int, default=25)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--batch_size", type=int, default=64, help="of 'published'; the paper does not state it")
+    parser.add_argument("--initialization", default="uniform", help="of 'published'")
+    parser.add_argument("--screen", type=int, default=1024)
+    arguments = parser.parse_args()
+    pool = {"seeds": arguments.seeds, "workers": arguments.workers}
+    if arguments.what == "seeds":
+        module = {"lr": 0.1, "initialization": "uniform", "screen": arguments.screen}
+        outcomes = many(**pool, n=50, k=3, every=50, max_steps=100_000, data={"batch_size": 32}, module=module)
+        print("(50,3), ReLU width 100, B=32, eta=0.1, evaluated every 50 steps")
+        print("   solved    median t_c   95 % interval")
+        print(_row(outcomes))
+        shares = [outcome.onset / outcome.convergence_time for outcome in outcomes if math.isfinite(outcome.onset)]
+        print(f"median plateau share {sorted(shares)[len(shares) // 2]:.2f}")
+        print("onsets", *(f"{outcome.onset:g}" for outcome in outcomes))
+        return
+    module = {"lr": 1.0, "initialization": arguments.initialization, "screen": arguments.screen}
+    print(f"ReLU width 100, eta=1, B={arguments.batch_size}, {arguments.initialization}, evaluated every step")
+    print(" n  k   solved    median t_c   95 % interval   published   ratio")
+    for k, medians in PUBLISHED.items():
+        for n, published in medians.items():
+            data = {"batch_size": arguments.batch_size}
+            outcomes = many(**pool, n=n, k=k, every=1, max_steps=10_000, data=data, module=module)
+            middle = median_and_interval([outcome.convergence_time for outcome in outcomes])[0]
+            print(f"{n:>2}  {k}  {_row(outcomes):<38} {published:>7}   {middle / published:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
