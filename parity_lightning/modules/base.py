@@ -189,7 +189,7 @@ class ParityModule(LightningModule, ABC):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Keeps Lightning's counters in SGD steps."""
-        if not self.automatic_optimization:
+        if self.trainer.accumulate_grad_batches == 1:
             align_with_steps(self.trainer)
 
     def on_train_end(self) -> None:

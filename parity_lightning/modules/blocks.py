@@ -85,9 +85,10 @@ class Stepper:
 
 
 def align_with_steps(trainer: Trainer) -> None:
-    """Makes Lightning's counters of batches tell SGD steps, once a block is done.
+    """Makes Lightning's counters of batches tell SGD steps, once a batch or a block is done.
 
-    Evaluation: Lightning evaluates every ``val_check_batch`` batches; it is told to do so now or not at all.
+    Evaluation: Lightning evaluates every ``val_check_batch`` batches; it is told to do so now or not at all. The last
+    step is always evaluated.
     Logging: what is logged during training without a step of its own gets this counter as its step.
     """
     step, every = trainer.global_step, trainer.val_check_interval

@@ -1,0 +1,61 @@
+"""What tests share: the command line as a user calls it, and a clean state for each test."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+
+from parity_lightning.cli import main
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = ROOT / "configs"
+
+
+class Run(NamedTuple):
+    """What a fit left behind."""
+
+    folder: Path
+    summary: dict[str, Any]
+    out: str
+
+
+@pytest.fixture(autouse=True)
+def clean_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is sent anywhere, and no test sees another's seed, threads or distributed settings."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    before = dict(os.environ)
+    threads = torch.get_num_threads()
+    torch.manual_seed(0)
+    yield
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+    os.environ.update(before)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
+    """Runs ``parity-lightning fit`` in this process on one CPU, (20,3) unless told otherwise, and reads what it left."""
+
+    def run(*options: str, config: Path = CONFIGS / "online.yaml") -> Run:
+        folder = tmp_path / "runs"
+        known = set(folder.glob("*"))
+        defaults = [
+            "--data.n=20",
+            "--trainer.accelerator=cpu",
+            f"--trainer.default_root_dir={folder}",
+        ]
+        main(["fit", f"--config={config}", *defaults, *options])
+        out = capsys.readouterr().out
+        (new,) = set(folder.glob("*")) - known
+        return Run(new, json.loads((new / "summary.json").read_text()), out)
+
+    return run
