@@ -188,20 +188,26 @@ class ParityCLI(LightningCLI):
                 init_args.save_dir = str(folder)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Makes the trainer; what it refuses is a usage error."""
+        try:
+            return super().instantiate_trainer(**kwargs, **self._trainer_settings())
+        except ValueError as error:
+            raise MisconfigurationException(str(error)) from error
+
+    def _trainer_settings(self) -> dict[str, Any]:
         """Puts the logger of ``metrics.csv`` before those the user asked for; evaluating writes nothing."""
         asked = self._get(self.config_init, "trainer")
         if self.subcommand != "fit":
             measuring = [callback for callback in asked.callbacks or [] if isinstance(callback, HiddenProgress)]
-            evaluating: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-            if self.subcommand == "predict":
-                # Each device would keep the predictions of its share.
-                evaluating["devices"] = 1
-            return super().instantiate_trainer(**kwargs, **evaluating, callbacks=measuring)
+            # Each device would keep the predictions of its share.
+            devices = {"devices": 1} if self.subcommand == "predict" else {}
+            quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+            return {"callbacks": measuring, **quiet, **devices}
         if asked.fast_dev_run:
-            return super().instantiate_trainer(**kwargs)
+            return {}
         loggers = asked.logger if isinstance(asked.logger, list) else [asked.logger]
         others = [logger for logger in loggers if isinstance(logger, Logger)]
-        return super().instantiate_trainer(**kwargs, logger=[RunMetrics(self.run_path), *others])
+        return {"logger": [RunMetrics(self.run_path), *others]}
 
     def instantiate_classes(self) -> None:
         """Lets out what a class raised, as jsonargparse does not."""
@@ -255,6 +261,8 @@ def _quieten() -> None:
     """Keeps from the screen what Lightning says to everyone."""
     disable_possible_user_warnings()
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter is intended")
+    # A resumed run writes into a folder of its own, and evaluating needs few of the callbacks that trained.
+    warnings.filterwarnings("ignore", message="The dirpath has changed from")
     warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`")
     warnings.filterwarnings("ignore", module="jsonargparse")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")

@@ -1,0 +1,305 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from conftest import CONFIGS, ROOT, Run
+from parity_lightning import __version__
+from parity_lightning.cli import SUBCOMMANDS, main
+
+ONLINE = f"--config={CONFIGS / 'online.yaml'}"
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], []])
+def test_version_and_help_answer_at_once(arguments: list[str]) -> None:
+    """Within a second, which leaves no time to import Lightning."""
+    code = "import sys; from parity_lightning.cli import main; main(sys.argv[1:]); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    *answer, modules = done.stdout.splitlines()
+    assert done.stderr == ""
+    assert not {"torch", "lightning", "jsonargparse", "numpy"} & set(re.findall(r"'([\w.]+)'", modules))
+    if arguments == ["--version"]:
+        assert answer == [f"parity-lightning {__version__}"]
+    else:
+        assert all(any(line.split()[:1] == [name] for line in answer) for name in SUBCOMMANDS)
+
+
+@pytest.mark.parametrize("subcommand", list(SUBCOMMANDS))
+def test_the_help_of_a_subcommand_is_clean(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([subcommand, "--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr()
+    assert "--trainer.max_steps" in told.out
+    assert told.err == ""
+
+
+BAD = [
+    ("--data.k=0", "--data.k=0: must be at least 1"),
+    ("--data.k=51", "--data.k=51: must be at most n=50"),
+    ("--data.n=3.5", "--data.n=3.5: expected a whole number"),
+    ("--data.n=many", "--data.n=many: expected a whole number"),
+    ("--data.support=[1,1,2]", "--data.support=[1, 1, 2]: its indices must differ"),
+    ("--data.support=[1,2,50]", "--data.support=[1, 2, 50]: its indices must be from 0 to n-1=49"),
+    ("--data.support=[1,2]", "--data.support=[1, 2]: must have k=3 indices"),
+    ("--data.batch_size=0", "--data.batch_size=0: must be at least 1"),
+    ("--data.num_samples=0", "--data.num_samples=0: must be at least 1"),
+    ("--data.label_noise=0.5", "--data.label_noise=0.5: must be at least 0 and below 0.5"),
+    ("--data.label_noise=-0.1", "--data.label_noise=-0.1: must be at least 0"),
+    ("--data.seed=-1", "--data.seed=-1: must be at least 0"),
+    ("--model.optimizer.lr=-0.1", "--model.optimizer.lr=-0.1: the optimizer refuses it"),
+    ("--model.optimizer.lr=.nan", "--model.optimizer.lr=nan: must be a finite number"),
+    ("--model.optimizer.lr=nan", "--model.optimizer.lr=nan: expected a number"),
+    ("--model.optimizer=Adem", "--model.optimizer=Adem: no such class; did you mean Adam?"),
+    ("--model=MPL", "--model=MPL: no such class; did you mean MLP?"),
+    ("--model=nowhere.Network", "--model=nowhere.Network: not a class that can be used here (No module named"),
+    ("--model=json.JSONDecoder", "--model=json.JSONDecoder: not a class that can be used here"),
+    ("--model.loss=hing", "--model.loss=hing: did you mean hinge?"),
+    ("--model.initialization=gausian", "--model.initialization=gausian: did you mean gaussian?"),
+    ("--model.activation=rleu", "--model.activation=rleu: did you mean relu?"),
+    ("--model.widht=5", "--model.widht: no such option of parity_lightning.MLP; did you mean width?"),
+    ("--model.n=60", "--model.n=60: the model takes it from the data; set --data.n"),
+    ("--data.bacth_size=5", "--data.bacth_size: no such option of parity_lightning.ParityDataModule; did you mean"),
+    ("--trainer.max_stepz=5", "--trainer.max_stepz=5: no such option; did you mean --trainer.max_steps?"),
+    ("--trainer.max_steps=few", "--trainer.max_steps=few: expected a whole number"),
+    ("--trainer.val_check_interval=0", "--trainer.val_check_interval=0: would mean never"),
+    ("--trainer.val_check_interval=0.5", "--trainer.val_check_interval=0.5: would mean never"),
+    ("--trainer.val_check_interval=200000", "--trainer.val_check_interval=200000: would mean never"),
+    ("--trainer.check_val_every_n_epoch=1", "--trainer.check_val_every_n_epoch=1: would mean never"),
+    ("--trainer.callbacks+=Nope", "--trainer.callbacks=Nope: no such class; valid: HiddenProgress"),
+    ("--trainer.default_root_dir=/dev/null/runs", "--trainer.default_root_dir=/dev/null/runs: cannot be written"),
+    ("--ckpt_path=nowhere.ckpt", "--ckpt_path=nowhere.ckpt: no such file"),
+]
+
+
+def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What a usage error says: one line, exit 2."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    told = capsys.readouterr()
+    assert ended.value.code == 2
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    assert "Traceback" not in line
+    return line
+
+
+@pytest.mark.parametrize(("option", "told"), BAD)
+def test_bad_input_is_told_in_one_line_and_nothing_is_written(
+    option: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert f"parity-lightning fit: error: {told}" in complaint(["fit", ONLINE, option], capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "no such file"),
+        ("model: [1,\n", "not valid YAML at line 2"),
+        ("- 1\n- 2\n", "must hold settings by name"),
+        ("modle: 3\n", "modle: no such option; did you mean model?"),
+        ("\udcff", "cannot be read"),
+    ],
+)
+def test_a_bad_config_file_is_named(
+    content: str | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bad.yaml"
+    if content is not None:
+        file.write_text(content, errors="surrogateescape")
+    line = complaint(["fit", f"--config={file}"], capsys)
+    assert told in line
+    assert str(file) in line or "modle" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["fti"], "fti: no such subcommand; did you mean fit?"),
+        (["--verison"], "--verison: no such option"),
+        (["fit"], "--data, --model: missing"),
+        (["fit", "--config"], "expected one argument"),
+        (["test", ONLINE], "--ckpt_path=null: missing"),
+    ],
+)
+def test_a_bad_command_is_named(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told in complaint(arguments, capsys)
+
+
+def test_what_lightning_refuses_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for option in ("--trainer.accelerator=abacus", "--trainer.devices=0", "--trainer.strategy=abacus"):
+        assert option.split("=")[1] in complaint(["fit", ONLINE, option], capsys)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_an_n_of_the_model_in_a_file_is_not_ignored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "model.yaml"
+    file.write_text("model:\n  init_args:\n    n: 60\n")
+    assert "--model.n=60: the model takes it from the data" in complaint(["fit", ONLINE, f"--config={file}"], capsys)
+
+
+def test_a_short_run_is_evaluated_at_its_end(fit: Callable[..., Run]) -> None:
+    run = fit("--trainer.max_steps=7")
+    assert run.summary["steps"] == 7
+    assert run.summary["val_accuracy"] is not None
+
+
+def test_one_seed_decides_everything_unless_two_are_given(fit: Callable[..., Run]) -> None:
+    def start(*options: str) -> tuple[torch.Tensor, list[int]]:
+        run = fit("--trainer.max_steps=1", "--model.optimizer.lr=0", *options)
+        checkpoint = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True)
+        saved = yaml.safe_load((run.folder / "config.yaml").read_text())
+        assert isinstance(saved["data"]["init_args"]["seed"], int)
+        return checkpoint["state_dict"]["network.hidden.weight"], run.summary["support"]
+
+    (weight, support), (again, same), (other, different) = start(), start(), start("--seed_everything=1")
+    assert torch.equal(weight, again)
+    assert support == same
+    assert not torch.equal(weight, other)
+    assert support != different
+    init_of_0, support_of_1 = start("--data.seed=1")
+    assert torch.equal(init_of_0, weight)
+    assert support_of_1 == different
+
+
+def test_the_saved_config_trains_the_same_run_again(fit: Callable[..., Run]) -> None:
+    first = fit("--trainer.max_steps=150", "--data.batch_size=16", "--seed_everything=3")
+    again = fit("--data.n=20", config=first.folder / "config.yaml")
+    read = [(run.folder / "metrics.csv").read_text() for run in (first, again)]
+    assert read[0] == read[1]
+    assert first.folder != again.folder
+
+
+def test_a_checkpoint_is_evaluated_and_predicts(
+    fit: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = fit()
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+    monkeypatch.chdir(tmp_path)
+    checkpoint = f"--ckpt_path={run.folder / 'checkpoints' / 'last.ckpt'}"
+    for subcommand, metric in (("validate", "val/accuracy"), ("test", "test/accuracy")):
+        main([subcommand, checkpoint])
+        assert re.search(rf"{metric}\W+1\.0\b", capsys.readouterr().out)
+    main(["predict", f"--config={run.folder / 'config.yaml'}", checkpoint])
+    *_, last = capsys.readouterr().out.splitlines()
+    with Path(last.removeprefix("predictions: ")).open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["index"]) for row in rows] == list(range(2**13))
+    assert all(float(row["prediction"]) * float(row["label"]) > 0 for row in rows)
+    assert before == {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+
+    assert "--data.k=4: the checkpoint was trained with k=3" in complaint(["test", checkpoint, "--data.k=4"], capsys)
+    assert "a network of another shape" in complaint(["test", checkpoint, "--model.width=7"], capsys)
+    damaged = tmp_path / "damaged.ckpt"
+    damaged.write_bytes((run.folder / "checkpoints" / "last.ckpt").read_bytes()[:1000])
+    told = complaint(["test", f"--config={run.folder / 'config.yaml'}", f"--ckpt_path={damaged}"], capsys)
+    assert "not a checkpoint, or a damaged one" in told
+
+
+def test_a_resumed_run_goes_on_where_it_was(fit: Callable[..., Run]) -> None:
+    whole = fit("--trainer.max_steps=300")
+    half = fit("--trainer.max_steps=150")
+    rest = fit("--trainer.max_steps=300", f"--ckpt_path={half.folder / 'checkpoints' / 'last.ckpt'}")
+    lines = [(run.folder / "metrics.csv").read_text().splitlines() for run in (whole, half, rest)]
+    assert lines[0] == lines[1] + lines[2][1:]
+    weights = [
+        torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in (whole, rest)
+    ]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def spawn(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    """Starts the command line in a process of its own, as a shell does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "parity_lightning", *arguments],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_leaves_its_summary_and_checkpoint(sent: signal.Signals, status: int, tmp_path: Path) -> None:
+    process = spawn("fit", ONLINE, "--data.k=8", "--trainer.max_steps=1000000", cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not any(len(path.read_text().splitlines()) > 3 for path in tmp_path.glob("runs/*/metrics.csv")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(sent)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    (folder,) = tmp_path.glob("runs/*")
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["stop_reason"] == "interrupted"
+    assert out.splitlines()[-1] == f"summary: {folder.relative_to(tmp_path)}/summary.json"
+    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == summary["steps"] > 0
+    assert "Traceback" not in err
+
+
+def test_a_network_of_ones_own_is_trained_from_its_folder(tmp_path: Path) -> None:
+    """As the README has it, from a folder outside the project."""
+    (tmp_path / "my_network.py").write_text((ROOT / "examples" / "my_network.py").read_text())
+    command = Path(sys.executable).with_name("parity-lightning")
+    options = ["--model=my_network.MyNetwork", "--model.units=30", "--data.n=20", "--trainer.max_steps=100"]
+    done = subprocess.run([command, "fit", ONLINE, *options], cwd=tmp_path, capture_output=True, text=True, check=True)
+    (folder,) = tmp_path.glob("runs/*")
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["architecture"] == "my_network.MyNetwork"
+    assert summary["hidden_progress"] > 0
+    weight = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]["network.0.weight"]
+    assert weight.shape == (30, 20)
+    assert "Warning" not in done.stderr
+
+
+def test_an_error_in_ones_own_network_keeps_its_traceback(tmp_path: Path) -> None:
+    source = (ROOT / "examples" / "my_network.py").read_text().replace("nn.GELU()", "nn.Gelu()")
+    (tmp_path / "my_network.py").write_text(source)
+    out, err = spawn("fit", ONLINE, "--model=my_network.MyNetwork", cwd=tmp_path).communicate(timeout=60)
+    assert "Traceback" in err
+    assert "nn.Gelu()" in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_two_devices_train_as_one(tmp_path: Path) -> None:
+    def trained(folder: str, *options: str) -> tuple[dict[str, object], list[dict[str, float]]]:
+        where = f"--trainer.default_root_dir={folder}"
+        process = spawn("fit", ONLINE, "--data.n=20", where, "--trainer.accelerator=cpu", *options, cwd=tmp_path)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        (run,) = (tmp_path / folder).iterdir()
+        with (run / "metrics.csv").open() as file:
+            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return json.loads((run / "summary.json").read_text()), rows
+
+    precision = "--trainer.precision=64"
+    one, rows = trained("one", precision)
+    two, shared_rows = trained("two", precision, "--trainer.strategy=ddp", "--trainer.devices=2")
+    assert [one[key] for key in ("solved", "convergence_time", "onset", "steps", "support")] == [
+        two[key] for key in ("solved", "convergence_time", "onset", "steps", "support")
+    ]
+    assert len(rows) == len(shared_rows)
+    for row, shared in zip(rows, shared_rows, strict=True):
+        assert row == pytest.approx(shared, rel=1e-6)
