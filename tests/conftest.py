@@ -43,7 +43,7 @@ def clean_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
-    """Runs ``parity-lightning fit`` in this process on one CPU, (20,3) unless told otherwise, and reads what it left."""
+    """Runs ``parity-lightning fit`` in this process on one CPU, on (20,3), and reads what it left."""
 
     def run(*options: str, config: Path = CONFIGS / "online.yaml") -> Run:
         folder = tmp_path / "runs"

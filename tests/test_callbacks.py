@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import CONFIGS, Run
 from hypothesis import given
 from hypothesis import strategies as st
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from conftest import CONFIGS, Run
 from parity_lightning import MLP, ParityDataModule, SettingError
 from parity_lightning.callbacks import (
     HiddenProgress,
@@ -40,8 +40,7 @@ def rows_of(run: Run) -> list[dict[str, float]]:
 def test_movement_is_the_largest_change_of_each_coordinate(data: st.DataObject, units: int, n: int) -> None:
     entries = st.integers(-1000, 1000).map(float)
     weight, initial = (
-        data.draw(st.lists(st.lists(entries, min_size=n, max_size=n), min_size=units, max_size=units))
-        for _ in range(2)
+        data.draw(st.lists(st.lists(entries, min_size=n, max_size=n), min_size=units, max_size=units)) for _ in range(2)
     )
     support = tuple(sorted(data.draw(st.sets(st.integers(0, n - 1), min_size=1))))
     found = movement_of(torch.tensor(weight), torch.tensor(initial), support)

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-
 from conftest import CONFIGS, ROOT, Run
+
 from parity_lightning import __version__
 from parity_lightning.cli import SUBCOMMANDS, main
 
@@ -240,7 +240,9 @@ def spawn(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_leaves_its_summary_and_checkpoint(sent: signal.Signals, status: int, tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_its_summary_and_checkpoint(
+    sent: signal.Signals, status: int, tmp_path: Path
+) -> None:
     process = spawn("fit", ONLINE, "--data.k=8", "--trainer.max_steps=1000000", cwd=tmp_path)
     deadline = time.monotonic() + 60
     while not any(len(path.read_text().splitlines()) > 3 for path in tmp_path.glob("runs/*/metrics.csv")):

@@ -105,7 +105,7 @@ def test_losses_are_their_textbook_forms(y: float, prediction: float) -> None:
 
 
 def test_the_decay_is_the_papers() -> None:
-    """theta <- (1 - lambda) theta - eta grad, with lambda of each group, on three steps by hand."""
+    """Theta <- (1 - lambda) theta - eta grad, with lambda of each group, on three steps by hand."""
     weights = [nn.Parameter(torch.tensor([1.0, -2.0])), nn.Parameter(torch.tensor([3.0]))]
     optimizer = DecayedSGD([{"params": [weights[0]], "decay": 0.1}, {"params": [weights[1]]}], lr=0.5, decay=0.25)
     expected = [weight.detach().clone() for weight in weights]

@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from reference import ONES, philox_reference
 from scipy.stats import chisquare
 
 from parity_lightning.data.philox import philox, random_orders, random_words, split
-from reference import ONES, philox_reference
 
 # kat_vectors of Random123, the authors' own distribution: counter, key, answer.
 KNOWN_ANSWERS = [
@@ -46,7 +46,10 @@ def test_keys_broadcast() -> None:
 @given(st.integers(0, 2**63 - 1), st.integers(0, 2**64 - 1), st.integers(0, ONES))
 def test_words_are_those_of_the_documented_counter(index: int, seed: int, purpose: int) -> None:
     words = random_words(split(seed), torch.tensor([index]), blocks=2, purpose=purpose)
-    expected = [*philox_reference((*split(index), 0, purpose), split(seed)), *philox_reference((*split(index), 1, purpose), split(seed))]
+    expected = [
+        *philox_reference((*split(index), 0, purpose), split(seed)),
+        *philox_reference((*split(index), 1, purpose), split(seed)),
+    ]
     assert words.tolist() == [expected]
 
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from reference import bits_reference
 from scipy.stats import chi2, chisquare, norm
 
 from parity_lightning import SettingError, SparseParity
 from parity_lightning.data.sparse_parity import STREAMS
-from reference import bits_reference
 
 EXAMPLES = torch.arange(20_000)
 

@@ -16,8 +16,9 @@ from typing import Any
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import CSVLogger, Logger
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -66,6 +67,8 @@ class RunMetrics(CSVLogger):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(save_dir=folder.parent, name="", version=folder.name)
+        # Now, while the folder is empty: it warns if other loggers were there first.
+        _ = self.experiment
 
     def log_hyperparams(self, params: Any = None) -> None:
         """Writes nothing."""
@@ -204,7 +207,8 @@ class ParityCLI(LightningCLI):
             quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
             return {"callbacks": measuring, **quiet, **devices}
         if asked.fast_dev_run:
-            return {}
+            kept = [callback for callback in asked.callbacks or [] if not isinstance(callback, Checkpoint)]
+            return {"callbacks": kept, "enable_checkpointing": False}
         loggers = asked.logger if isinstance(asked.logger, list) else [asked.logger]
         others = [logger for logger in loggers if isinstance(logger, Logger)]
         return {"logger": [RunMetrics(self.run_path), *others]}
@@ -252,6 +256,10 @@ class ParityCLI(LightningCLI):
         print(f"predictions: {os.path.relpath(path)}", flush=True)
 
     def _say_where(self) -> None:
+        for logger in self.trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                # Or the next run of this process would go on with this one.
+                logger.experiment.finish()
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, RunSummary) and callback.path is not None:
                 print(f"summary: {os.path.relpath(callback.path)}", flush=True)
