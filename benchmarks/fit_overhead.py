@@ -17,7 +17,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -68,7 +68,7 @@ def plain_loop(steps: int, screen: int = HELD_OUT) -> float:
 
 
 class _Stream(IterableDataset):  # type: ignore[type-arg]
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         while True:
             yield batch(BATCH)
 
@@ -136,7 +136,7 @@ def fit(steps: int) -> float:
 
 
 @contextlib.contextmanager
-def _silence():  # type: ignore[no-untyped-def]
+def _silence() -> Iterator[None]:
     with (
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),

@@ -279,7 +279,7 @@ def test_a_network_of_ones_own_is_trained_from_its_folder(tmp_path: Path) -> Non
 def test_an_error_in_ones_own_network_keeps_its_traceback(tmp_path: Path) -> None:
     source = (ROOT / "examples" / "my_network.py").read_text().replace("nn.GELU()", "nn.Gelu()")
     (tmp_path / "my_network.py").write_text(source)
-    out, err = spawn("fit", ONLINE, "--model=my_network.MyNetwork", cwd=tmp_path).communicate(timeout=60)
+    _, err = spawn("fit", ONLINE, "--model=my_network.MyNetwork", cwd=tmp_path).communicate(timeout=60)
     assert "Traceback" in err
     assert "nn.Gelu()" in err
     assert not (tmp_path / "runs").exists()
@@ -289,7 +289,7 @@ def test_two_devices_train_as_one(tmp_path: Path) -> None:
     def trained(folder: str, *options: str) -> tuple[dict[str, object], list[dict[str, float]]]:
         where = f"--trainer.default_root_dir={folder}"
         process = spawn("fit", ONLINE, "--data.n=20", where, "--trainer.accelerator=cpu", *options, cwd=tmp_path)
-        out, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         (run,) = (tmp_path / folder).iterdir()
         with (run / "metrics.csv").open() as file:

@@ -45,7 +45,7 @@ def draw_run(
 
     _lines(error, steps, curves, "accuracy")
     error.axhline(0.5, color="0.6", linewidth=1, linestyle=":")
-    error.set_title("... and the share of wrong labels: a plateau at chance, then a sudden drop", loc="left", fontsize=11)
+    error.set_title("... and the share of wrong labels (0.5 is guessing)", loc="left", fontsize=11)
     error.set_ylabel("error")
     error.set_ylim(-0.02, max(0.55, *error.get_ylim()))
 
