@@ -1,6 +1,7 @@
 """Convergence times of many seeds, beside the published medians.
 
     python benchmarks/convergence_times.py seeds       # 25 seeds of configs/online.yaml's setting
+    python benchmarks/convergence_times.py grokking --seeds 10   # of configs/grokking.yaml's setting
     python benchmarks/convergence_times.py published   # (n,k) in {10,20,30,40} x {2,3}, beside Figure 1 (right)
 
 Each seed decides support, examples and initial weights. Runs that do not solve the parity are censored, not dropped.
@@ -22,7 +23,7 @@ import torch
 from lightning.pytorch import Trainer, seed_everything
 from scipy.stats import binom
 
-from parity_lightning import MLP, ParityDataModule
+from parity_lightning import MLP, DecayedSGD, ParityDataModule
 from parity_lightning.callbacks import PhaseTransition, StopWhenDiverged, StopWhenSolved
 
 # Figure 1 (right) of arXiv 2207.08799v3, width-100 ReLU MLP at eta = 1, read off the vector figure.
@@ -47,7 +48,7 @@ def run_seed(
     warnings.simplefilter("ignore")
     for name in ("lightning.pytorch", "lightning.fabric.utilities.seed", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    lr = module.pop("lr") if "lr" in module else 0.1
+    optimizer = partial(DecayedSGD, lr=module.pop("lr"), decay=module.pop("decay", 0.0))
     seed_everything(seed)
     transition = PhaseTransition()
     trainer = Trainer(
@@ -62,7 +63,7 @@ def run_seed(
         enable_model_summary=False,
         callbacks=[transition, StopWhenSolved(), StopWhenDiverged()],
     )
-    model = MLP(n, k, width=100, optimizer=partial(torch.optim.SGD, lr=lr), **module)
+    model = MLP(n, k, width=100, optimizer=optimizer, **module)
     trainer.fit(model, datamodule=ParityDataModule(n, k, **data))
     solved = transition.convergence_time
     return Outcome(solved or math.inf, transition.onset if solved and transition.onset else math.inf)
@@ -96,7 +97,7 @@ def _row(outcomes: Sequence[Outcome]) -> str:
 def main() -> None:
     """Runs what is asked for and prints a table."""
     parser = argparse.ArgumentParser(description="Convergence times of many seeds.")
-    parser.add_argument("what", choices=["seeds", "published"])
+    parser.add_argument("what", choices=["seeds", "grokking", "published"])
     parser.add_argument("--seeds", type=int, default=25)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--batch_size", type=int, default=64, help="of 'published'; the paper does not state it")
@@ -104,15 +105,18 @@ def main() -> None:
     parser.add_argument("--screen", type=int, default=1024)
     arguments = parser.parse_args()
     pool = {"seeds": arguments.seeds, "workers": arguments.workers}
-    if arguments.what == "seeds":
+    if arguments.what in ("seeds", "grokking"):
         module = {"lr": 0.1, "initialization": "uniform", "screen": arguments.screen}
-        outcomes = many(**pool, n=50, k=3, every=50, max_steps=100_000, data={"batch_size": 32}, module=module)
-        print("(50,3), ReLU width 100, B=32, eta=0.1, evaluated every 50 steps")
+        data, every = {"batch_size": 32}, 50
+        if arguments.what == "grokking":
+            module["decay"], data["num_samples"], every = 0.0007, 1000, 100
+        outcomes = many(**pool, n=50, k=3, every=every, max_steps=100_000, data=data, module=module)
+        print(f"(50,3), ReLU width 100, eta=0.1, {data}, evaluated every {every} steps")
         print("   solved    median t_c   95 % interval")
         print(_row(outcomes))
         shares = [outcome.onset / outcome.convergence_time for outcome in outcomes if math.isfinite(outcome.onset)]
-        print(f"median plateau share {sorted(shares)[len(shares) // 2]:.2f}")
-        print("onsets", *(f"{outcome.onset:g}" for outcome in outcomes))
+        print(f"median plateau share of the solved {sorted(shares)[len(shares) // 2]:.2f}")
+        print("onset -> t_c:", ", ".join(f"{outcome.onset:g} -> {outcome.convergence_time:g}" for outcome in outcomes))
         return
     module = {"lr": 1.0, "initialization": arguments.initialization, "screen": arguments.screen}
     print(f"ReLU width 100, eta=1, B={arguments.batch_size}, {arguments.initialization}, evaluated every step")

@@ -53,6 +53,9 @@ def draw_run(
     progress.set_xlabel("SGD steps")
 
     _mark(error, (loss, error, progress), onset, convergence_time)
+    if len(steps) == 1:
+        for line in (line for axes in (loss, error, progress) for line in axes.lines):
+            line.set_marker("o")
     if log_steps:
         progress.set_xscale("log")
     else:
@@ -92,22 +95,17 @@ def _hidden_progress(axes: Axes, steps: Sequence[int], curves: Mapping[str, Sequ
     axes.plot(steps, weakest, color=_RELEVANT, linewidth=1, linestyle="--", label="... and weakest")
     axes.fill_between(steps, weakest, strongest, color=_RELEVANT, alpha=0.15, linewidth=0)
     axes.plot(steps, irrelevant, color=_IRRELEVANT, linewidth=2, label="all other inputs, strongest")
-    axes.set_ylim(bottom=0)
+    if any(value > 0 for value in strongest):
+        # What grows by a little on the plateau and by a lot after it is seen on a logarithmic axis only.
+        axes.set_yscale("log")
 
 
 def _mark(labelled: Axes, everywhere: Sequence[Axes], onset: int | None, convergence_time: int | None) -> None:
-    marks = ("onset", onset, "--", "right"), ("solved", convergence_time, "-", "left")
-    for name, step, style, side in marks:
+    for name, step, style, height in (("onset", onset, "--", 0.35), ("solved", convergence_time, "-", 0.2)):
         if step is None:
             continue
         for axes in everywhere:
             axes.axvline(step, color="0.35", linewidth=1, linestyle=style)
-        labelled.annotate(
-            f"{name}: {step:,}",
-            (step, 0.25),
-            xytext=(-4 if side == "right" else 4, 0),
-            textcoords="offset points",
-            ha=side,
-            fontsize=9,
-            color="0.25",
-        )
+        text = f"{name}: step {step:,} "
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
+        labelled.annotate(text, (step, height), ha="right", fontsize=9, color="0.25", bbox=behind)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
@@ -50,6 +51,9 @@ _TRAINER_DEFAULTS: dict[str, Any] = {
     "num_sanity_val_steps": 0,
     "enable_model_summary": False,
 }
+
+# Multiplications in a step from which on several threads are faster than one.
+_WORTH_SHARING = 10_000_000
 
 # Settings of the data that a module gets if it asks for them.
 _LINKED = ("n", "k")
@@ -233,6 +237,13 @@ class ParityCLI(LightningCLI):
         if self.folder is not None:
             self.folder.give_back()
             del os.environ[_FOLDER_VARIABLE]
+
+    def before_fit(self) -> None:
+        """Keeps small networks on one thread: several only wait for each other."""
+        multiplications = sum(parameter.numel() for parameter in self.model.parameters())
+        multiplications *= getattr(self.datamodule, "batch_size", 1)
+        if multiplications < _WORTH_SHARING and "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(1)
 
     def fit(self, model: LightningModule, **kwargs: Any) -> None:
         """Trains; the exit status tells who was interrupted by what."""
