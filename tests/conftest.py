@@ -23,6 +23,7 @@ class Run(NamedTuple):
     folder: Path
     summary: dict[str, Any]
     out: str
+    err: str
 
 
 @pytest.fixture(autouse=True)
@@ -54,8 +55,8 @@ def fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run
             f"--trainer.default_root_dir={folder}",
         ]
         main(["fit", f"--config={config}", *defaults, *options])
-        out = capsys.readouterr().out
+        out, err = capsys.readouterr()
         (new,) = set(folder.glob("*")) - known
-        return Run(new, json.loads((new / "summary.json").read_text()), out)
+        return Run(new, json.loads((new / "summary.json").read_text()), out, err)
 
     return run

@@ -273,6 +273,21 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"summary.json", "summary-2.json"}
 
 
+def test_the_bar_counts_sgd_steps_and_shows_what_matters(fit: Callable[..., Run]) -> None:
+    run = fit("--trainer.max_steps=130")
+    *_, last = run.err.split("\r")
+    assert "130/130" in last
+    row = rows_of(run)[-1]
+    assert f"val/accuracy={row['val/accuracy']:.3f}" in last
+    assert "hidden_progress=" in last
+    assert "130/130" not in run.out
+
+
+def test_workers_change_nothing(fit: Callable[..., Run]) -> None:
+    alone, helped = fit("--trainer.max_steps=100"), fit("--trainer.max_steps=100", "--data.num_workers=2")
+    assert rows_of(alone) == rows_of(helped)
+
+
 def test_the_table_fits_a_terminal(fit: Callable[..., Run]) -> None:
     run = fit("--data.n=600", "--data.k=60", "--trainer.max_steps=10", "--data.label_noise=0.25")
     assert max(len(line) for line in table(run.summary).splitlines()) <= 80

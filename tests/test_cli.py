@@ -82,6 +82,7 @@ BAD = [
     ("--trainer.check_val_every_n_epoch=1", "--trainer.check_val_every_n_epoch=1: would mean never"),
     ("--trainer.callbacks+=Nope", "--trainer.callbacks=Nope: no such class; valid: HiddenProgress"),
     ("--trainer.default_root_dir=/dev/null/runs", "--trainer.default_root_dir=/dev/null/runs: cannot be written"),
+    ("--trainer.devices=3", "--data.batch_size=32: must be a multiple of the 3 devices"),
     ("--ckpt_path=nowhere.ckpt", "--ckpt_path=nowhere.ckpt: no such file"),
 ]
 
@@ -103,7 +104,9 @@ def test_bad_input_is_told_in_one_line_and_nothing_is_written(
     option: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert f"parity-lightning fit: error: {told}" in complaint(["fit", ONLINE, option], capsys)
+    assert f"parity-lightning fit: error: {told}" in complaint(
+        ["fit", ONLINE, "--trainer.accelerator=cpu", option], capsys
+    )
     assert list(tmp_path.iterdir()) == []
 
 

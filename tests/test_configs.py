@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -32,16 +32,18 @@ def name_of(path: Path) -> str:
 class Parsed(ParityCLI):
     """Parses and stops there."""
 
+    parsed: ClassVar[Any]
+
     def before_instantiate_classes(self) -> None:
         """Stops."""
+        Parsed.parsed = self.config[self.subcommand]
         raise InterruptedError
 
     @classmethod
     def of(cls, arguments: list[str]) -> Any:
-        cli = cls.__new__(cls)
         with pytest.raises(InterruptedError):
-            cli.__init__(arguments)  # type: ignore[misc]
-        return cli.config[arguments[0]]
+            cls(arguments)
+        return cls.parsed
 
 
 def test_there_are_configs() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
 import sys
 import warnings
 from argparse import ArgumentError
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -37,6 +36,7 @@ from parity_lightning.cli.complaints import (
     root_cause,
 )
 from parity_lightning.cli.predictions import write_predictions
+from parity_lightning.cli.records import RunMetrics, SaveConfig
 from parity_lightning.cli.run_folder import RunFolder
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.data import ParityDataModule
@@ -62,32 +62,6 @@ _LINKED = ("n", "k")
 _FOLDER_VARIABLE = "PARITY_LIGHTNING_RUN_FOLDER"
 
 
-class RunMetrics(CSVLogger):
-    """Writes ``metrics.csv`` into the run's folder; hyperparameters stand in ``config.yaml`` there already.
-
-    Args:
-        folder: The run's folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(save_dir=folder.parent, name="", version=folder.name)
-        # Now, while the folder is empty: it warns if other loggers were there first.
-        _ = self.experiment
-
-    def log_hyperparams(self, params: Any = None) -> None:
-        """Writes nothing."""
-
-
-class SaveConfig(SaveConfigCallback):
-    """Saves ``config.yaml`` and tells loggers that keep settings, such as W&B's, the configuration."""
-
-    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Passes the configuration on."""
-        config = json.loads(self.parser.dump(self.config, skip_none=False, format="json"))
-        for logger in trainer.loggers:
-            logger.log_hyperparams(config)
-
-
 class ParityCLI(LightningCLI):
     """LightningCLI with our defaults, a folder for every run, and one seed for everything unless two are given."""
 
@@ -96,18 +70,24 @@ class ParityCLI(LightningCLI):
     def __init__(self, args: Sequence[str]) -> None:
         self.arguments = list(args)
         on_error = {"exit_on_error": False}
-        super().__init__(
-            LightningModule,
-            ParityDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=SaveConfig,
-            seed_everything_default=0,
-            trainer_defaults=_TRAINER_DEFAULTS,
-            auto_configure_optimizers=False,
-            parser_kwargs={**on_error, **{name: dict(on_error) for name in LightningCLI.subcommands()}},
-            args=self.arguments,
-        )
+        try:
+            check_files(self.arguments)
+            super().__init__(
+                LightningModule,
+                ParityDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=SaveConfig,
+                seed_everything_default=0,
+                trainer_defaults=_TRAINER_DEFAULTS,
+                auto_configure_optimizers=False,
+                parser_kwargs={**on_error, **{name: dict(on_error) for name in LightningCLI.subcommands()}},
+                args=with_config_of_checkpoint(self.arguments),
+            )
+        except (ArgumentError, SettingError, MisconfigurationException) as error:
+            usage_error(self.arguments[0], self._complaint(error))
+        finally:
+            self._leave()
 
     def _parse_ckpt_path(self) -> None:
         """Keeps the configuration as it was given: Lightning would silently put the checkpoint's in its place."""
@@ -224,7 +204,7 @@ class ParityCLI(LightningCLI):
         except ValueError as error:
             raise root_cause(error) from None
 
-    def complaint(self, error: Exception) -> str:
+    def _complaint(self, error: Exception) -> str:
         """One line about a usage error."""
         cause = root_cause(error)
         if isinstance(cause, SettingError):
@@ -232,23 +212,24 @@ class ParityCLI(LightningCLI):
             return complain_of_setting(cause, None if config is None else config[config.subcommand])
         return complain_of_arguments(error) if isinstance(error, ArgumentError) else str(error)
 
-    def leave(self) -> None:
+    def _leave(self) -> None:
         """Gives back what a run that never started had reserved."""
         if self.folder is not None:
             self.folder.give_back()
             del os.environ[_FOLDER_VARIABLE]
 
     def before_fit(self) -> None:
-        """Keeps small networks on one thread: several only wait for each other."""
+        """Checks what depends on the devices, and keeps small networks on one thread: several wait for each other."""
+        self.datamodule.check_devices(self.trainer.world_size)
         multiplications = sum(parameter.numel() for parameter in self.model.parameters())
-        multiplications *= getattr(self.datamodule, "batch_size", 1)
+        multiplications *= self.datamodule.batch_size
         if multiplications < _WORTH_SHARING and "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(1)
 
     def fit(self, model: LightningModule, **kwargs: Any) -> None:
         """Trains; the exit status tells who was interrupted by what."""
         try:
-            self.trainer.fit(model, **kwargs)
+            self._load_and(self.trainer.fit, model, **kwargs)
         except SIGTERMException:
             self._say_where()
             raise SystemExit(143) from None
@@ -258,9 +239,27 @@ class ParityCLI(LightningCLI):
             raise SystemExit(130) from None
         self._say_where()
 
+    def validate(self, model: LightningModule, **kwargs: Any) -> None:
+        """Evaluates on the validation set."""
+        self._load_and(self.trainer.validate, model, **kwargs)
+
+    def test(self, model: LightningModule, **kwargs: Any) -> None:
+        """Evaluates on the test set."""
+        self._load_and(self.trainer.test, model, **kwargs)
+
+    def _load_and(self, act: Callable[..., Any], model: LightningModule, **kwargs: Any) -> Any:
+        try:
+            return act(model, **kwargs)
+        except RuntimeError as error:
+            if "loading state_dict" not in str(error):
+                raise
+            path = self._setting("ckpt_path")
+            why = f"of a network of another shape; give the options it was trained with ({error})"
+            raise SettingError("--ckpt_path", path, why) from None
+
     def predict(self, model: LightningModule, **kwargs: Any) -> None:
         """Writes ``predictions.csv`` into a new folder."""
-        predictions = self.trainer.predict(model, **kwargs)
+        predictions = self._load_and(self.trainer.predict, model, **kwargs)
         parent = Path(self._setting("trainer").default_root_dir).absolute()
         path = RunFolder(parent, f"{type(model).__name__}-predictions").path / "predictions.csv"
         write_predictions(path, predictions or [])
@@ -302,18 +301,4 @@ def run(arguments: Sequence[str]) -> None:
     # A user's own module lies in the folder where the command is given.
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    subcommand = arguments[0]
-    cli = ParityCLI.__new__(ParityCLI)
-    try:
-        check_files(arguments)
-        cli.__init__(with_config_of_checkpoint(arguments))  # type: ignore[misc]
-    except RuntimeError as error:
-        if "loading state_dict" not in str(error):
-            raise
-        usage_error(
-            subcommand, f"--ckpt_path: of a network of another shape; give the options it was trained with ({error})"
-        )
-    except (ArgumentError, SettingError, MisconfigurationException) as error:
-        usage_error(subcommand, cli.complaint(error))
-    finally:
-        cli.leave()
+    ParityCLI(arguments)

@@ -99,7 +99,14 @@ class ParityDataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Checks that the batch can be split over the devices."""
-        world_size = self._world()[1]
+        self.check_devices(self._world()[1])
+
+    def check_devices(self, world_size: int) -> None:
+        """Refuses a batch that cannot be split into equal parts.
+
+        Raises:
+            SettingError: If the batch size is no multiple of the number of devices.
+        """
         if self.batch_size % world_size:
             raise SettingError("batch_size", self.batch_size, f"must be a multiple of the {world_size} devices")
 
