@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,7 +31,7 @@ class SettingError(ValueError):
         self.mend = mend
 
 
-def nearest(name: str, valid: Iterable[str]) -> str:
+def nearest(name: object, valid: Iterable[str]) -> str:
     """Says which names are valid, the one most like ``name`` first.
 
     Example:
@@ -40,13 +41,13 @@ def nearest(name: str, valid: Iterable[str]) -> str:
         'valid: hinge, square'
     """
     names = sorted(valid)
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(str(name), names, n=1)
     listed = ", ".join(names)
     return f"did you mean {close[0]}? Valid: {listed}" if close else f"valid: {listed}"
 
 
-def whole_number(option: str, value: Any, *, at_least: int) -> int:
-    """Returns ``value`` if it is an int (and no bool) of at least ``at_least``.
+def whole_number(option: str, value: Any, *, at_least: int, at_most: int = 2**64 - 1) -> int:
+    """Returns ``value`` as an int if it is a whole number (no bool) within bounds.
 
     Raises:
         SettingError: If it is not.
@@ -55,8 +56,14 @@ def whole_number(option: str, value: Any, *, at_least: int) -> int:
         >>> whole_number("batch_size", 32, at_least=1)
         32
     """
-    if isinstance(value, bool) or not isinstance(value, int):
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
         raise SettingError(option, value, "must be a whole number")
-    if value < at_least:
+    if number < at_least:
         raise SettingError(option, value, f"must be at least {at_least}")
-    return value
+    if number > at_most:
+        raise SettingError(option, value, f"must be at most {at_most:,}")
+    return number

@@ -247,7 +247,7 @@ def test_a_callback_says_what_it_lacks(callback: Callback, told: str) -> None:
 
 
 def test_hidden_progress_names_the_shape_it_lacks() -> None:
-    trainer = bare(max_steps=1, callbacks=[HiddenProgress()])
+    trainer = bare(max_steps=1, callbacks=[HiddenProgress()], val_check_interval=1, check_val_every_n_epoch=None)
     with pytest.raises(SettingError, match=r"first_layer of shape \(..., n=6\) and Stranger has none"):
         trainer.fit(Stranger(), datamodule=ParityDataModule(6, 2))
 

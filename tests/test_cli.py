@@ -54,7 +54,7 @@ BAD = [
     ("--data.n=3.5", "--data.n=3.5: expected a whole number"),
     ("--data.n=many", "--data.n=many: expected a whole number"),
     ("--data.support=[1,1,2]", "--data.support=[1, 1, 2]: its indices must differ"),
-    ("--data.support=[1,2,50]", "--data.support=[1, 2, 50]: its indices must be from 0 to n-1=49"),
+    ("--data.support=[1,2,50]", "--data.support=[1, 2, 50]: its indices must be whole numbers from 0 to n-1=49"),
     ("--data.support=[1,2]", "--data.support=[1, 2]: must have k=3 indices"),
     ("--data.batch_size=0", "--data.batch_size=0: must be at least 1"),
     ("--data.num_samples=0", "--data.num_samples=0: must be at least 1"),
@@ -82,6 +82,29 @@ BAD = [
     ("--trainer.check_val_every_n_epoch=1", "--trainer.check_val_every_n_epoch=1: would mean never"),
     ("--trainer.callbacks+=Nope", "--trainer.callbacks=Nope: no such class; valid: HiddenProgress"),
     ("--trainer.default_root_dir=/dev/null/runs", "--trainer.default_root_dir=/dev/null/runs: cannot be written"),
+    ("--data.label_noise=null", "--data.label_noise=None: must be at least 0"),
+    ("--data.n=1000000000000", "not enough memory for a network of this size"),
+    ("--data.num_samples=1000000000000", "--data.num_samples=1000000000000: must be at most"),
+    ("--data.support=[-1,2,3]", "--data.support=[-1, 2, 3]: its indices must be whole numbers from 0 to n-1=49"),
+    ("--model.loss=null", "--model.loss=None: valid:"),
+    ("--model.width=100000001", "--model.width=100000001: must be at most 100,000,000"),
+    ("--model.optimizer.lrr=1", "--model.optimizer.lrr: no such option"),
+    ("--model.optimizer=SparseAdam", "--model.optimizer=SparseAdam: needs sparse gradients"),
+    ("--model.lr_scheduler=StepLRR", "--model.lr_scheduler=StepLRR: no such class; did you mean StepLR?"),
+    ("--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size: missing"),
+    ("--data=ParityData", "--data=ParityData: no such class; did you mean ParityDataModule?"),
+    ("--seed_everything=-1", "--seed_everything=-1: must be a whole number from 0 to 4294967295"),
+    ("--seed_everything=false", "--seed_everything=False: must be a whole number"),
+    ("--trainer.max_steps=-5", "--trainer.max_steps=-5: must be at least 0"),
+    ("--trainer.max_step=5", "--trainer.max_step=5: no such option; did you mean --trainer.max_steps?"),
+    ("--trainer.val_check_interval=00:00:01:00", "--trainer.val_check_interval=00:00:01:00: would mean never"),
+    ("--trainer.accumulate_grad_batches=2", "--trainer.accumulate_grad_batches=2: use a larger batch_size"),
+    ("--trainer.accumulate_grad_batches=0", "--trainer.accumulate_grad_batches=0: use a larger batch_size"),
+    ("--trainer.callbacks+=HiddenProgress", "the trainer cannot be made of these settings"),
+    ("--trainer.devices=abc", "the trainer cannot be made of these settings"),
+    ("--conf=nowhere.yaml", "--conf=nowhere.yaml: no such option"),
+    ("-cnowhere.yaml", "--config=nowhere.yaml: no such file"),
+    ("--ckpt_path=last", "--ckpt_path=last: no such file"),
     ("--trainer.devices=3", "--data.batch_size=32: must be a multiple of the 3 devices"),
     ("--ckpt_path=nowhere.ckpt", "--ckpt_path=nowhere.ckpt: no such file"),
 ]
@@ -116,6 +139,7 @@ def test_bad_input_is_told_in_one_line_and_nothing_is_written(
         (None, "no such file"),
         ("model: [1,\n", "not valid YAML at line 2"),
         ("- 1\n- 2\n", "must hold settings by name"),
+        ("trainer: null\n", "its trainer must hold options by name"),
         ("modle: 3\n", "modle: no such option; did you mean model?"),
         ("\udcff", "cannot be read"),
     ],
@@ -228,6 +252,30 @@ def test_a_resumed_run_goes_on_where_it_was(fit: Callable[..., Run]) -> None:
         torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in (whole, rest)
     ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_the_last_checkpoint_is_the_end_of_the_run(fit: Callable[..., Run], tmp_path: Path) -> None:
+    often = tmp_path / "often.yaml"
+    often.write_text((CONFIGS / "online.yaml").read_text().replace("5_000", "100"))
+    run = fit("--data.k=8", "--trainer.max_steps=250", config=often)
+    saved = {path.name: torch.load(path, weights_only=True) for path in (run.folder / "checkpoints").iterdir()}
+    assert {name: state["global_step"] for name, state in saved.items()} == {
+        "last.ckpt": 250,
+        "epoch=0-step=200.ckpt": 200,
+    }
+
+
+def test_a_run_refused_before_its_first_step_leaves_nothing(
+    fit: Callable[..., Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = fit("--trainer.max_steps=50")
+    before = set(run.folder.parent.iterdir())
+    where = f"--trainer.default_root_dir={run.folder.parent}"
+    checkpoint = f"--ckpt_path={run.folder / 'checkpoints' / 'last.ckpt'}"
+    for option, told in (("--model.width=7", "another shape"), ("--data.n=30", "--data.n=30: the checkpoint was")):
+        arguments = ["fit", ONLINE, "--data.n=20", where, checkpoint, option]
+        assert told in complaint(arguments, capsys)
+        assert set(run.folder.parent.iterdir()) == before
 
 
 def spawn(*arguments: str, cwd: Path) -> subprocess.Popen[str]:

@@ -101,7 +101,8 @@ def test_seeds_streams_and_indices_are_independent(one: tuple[int, str, int], ot
         return SparseParity(50, 3, seed=seed).draw(EXAMPLES + shift, stream)[0]  # type: ignore[arg-type]
 
     first, second = bits(*one), bits(*other)
-    assert z_score(first * second) < 4
+    z = (first * second).double().sum(0).numpy() / math.sqrt(len(EXAMPLES))
+    assert 1e-3 < chi2.cdf((z**2).sum(), len(z)) < 1 - 1e-3
     # No example of one is an example of the other: of 2^50 inputs, 20,000 random ones share none.
     weights = 2.0 ** torch.arange(50, dtype=torch.float64)
     if one[2] == other[2] or abs(one[2] - other[2]) > len(EXAMPLES):

@@ -8,6 +8,7 @@ from parity_lightning.callbacks.phase_transition import PhaseTransition
 from parity_lightning.callbacks.progress_bar import StepProgressBar
 from parity_lightning.callbacks.progress_picture import ProgressPicture
 from parity_lightning.callbacks.run_summary import RunSummary
+from parity_lightning.callbacks.step_checkpoint import StepCheckpoint
 from parity_lightning.callbacks.stopping import StopWhenDiverged, StopWhenSolved
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "PhaseTransition",
     "ProgressPicture",
     "RunSummary",
+    "StepCheckpoint",
     "StepProgressBar",
     "StopWhenDiverged",
     "StopWhenSolved",

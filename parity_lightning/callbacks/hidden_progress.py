@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from parity_lightning.callbacks.needs import first_layer_of, parity_of
+from parity_lightning.callbacks.needs import begins_run, first_layer_of, parity_of
 
 
 class Movement(NamedTuple):
@@ -68,6 +68,11 @@ class HiddenProgress(Callback):
     def __init__(self) -> None:
         self._initial: Tensor | None = None
         self._last: Movement | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forgets an earlier run."""
+        if begins_run(trainer, stage):
+            self._initial, self._last = None, None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keeps the first weights, unless a checkpoint brought those of an earlier start."""

@@ -11,6 +11,11 @@ from torch import Tensor
 from parity_lightning.errors import SettingError
 
 
+def begins_run(trainer: Trainer, stage: str) -> bool:
+    """Whether a new run begins, as opposed to the same trainer training on; a checkpoint's state is loaded later."""
+    return stage == TrainerFn.FITTING and trainer.global_step == 0
+
+
 def is_evaluation(trainer: Trainer) -> bool:
     """Whether a validation belongs to the training's record: not a sanity check, not the ``validate`` command."""
     return trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking

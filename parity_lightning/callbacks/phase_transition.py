@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from parity_lightning.callbacks.announce import announce
-from parity_lightning.callbacks.needs import is_evaluation, metric_of
+from parity_lightning.callbacks.needs import begins_run, is_evaluation, metric_of
 
 PLATEAU_ERROR = 0.49
 """A run is on its plateau while its validation error is at least this (the error of Theorem 7)."""
@@ -30,6 +30,11 @@ class PhaseTransition(Callback):
         self.onset: int | None = None
         self.convergence_time: int | None = None
         self._announced = False
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forgets an earlier run."""
+        if begins_run(trainer, stage):
+            self.onset, self.convergence_time, self._announced = None, None, False
 
     @property
     def plateau_share(self) -> float | None:
@@ -94,9 +99,10 @@ class PhaseTransition(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The dates so far."""
-        return {"onset": self.onset, "convergence_time": self.convergence_time}
+        return {"onset": self.onset, "convergence_time": self.convergence_time, "announced": self._announced}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes the dates of the run that goes on."""
         self.onset = state_dict["onset"]
         self.convergence_time = state_dict["convergence_time"]
+        self._announced = state_dict["announced"]

@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+from lightning.pytorch.trainer.states import TrainerFn
 
 
 class StepProgressBar(TQDMProgressBar):
@@ -44,11 +45,12 @@ class StepProgressBar(TQDMProgressBar):
     ) -> None:
         """Moves the bar to the steps taken."""
         bar = self.train_progress_bar
-        bar.set_postfix(self.get_metrics(trainer, pl_module), refresh=False)
         bar.update(trainer.global_step - bar.n)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leaves the metrics for the bar's next turn."""
+        """Shows the new metrics when the bar is next drawn."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            self.train_progress_bar.set_postfix(self.get_metrics(trainer, pl_module), refresh=False)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, int | str | float | dict[str, float]]:
         """The logged metrics, without the version number that Lightning shows."""

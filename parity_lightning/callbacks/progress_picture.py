@@ -33,6 +33,11 @@ class ProgressPicture(RunFiles):
 
     def __init__(self) -> None:
         super().__init__()
+        self.forget()
+
+    def forget(self) -> None:
+        """Begins with no curves."""
+        super().forget()
         self.steps: list[int] = []
         self.curves: dict[str, list[float]] = {name: [] for name in _DRAWN}
 

@@ -8,6 +8,8 @@ from typing import ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from parity_lightning.callbacks.needs import begins_run
+
 
 class RunFiles(Callback, ABC):
     """A callback that writes one file into the run's folder when training ends or is interrupted.
@@ -19,11 +21,17 @@ class RunFiles(Callback, ABC):
     file_name: ClassVar[str]
 
     def __init__(self) -> None:
-        self.path: Path | None = None
         self._folder: Path | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Forgets an earlier run."""
+        self.path: Path | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Learns the folder; all devices must ask together."""
+        if begins_run(trainer, stage):
+            self.forget()
         if stage == "fit":
             folder = trainer.log_dir or trainer.default_root_dir
             self._folder = None if trainer.fast_dev_run else Path(folder)  # type: ignore[attr-defined]

@@ -29,8 +29,9 @@ class RunSummary(RunFiles):
 
     file_name = "summary.json"
 
-    def __init__(self) -> None:
-        super().__init__()
+    def forget(self) -> None:
+        """Forgets an earlier run."""
+        super().forget()
         self.summary_of_run: Summary | None = None
         self._elapsed_before = 0.0
         self._started: float | None = None
@@ -58,8 +59,9 @@ class RunSummary(RunFiles):
         kind = type(pl_module)
         accuracy = trainer.callback_metrics.get("val/accuracy")
         examples = trainer.callback_metrics.get("val/examples")
+        errors = trainer.callback_metrics.get("val/errors")
         summary: Summary = {
-            "solved": None,
+            "solved": None if errors is None else bool(errors == 0),
             "convergence_time": None,
             "onset": None,
             "plateau_share": None,
@@ -98,7 +100,8 @@ class RunSummary(RunFiles):
 def _stop_reason(trainer: Trainer, summary: Summary, interrupted: bool) -> str:
     if interrupted:
         return "interrupted"
-    if trainer.global_step >= trainer.max_steps > 0 and summary["convergence_time"] != trainer.global_step:
+    solved_at_the_end = summary["solved"] and summary["convergence_time"] in (None, trainer.global_step)
+    if trainer.global_step >= trainer.max_steps >= 0 and not solved_at_the_end:
         return "max_steps"
     # Whatever else ended it, a time limit say, did so before its time.
     return "solved" if summary["solved"] else "interrupted"
@@ -123,7 +126,8 @@ def table(summary: Summary) -> str:
     rows: list[tuple[str, str]] = []
     why = f"({told.get('stop_reason')} after {told.get('steps', 0):,} steps)"
     if told.get("solved"):
-        rows.append(("solved", f"yes, at step t_c = {told['convergence_time']:,}"))
+        when = f", at step t_c = {told['convergence_time']:,}" if "convergence_time" in told else ""
+        rows.append(("solved", f"yes{when}"))
         if told.get("stop_reason") != "solved":
             rows.append(("stopped", why))
     else:

@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from parity_lightning.callbacks.announce import announce
-from parity_lightning.callbacks.needs import is_evaluation, metric_of
+from parity_lightning.callbacks.needs import begins_run, is_evaluation, metric_of
 
 
 def stop_together(trainer: Trainer, stop: bool) -> bool:
@@ -40,8 +40,15 @@ class StopWhenDiverged(Callback):
     It works with any module whose ``training_step`` returns a loss, of one step or of several.
     """
 
+    understands_blocks = True
+
     def __init__(self) -> None:
         self.diverged_at: int | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forgets an earlier run."""
+        if begins_run(trainer, stage):
+            self.diverged_at = None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -44,7 +44,15 @@ def main(args: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: With 2 for a usage error, 130 or 143 when interrupted.
     """
-    arguments = list(sys.argv[1:] if args is None else args)
+    try:
+        _main(list(sys.argv[1:] if args is None else args))
+    except KeyboardInterrupt:
+        # Before or after training; during it, the run says good-bye by itself.
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _main(arguments: list[str]) -> None:
     first = arguments[0] if arguments else "--help"
     if first in ("-h", "--help"):
         print(help_text())

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from parity_lightning.cli.complaints import config_files
 from parity_lightning.errors import SettingError
 
-# Words that Lightning takes instead of a path.
-_WORDS = ("best", "last", "hpc", "registry")
+_EXAMPLE = "give a checkpoint, RUN/checkpoints/last.ckpt for example"
 
 
-def check_checkpoint(path: str | None, class_path: str, *, required: bool) -> None:
-    """Refuses a checkpoint that is missing, damaged or of another class of modules.
+def check_checkpoint(path: str | None, class_path: str, data: Mapping[str, Any], *, required: bool) -> None:
+    """Refuses a checkpoint that is missing, damaged, of another class of modules or of another problem.
 
     Args:
-        path: The checkpoint, or a word that stands for one, or None.
+        path: The checkpoint, or None.
         class_path: The class that is to be loaded from it.
+        data: The settings of the data, by name.
         required: Whether there must be one.
 
     Raises:
@@ -27,23 +28,23 @@ def check_checkpoint(path: str | None, class_path: str, *, required: bool) -> No
     """
     if path is None:
         if required:
-            raise SettingError(
-                "--ckpt_path", "null", "missing; give a checkpoint, RUN/checkpoints/last.ckpt for example"
-            )
+            raise SettingError("--ckpt_path", "null", f"missing; {_EXAMPLE}")
         return
-    if path in _WORDS:
-        return
-    if not Path(path).is_file():
-        raise SettingError(
-            "--ckpt_path", path, "no such file; give a checkpoint, RUN/checkpoints/last.ckpt for example"
-        )
+    _check_exists(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        trained = content["hyper_parameters"].get("_class_path", class_path)
+        trained = content.get("hyper_parameters", {}).get("_class_path", class_path)
+        trained_on = content.get("ParityDataModule", {})
+        _ = content["state_dict"]
     except Exception as error:
         raise SettingError("--ckpt_path", path, "not a checkpoint, or a damaged one; give another") from error
     if trained.rpartition(".")[2] != class_path.rpartition(".")[2]:
         raise SettingError("--ckpt_path", path, f"holds a {trained}, not a {class_path}; use --model {trained}")
+
+    for option in ("n", "k"):
+        if option in trained_on and trained_on[option] != data.get(option):
+            told = f"the checkpoint was trained with {option}={trained_on[option]}; use that"
+            raise SettingError(f"--data.{option}", data.get(option), told)
 
 
 def with_config_of_checkpoint(arguments: Sequence[str]) -> list[str]:
@@ -56,7 +57,14 @@ def with_config_of_checkpoint(arguments: Sequence[str]) -> list[str]:
     for number, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if name == "--ckpt_path" and (equals or number + 1 < len(arguments)):
-            config = Path(value if equals else arguments[number + 1]).parent.parent / "config.yaml"
+            path = value if equals else arguments[number + 1]
+            _check_exists(path)
+            config = Path(path).absolute().parent.parent / "config.yaml"
             if config.is_file():
                 return [arguments[0], f"--config={config}", *arguments[1:]]
     return list(arguments)
+
+
+def _check_exists(path: str) -> None:
+    if not Path(path).is_file():
+        raise SettingError("--ckpt_path", path, f"no such file; {_EXAMPLE}")

@@ -12,12 +12,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch.loggers
 import torch
 import yaml
 from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
 
 import parity_lightning.callbacks
+import parity_lightning.data
 import parity_lightning.modules
 import parity_lightning.optimizers
 from parity_lightning.errors import SettingError, nearest
@@ -40,7 +42,8 @@ def config_files(arguments: Sequence[str]) -> list[str]:
         ['a.yaml', 'b.yaml']
     """
     files = [after for before, after in pairwise(arguments) if before in ("--config", "-c")]
-    return files + [argument.partition("=")[2] for argument in arguments if argument.startswith("--config=")]
+    files += [argument.partition("=")[2] for argument in arguments if argument.startswith("--config=")]
+    return files + [argument[2:] for argument in arguments if re.match("-c.", argument)]
 
 
 def complain_of_setting(error: SettingError, config: Any) -> str:
@@ -71,14 +74,16 @@ def complain_of_arguments(error: ArgumentError) -> str:
 
     if match := re.search(r"Option '([^']+)' is not accepted", text):
         classes = re.findall(r"Problem with given class_path '([^']+)'", text)
-        takes = _arguments_of(classes[-1]) if classes else []
-        return f"{option}.{match[1]}: no such option of {classes[-1] if classes else 'it'}; {nearest(match[1], takes)}"
+        if len(classes) != 1 or option.count(".") > 0:
+            return f"{option}.{match[1]}: no such option; mend its name, or see parity-lightning fit --help"
+        return f"{option}.{match[1]}: no such option of {classes[0]}; {nearest(match[1], _arguments_of(classes[0]))}"
     if match := re.search(r"does not accept option '([^']+)'", text):
         return f"{match[1]}: no such option; {nearest(match[1], _GROUPS)}"
     if match := re.search(r"unrecognized arguments: (\S+)", text):
         return f"{match[1]}: no such option; {_nearest_option(match[1])}"
-    if match := re.search(r"arguments are required: (.+)", text):
-        missing = ", ".join(f"--{name.partition('.')[2] or name}" for name in match[1].split(", "))
+    if match := re.search(r"arguments are required: ([\w., ]+)", text):
+        names = [name.removeprefix("fit.") for name in match[1].split(", ")]
+        missing = ", ".join(f"{option}.{name}" if option != "--" else f"--{name}" for name in names)
         return f"{missing}: missing; give it, or a --config FILE that has it"
     if option.rpartition(".")[2].lstrip("-") in _HOMES and re.search(r"import|No module named|subclass", text):
         return _complain_of_class(option, value, root_cause(error))
@@ -122,6 +127,8 @@ def _problem_of_file(file: str) -> str | None:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         return f"not valid YAML{where}: {getattr(error, 'problem', error)}; mend the file"
+    if isinstance(content, dict) and not isinstance(content.get("trainer", {}), dict):
+        return "its trainer must hold options by name; mend the file"
     return None if isinstance(content, dict) else "must hold settings by name (model:, data:, trainer:); mend the file"
 
 
@@ -163,4 +170,7 @@ _HOMES: dict[str, Any] = {
     "model": parity_lightning.modules,
     "optimizer": torch.optim,
     "callbacks": parity_lightning.callbacks,
+    "data": parity_lightning.data,
+    "lr_scheduler": torch.optim.lr_scheduler,
+    "logger": lightning.pytorch.loggers,
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from parity_lightning.errors import SettingError
@@ -46,10 +48,12 @@ class RunFolder:
             path.mkdir(exist_ok=True)
             self._made.append(path)
 
+    def discard(self) -> None:
+        """Removes the folder of a run that was refused after it had begun to write there."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def give_back(self) -> None:
         """Removes the folders that were made, as far as they are empty."""
         for path in reversed(self._made):
-            try:
+            with suppress(OSError):
                 path.rmdir()
-            except OSError:
-                return

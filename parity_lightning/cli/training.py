@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import secrets
 import sys
 import warnings
 from argparse import ArgumentError
@@ -21,6 +22,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from yaml.representer import RepresenterError
 
 # Classes imported here can be named on the command line without their modules.
 import parity_lightning.callbacks
@@ -47,6 +49,8 @@ _TRAINER_DEFAULTS: dict[str, Any] = {
     "max_steps": 100_000,
     # Without these two an endless stream is never validated.
     "val_check_interval": 100,
+    # Several devices slow a small network down; who wants them asks for them.
+    "devices": 1,
     "check_val_every_n_epoch": None,
     "num_sanity_val_steps": 0,
     "enable_model_summary": False,
@@ -69,7 +73,8 @@ class ParityCLI(LightningCLI):
 
     def __init__(self, args: Sequence[str]) -> None:
         self.arguments = list(args)
-        on_error = {"exit_on_error": False}
+        # Abbreviated options would slip past our own looks at the command line.
+        on_error = {"exit_on_error": False, "allow_abbrev": False}
         try:
             check_files(self.arguments)
             super().__init__(
@@ -85,9 +90,23 @@ class ParityCLI(LightningCLI):
                 args=with_config_of_checkpoint(self.arguments),
             )
         except (ArgumentError, SettingError, MisconfigurationException) as error:
+            if self.folder is not None:
+                self.folder.discard()
             usage_error(self.arguments[0], self._complaint(error))
         finally:
             self._leave()
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parses, and settles what Lightning would take ill."""
+        super().parse_arguments(parser, args)
+        config = self.config[self.config.subcommand]
+        seed = config.seed_everything
+        if seed is True:
+            config.seed_everything = secrets.randbelow(2**32)
+        elif seed is False or not 0 <= seed < 2**32:
+            told = "must be a whole number from 0 to 4294967295, or true for a random one"
+            raise SettingError("--seed_everything", seed, told)
+        config.trainer.default_root_dir = os.path.expanduser(config.trainer.default_root_dir or "runs")
 
     def _parse_ckpt_path(self) -> None:
         """Keeps the configuration as it was given: Lightning would silently put the checkpoint's in its place."""
@@ -107,7 +126,7 @@ class ParityCLI(LightningCLI):
         self._check_links(data)
         if "seed" in data and data.seed is None:
             data.seed = config.seed_everything
-        check_checkpoint(config.ckpt_path, config.model.class_path, required=self.subcommand != "fit")
+        check_checkpoint(config.ckpt_path, config.model.class_path, data, required=self.subcommand != "fit")
         if self.subcommand != "fit":
             self.save_config_callback = None
         elif not config.trainer.fast_dev_run:
@@ -131,19 +150,15 @@ class ParityCLI(LightningCLI):
 
     def _check_intervals(self, trainer: Any) -> None:
         interval, last = trainer.val_check_interval, trainer.max_steps
-        if trainer.check_val_every_n_epoch is not None:
-            raise SettingError(
-                "check_val_every_n_epoch",
-                trainer.check_val_every_n_epoch,
-                "would mean never, for the stream has no epochs; use null and set val_check_interval",
-            )
-        if isinstance(interval, (bool, float)) or interval is None or (isinstance(interval, int) and interval < 1):
+        if last < 0:
+            raise SettingError("max_steps", last, "must be at least 0")
+        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
             raise SettingError(
                 "val_check_interval", interval, "would mean never; give a whole number of SGD steps, at least 1"
             )
         # A run that is cut short is evaluated at its end: only who asks for both numbers is contradicting himself.
         cut_short = self._is_given("max_steps") and not self._is_given("val_check_interval")
-        if isinstance(interval, int) and 0 <= last < interval and not cut_short:
+        if last < interval and not cut_short:
             raise SettingError(
                 "val_check_interval", interval, f"would mean never; give at most max_steps={last} SGD steps"
             )
@@ -160,7 +175,10 @@ class ParityCLI(LightningCLI):
         else:
             data = config.data.init_args
             model = config.model.class_path.rsplit(".", 1)[-1]
-            self.folder = RunFolder(parent, f"{model}-n{data.get('n')}-k{data.get('k')}-seed{config.seed_everything}")
+            seeds = f"seed{config.seed_everything}"
+            if data.get("seed") != config.seed_everything:
+                seeds += f"-data{data.get('seed')}"
+            self.folder = RunFolder(parent, f"{model}-n{data.get('n')}-k{data.get('k')}-{seeds}")
             folder = self.folder.path
             os.environ[_FOLDER_VARIABLE] = str(folder)
         self.run_path = folder
@@ -178,8 +196,8 @@ class ParityCLI(LightningCLI):
         """Makes the trainer; what it refuses is a usage error."""
         try:
             return super().instantiate_trainer(**kwargs, **self._trainer_settings())
-        except ValueError as error:
-            raise MisconfigurationException(str(error)) from error
+        except Exception as error:
+            raise MisconfigurationException(f"the trainer cannot be made of these settings: {error}") from error
 
     def _trainer_settings(self) -> dict[str, Any]:
         """Puts the logger of ``metrics.csv`` before those the user asked for; evaluating writes nothing."""
@@ -201,8 +219,16 @@ class ParityCLI(LightningCLI):
         """Lets out what a class raised, as jsonargparse does not."""
         try:
             super().instantiate_classes()
-        except ValueError as error:
-            raise root_cause(error) from None
+        except (ValueError, RuntimeError, MemoryError) as error:
+            cause = root_cause(error)
+            if isinstance(cause, MemoryError) or "can't allocate memory" in str(cause):
+                raise MisconfigurationException(f"not enough memory for a network of this size ({cause})") from error
+            if isinstance(cause, ModuleNotFoundError) and "tensorboard" in str(cause):
+                raise SettingError("--trainer.logger", "TensorBoardLogger", "pip install tensorboard first") from error
+            raise cause from None
+        except RepresenterError as error:
+            told = f"config.yaml cannot hold a setting ({error}); give it as a plain value"
+            raise MisconfigurationException(told) from error
 
     def _complaint(self, error: Exception) -> str:
         """One line about a usage error."""
@@ -220,7 +246,7 @@ class ParityCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Checks what depends on the devices, and keeps small networks on one thread: several wait for each other."""
-        self.datamodule.check_devices(self.trainer.world_size)
+        self.datamodule.check_trainer(self.trainer, "fit")
         multiplications = sum(parameter.numel() for parameter in self.model.parameters())
         multiplications *= self.datamodule.batch_size
         if multiplications < _WORTH_SHARING and "OMP_NUM_THREADS" not in os.environ:
@@ -233,7 +259,9 @@ class ParityCLI(LightningCLI):
         except SIGTERMException:
             self._say_where()
             raise SystemExit(143) from None
-        except SystemExit:
+        except SystemExit as ended:
+            if not isinstance(ended.__context__, KeyboardInterrupt):
+                raise
             # Lightning ends so after Ctrl-C.
             self._say_where()
             raise SystemExit(130) from None

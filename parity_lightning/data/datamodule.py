@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 
 from parity_lightning.data.batches import Block, TrainingBatches, TrainingLoader, intervals_of
 from parity_lightning.data.sparse_parity import SparseParity, Stream
@@ -44,7 +45,7 @@ class ParityDataModule(LightningDataModule):
         support: The hidden support S, k different numbers from 0 to n-1; drawn from the seed by default.
         batch_size: Examples in one SGD step, over all devices together.
         num_samples: Size m of the training sample, gone through epoch after epoch; by default every step sees fresh
-            examples (the online regime).
+            examples (the online regime). A batch larger than the sample goes through it several times.
         label_noise: Probability that a training label is flipped, at least 0 and below 0.5.
         seed: Decides examples and support; by default the seed of ``seed_everything``, or 0.
         num_workers: Processes that draw examples; 0 is fastest for small networks.
@@ -76,8 +77,10 @@ class ParityDataModule(LightningDataModule):
         if seed is None:
             seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
         self.parity = SparseParity(n, k, support, seed, label_noise)
-        self.batch_size = whole_number("batch_size", batch_size, at_least=1)
-        self.num_samples = None if num_samples is None else whole_number("num_samples", num_samples, at_least=1)
+        self.batch_size = whole_number("batch_size", batch_size, at_least=1, at_most=2**24)
+        self.num_samples = (
+            None if num_samples is None else whole_number("num_samples", num_samples, at_least=1, at_most=10**8)
+        )
         self.num_workers = whole_number("num_workers", num_workers, at_least=0)
 
     @property
@@ -95,27 +98,49 @@ class ParityDataModule(LightningDataModule):
             "num_samples": self.num_samples,
             "batch_size": self.batch_size,
             "label_noise": self.parity.label_noise,
+            "data_seed": self.parity.seed,
         }
 
     def setup(self, stage: str) -> None:
-        """Checks that the batch can be split over the devices."""
-        self.check_devices(self._world()[1])
+        """Checks that the trainer can work with a stream of steps."""
+        if self.trainer:
+            self.check_trainer(self.trainer, stage)
 
-    def check_devices(self, world_size: int) -> None:
-        """Refuses a batch that cannot be split into equal parts.
+    def check_trainer(self, trainer: Trainer, stage: str) -> None:
+        """Refuses settings of the trainer that do not go with an endless stream of global batches.
 
         Raises:
-            SettingError: If the batch size is no multiple of the number of devices.
+            SettingError: If the batch cannot be split into equal parts, is to be accumulated, or if the trainer would
+                never evaluate.
         """
-        if self.batch_size % world_size:
-            raise SettingError("batch_size", self.batch_size, f"must be a multiple of the {world_size} devices")
+        if self.batch_size % trainer.world_size:
+            raise SettingError("batch_size", self.batch_size, f"must be a multiple of the {trainer.world_size} devices")
+        if stage != TrainerFn.FITTING:
+            return
+        if trainer.accumulate_grad_batches != 1:
+            accumulated = trainer.accumulate_grad_batches
+            raise SettingError("accumulate_grad_batches", accumulated, "use a larger batch_size instead")
+        interval = getattr(trainer, "val_check_interval", None)
+        if not isinstance(interval, int) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            raise SettingError(
+                "val_check_interval", interval, "would mean never; give a whole number of SGD steps, at least 1"
+            )
+        if trainer.check_val_every_n_epoch is not None and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            raise SettingError(
+                "check_val_every_n_epoch",
+                trainer.check_val_every_n_epoch,
+                "would mean never, for the stream has no epochs; use None (null) and set val_check_interval",
+            )
 
     def _world(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _device(self) -> torch.device:
         # Worker processes cannot make tensors on an accelerator; Lightning moves theirs.
-        return self.trainer.strategy.root_device if self.trainer and not self.num_workers else torch.device("cpu")
+        # Apple's devices have no 64-bit sort.
+        if not self.trainer or self.num_workers or self.trainer.strategy.root_device.type == "mps":
+            return torch.device("cpu")
+        return self.trainer.strategy.root_device
 
     def batches(self) -> TrainingBatches:
         """The training batches of this rank."""
@@ -127,7 +152,8 @@ class ParityDataModule(LightningDataModule):
     def train_dataloader(self) -> TrainingLoader:
         """Training batches from the step the trainer has reached, in blocks if the module takes them."""
         trainer = self.trainer
-        assert trainer is not None
+        if trainer is None:
+            raise RuntimeError("train_dataloader needs a trainer; without one, iterate over batches() instead")
         batches = self.batches()
         batches.in_blocks = getattr(trainer.lightning_module, "takes_blocks", False)
         batches.last_step = trainer.max_steps if trainer.max_steps > 0 else None

@@ -56,17 +56,15 @@ class SparseParity:
     def __init__(
         self, n: int, k: int, support: Sequence[int] | None = None, seed: int = 0, label_noise: float = 0.0
     ) -> None:
-        self.n = whole_number("n", n, at_least=1)
+        self.n = whole_number("n", n, at_least=1, at_most=2**20)
         self.k = whole_number("k", k, at_least=1)
-        if k > n:
+        if self.k > self.n:
             raise SettingError("k", k, f"must be at most n={n}")
         self.seed = whole_number("seed", seed, at_least=0)
-        if seed >= 2**64:
-            raise SettingError("seed", seed, "must be below 2^64")
-        if not 0 <= label_noise < 0.5:
+        if not (isinstance(label_noise, (int, float)) and 0 <= label_noise < 0.5):
             raise SettingError("label_noise", label_noise, "must be at least 0 and below 0.5")
         self.label_noise = float(label_noise)
-        self._key = split(seed)
+        self._key = split(self.seed)
         self.support = self._draw_support() if support is None else self._check_support(support)
 
     def __repr__(self) -> str:
@@ -79,10 +77,11 @@ class SparseParity:
 
     def _check_support(self, support: Sequence[int]) -> tuple[int, ...]:
         shown = list(support)
-        for index in shown:
-            whole_number("support", index, at_least=0)
-            if index >= self.n:
-                raise SettingError("support", shown, f"its indices must be from 0 to n-1={self.n - 1}")
+        try:
+            shown = [whole_number("support", index, at_least=0, at_most=self.n - 1) for index in shown]
+        except SettingError:
+            told = f"its indices must be whole numbers from 0 to n-1={self.n - 1}"
+            raise SettingError("support", shown, told) from None
         if len(set(shown)) != len(shown):
             raise SettingError("support", shown, "its indices must differ from each other")
         if len(shown) != self.k:

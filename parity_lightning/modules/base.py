@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from parity_lightning.errors import SettingError, whole_number
 from parity_lightning.losses import find_loss
 from parity_lightning.metrics import ErrorCount
-from parity_lightning.modules.blocks import Stepper, align_with_steps, trainer_allows_blocks
+from parity_lightning.modules.blocks import MODULE_HOOKS, Stepper, align_with_steps, allows_blocks, shift_logged_step
 from parity_lightning.nets.initializations import initialize
 
 _EVALUATION_BATCH = 1024
@@ -74,7 +74,9 @@ class ParityModule(LightningModule, ABC):
         self._make_lr_scheduler = lr_scheduler
         initialize(network, initialization)
         self.network = network
-        self._check_optimizer()
+        self._steps_alone = self._check_optimizer() and all(
+            getattr(type(self), hook) is getattr(ParityModule, hook) for hook in MODULE_HOOKS
+        )
 
         self.train_errors = ErrorCount()
         self.train_losses: list[Tensor] = []
@@ -82,10 +84,15 @@ class ParityModule(LightningModule, ABC):
         self.test_errors = ErrorCount()
         self._stepper: Stepper | None = None
 
-    def _check_optimizer(self) -> None:
-        """Makes an optimizer only to see that its settings work, before anything is written."""
+    def _check_optimizer(self) -> bool:
+        """Makes optimizer and schedule only to see that they work, before anything is written.
+
+        Returns:
+            Whether the optimizer steps without a closure.
+        """
         try:
             optimizer = self._make_optimizer(self.parameters())
+            schedule = None if self._make_lr_scheduler is None else self._make_lr_scheduler(optimizer)
         except SettingError:
             raise
         except ValueError as error:
@@ -95,8 +102,18 @@ class ParityModule(LightningModule, ABC):
             option = "lr" if option == "learning rate" else option
             raise SettingError(option, value, f"the optimizer refuses it ({error}); mend it") from error
         for group in optimizer.param_groups:
-            if not (math.isfinite(group["lr"]) and group["lr"] >= 0):
-                raise SettingError("lr", group["lr"], "must be a finite number, at least 0")
+            lr = float(group.get("lr", 0))
+            if not (math.isfinite(lr) and lr >= 0):
+                raise SettingError("lr", lr, "must be a finite number, at least 0")
+        if isinstance(optimizer, torch.optim.SparseAdam):
+            raise SettingError("optimizer", "SparseAdam", "needs sparse gradients, which no network here has; use Adam")
+        if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            raise SettingError(
+                "lr_scheduler",
+                type(schedule).__name__,
+                "waits for a metric; use a schedule of steps, StepLR for example",
+            )
+        return not isinstance(optimizer, torch.optim.LBFGS)
 
     @property
     def first_layer(self) -> Tensor:
@@ -132,13 +149,12 @@ class ParityModule(LightningModule, ABC):
     def takes_blocks(self) -> bool:
         """Whether a training batch is a block of several SGD steps.
 
-        It is, unless a subclass overrides `training_step` or something was asked of the trainer that happens between
-        steps (gradient clipping or accumulation) or counts batches (``limit_train_batches`` and the like). Then
-        training goes through Lightning's ordinary loop, one step per batch.
+        It is, unless somebody has to act between steps: a subclass overrides `training_step`, `configure_optimizers` or
+        a hook of single steps, a callback has such a hook, the optimizer needs a closure, or the trainer clips
+        gradients or counts batches (``limit_train_batches`` and the like). Then training goes through Lightning's
+        ordinary loop, one step per batch.
         """
-        if type(self).training_step is not ParityModule.training_step:
-            return False
-        return self._trainer is None or trainer_allows_blocks(self._trainer)
+        return self._steps_alone and (self._trainer is None or allows_blocks(self._trainer))
 
     @property
     def automatic_optimization(self) -> bool:
@@ -189,12 +205,19 @@ class ParityModule(LightningModule, ABC):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Keeps Lightning's counters in SGD steps."""
-        if self.trainer.accumulate_grad_batches == 1:
-            align_with_steps(self.trainer)
+        align_with_steps(self.trainer)
 
     def on_train_end(self) -> None:
         """Lets go of the optimizer."""
         self._stepper = None
+
+    def on_validation_start(self) -> None:
+        """Has the evaluation logged under the steps taken; Lightning counts the last one only afterwards."""
+        shift_logged_step(self.trainer, 1)
+
+    def on_validation_end(self) -> None:
+        """Undoes what the start did."""
+        shift_logged_step(self.trainer, -1)
 
     def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
         """Counts the errors on the screen and, if there are none on any device, on the rest of the batch.
@@ -224,8 +247,6 @@ class ParityModule(LightningModule, ABC):
             self.log("train/loss", torch.cat(self.train_losses).mean(), sync_dist=True)
             self._log_accuracy("train", self.train_errors)
             self.train_losses.clear()
-        # Lightning takes a metric of this name for the step of the whole row. float32 counts to 2^24 only.
-        self.log("step", torch.tensor(self.global_step, dtype=torch.float64))
 
     def _log_accuracy(self, stage: str, count: ErrorCount, prog_bar: bool = False) -> None:
         errors, examples = count.compute().float()

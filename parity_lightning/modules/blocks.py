@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar, Timer
 from lightning.pytorch.plugins.precision import DoublePrecision, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
@@ -19,10 +20,23 @@ if TYPE_CHECKING:
     from lightning.pytorch.core.optimizer import LightningOptimizer
 
 _STEP_HOOKS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
-_MODULE_HOOKS = (*_STEP_HOOKS, "backward", "optimizer_step", "optimizer_zero_grad", "manual_backward")
+_BATCH_HOOKS = ("on_train_batch_start", "on_train_batch_end")
+
+MODULE_HOOKS = (
+    *_STEP_HOOKS,
+    *_BATCH_HOOKS,
+    "training_step",
+    "configure_optimizers",
+    "backward",
+    "configure_gradient_clipping",
+    "lr_scheduler_step",
+    "optimizer_step",
+    "optimizer_zero_grad",
+)
+"""What a module does with single steps; whoever overrides one of these gets one step per batch."""
 
 
-def trainer_allows_blocks(trainer: Trainer) -> bool:
+def allows_blocks(trainer: Trainer) -> bool:
     """Whether nothing was asked of the trainer that happens between steps or counts batches."""
     return (
         trainer.gradient_clip_val is None
@@ -30,25 +44,22 @@ def trainer_allows_blocks(trainer: Trainer) -> bool:
         and trainer.limit_train_batches == 1.0
         and not trainer.overfit_batches  # type: ignore[attr-defined]
         and not trainer.fast_dev_run  # type: ignore[attr-defined]
+        and not any(_acts_between_steps(callback) for callback in trainer.callbacks)  # type: ignore[attr-defined]
     )
 
 
-def _needs_hooks(trainer: Trainer, module: LightningModule) -> bool:
-    """Whether a step must go through Lightning: for the strategy, the precision or somebody's hook."""
-    return (
-        type(trainer.strategy) is not SingleDeviceStrategy
-        or type(trainer.precision_plugin) not in (Precision, DoublePrecision)
-        or any(getattr(type(module), hook) is not getattr(LightningModule, hook) for hook in _MODULE_HOOKS)
-        or any(
-            getattr(type(callback), hook) is not getattr(Callback, hook)
-            for callback in trainer.callbacks  # type: ignore[attr-defined]
-            for hook in _STEP_HOOKS
-        )
-    )
+def _acts_between_steps(callback: Callback) -> bool:
+    """Whether a callback has a hook of single steps or batches and does not say that it understands blocks."""
+    # Checkpoints fall on the ends of blocks; progress bars and timers only look at what has been done.
+    if isinstance(callback, (Checkpoint, ProgressBar, Timer)) or getattr(callback, "understands_blocks", False):
+        return False
+    return any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in (*_STEP_HOOKS, *_BATCH_HOOKS))
 
 
 class Stepper:
     """Takes SGD steps of a module under manual optimization, through Lightning or, where nothing asks for it, past it.
+
+    The strategy of several devices and the scaling of mixed precision ask for it.
 
     Args:
         module: A module that is being fitted and has one optimizer.
@@ -62,7 +73,8 @@ class Stepper:
         self._schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
         self._module = module
         self._through_lightning: LightningOptimizer | None = None
-        if _needs_hooks(trainer, module):
+        plain = type(trainer.strategy) is SingleDeviceStrategy
+        if not plain or type(trainer.precision_plugin) not in (Precision, DoublePrecision):
             self._through_lightning = optimizer
         self._optimizer: Optimizer = optimizer.optimizer
         self._progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
@@ -97,3 +109,8 @@ def align_with_steps(trainer: Trainer) -> None:
         trainer.val_check_batch = 1 if due else float("inf")
     # Lightning adds one when the batch is over.
     trainer.fit_loop.epoch_loop._batches_that_stepped = step - 1
+
+
+def shift_logged_step(trainer: Trainer, by: int) -> None:
+    """Moves the step under which Lightning logs what has no step of its own."""
+    trainer.fit_loop.epoch_loop._batches_that_stepped += by

@@ -18,7 +18,7 @@ class TwoLayerMLP(nn.Module):
         k: Degree of the parity to learn, the exponent of the ``power`` activation.
         width: Number r of hidden units.
         activation: ``"relu"`` or ``"power"`` (``z^k``).
-        bias: Whether hidden units have biases; without them no network of this kind learns odd k.
+        bias: Whether hidden units have biases; without them no ReLU network expresses a parity of odd k > 1.
 
     Raises:
         SettingError: If the activation is unknown or the width is below 1.
@@ -32,7 +32,7 @@ class TwoLayerMLP(nn.Module):
 
     def __init__(self, n: int, k: int, width: int = 100, activation: str = "relu", bias: bool = True) -> None:
         super().__init__()
-        self.hidden = nn.Linear(n, whole_number("width", width, at_least=1), bias=bias)
+        self.hidden = nn.Linear(n, whole_number("width", width, at_least=1, at_most=10**8), bias=bias)
         self.activation = make_activation(activation, k)
         self.output = nn.Linear(width, 1, bias=False)
 
