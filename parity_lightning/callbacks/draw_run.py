@@ -59,7 +59,7 @@ def draw_run(
     if log_steps:
         progress.set_xscale("log")
     else:
-        progress.set_xlim(0, max(steps))
+        progress.set_xlim(0, 1.02 * max(steps))
     for axes in (loss, error, progress):
         axes.spines[["top", "right"]].set_visible(False)
         if axes.get_legend_handles_labels()[0]:
@@ -101,11 +101,9 @@ def _hidden_progress(axes: Axes, steps: Sequence[int], curves: Mapping[str, Sequ
 
 
 def _mark(labelled: Axes, everywhere: Sequence[Axes], onset: int | None, convergence_time: int | None) -> None:
-    for name, step, style, height in (("onset", onset, "--", 0.35), ("solved", convergence_time, "-", 0.2)):
+    for name, step, style in (("onset", onset, "--"), ("solved", convergence_time, "-")):
         if step is None:
             continue
         for axes in everywhere:
-            axes.axvline(step, color="0.35", linewidth=1, linestyle=style)
-        text = f"{name}: step {step:,} "
-        behind = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
-        labelled.annotate(text, (step, height), ha="right", fontsize=9, color="0.25", bbox=behind)
+            label = f"{name}: step {step:,}" if axes is labelled else None
+            axes.axvline(step, color="0.35", linewidth=1, linestyle=style, label=label)
