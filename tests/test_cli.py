@@ -101,6 +101,7 @@ BAD = [
     ("--trainer.accumulate_grad_batches=2", "--trainer.accumulate_grad_batches=2: use a larger batch_size"),
     ("--trainer.accumulate_grad_batches=0", "--trainer.accumulate_grad_batches=0: use a larger batch_size"),
     ("--trainer.callbacks+=HiddenProgress", "the trainer cannot be made of these settings"),
+    ("--trainer.callbacks+=lightning.pytorch.callbacks.Timer", "config.yaml cannot hold the setting"),
     ("--trainer.devices=abc", "the trainer cannot be made of these settings"),
     ("--conf=nowhere.yaml", "--conf=nowhere.yaml: no such option"),
     ("-cnowhere.yaml", "--config=nowhere.yaml: no such file"),
@@ -188,6 +189,12 @@ def test_a_short_run_is_evaluated_at_its_end(fit: Callable[..., Run]) -> None:
     run = fit("--trainer.max_steps=7")
     assert run.summary["steps"] == 7
     assert run.summary["val_accuracy"] is not None
+
+
+def test_bar_and_checkpoints_can_be_switched_off(fit: Callable[..., Run]) -> None:
+    run = fit("--trainer.max_steps=20", "--trainer.enable_progress_bar=false", "--trainer.enable_checkpointing=false")
+    assert run.err == ""
+    assert not (run.folder / "checkpoints").exists()
 
 
 def test_one_seed_decides_everything_unless_two_are_given(fit: Callable[..., Run]) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zero_only
@@ -89,7 +89,7 @@ class ParityCLI(LightningCLI):
                 parser_kwargs={**on_error, **{name: dict(on_error) for name in LightningCLI.subcommands()}},
                 args=with_config_of_checkpoint(self.arguments),
             )
-        except (ArgumentError, SettingError, MisconfigurationException) as error:
+        except (ArgumentError, SettingError, MisconfigurationException, RepresenterError) as error:
             if self.folder is not None:
                 self.folder.discard()
             usage_error(self.arguments[0], self._complaint(error))
@@ -202,18 +202,26 @@ class ParityCLI(LightningCLI):
     def _trainer_settings(self) -> dict[str, Any]:
         """Puts the logger of ``metrics.csv`` before those the user asked for; evaluating writes nothing."""
         asked = self._get(self.config_init, "trainer")
+        asked_callbacks = asked.callbacks if isinstance(asked.callbacks, list) else [asked.callbacks]
+        given = [callback for callback in asked_callbacks if callback is not None]
         if self.subcommand != "fit":
-            measuring = [callback for callback in asked.callbacks or [] if isinstance(callback, HiddenProgress)]
+            measuring = [callback for callback in given if isinstance(callback, HiddenProgress)]
             # Each device would keep the predictions of its share.
             devices = {"devices": 1} if self.subcommand == "predict" else {}
             quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
             return {"callbacks": measuring, **quiet, **devices}
+        # Lightning would complain that a callback is there which these switches are meant to leave out.
+        unwanted: tuple[type[Callback], ...] = ()
+        if asked.fast_dev_run or asked.enable_checkpointing is False:
+            unwanted += (Checkpoint,)
+        if asked.enable_progress_bar is False:
+            unwanted += (ProgressBar,)
+        callbacks = [callback for callback in given if not isinstance(callback, unwanted)]
         if asked.fast_dev_run:
-            kept = [callback for callback in asked.callbacks or [] if not isinstance(callback, Checkpoint)]
-            return {"callbacks": kept, "enable_checkpointing": False}
+            return {"callbacks": callbacks, "enable_checkpointing": False}
         loggers = asked.logger if isinstance(asked.logger, list) else [asked.logger]
         others = [logger for logger in loggers if isinstance(logger, Logger)]
-        return {"logger": [RunMetrics(self.run_path), *others]}
+        return {"callbacks": callbacks, "logger": [RunMetrics(self.run_path), *others]}
 
     def instantiate_classes(self) -> None:
         """Lets out what a class raised, as jsonargparse does not."""
@@ -226,13 +234,12 @@ class ParityCLI(LightningCLI):
             if isinstance(cause, ModuleNotFoundError) and "tensorboard" in str(cause):
                 raise SettingError("--trainer.logger", "TensorBoardLogger", "pip install tensorboard first") from error
             raise cause from None
-        except RepresenterError as error:
-            told = f"config.yaml cannot hold a setting ({error}); give it as a plain value"
-            raise MisconfigurationException(told) from error
 
     def _complaint(self, error: Exception) -> str:
         """One line about a usage error."""
         cause = root_cause(error)
+        if isinstance(error, RepresenterError):
+            return f"config.yaml cannot hold the setting {error.args[-1]!r}; give it as a plain value"
         if isinstance(cause, SettingError):
             config = getattr(self, "config", None)
             return complain_of_setting(cause, None if config is None else config[config.subcommand])
