@@ -334,6 +334,53 @@ def test_a_network_of_ones_own_is_trained_from_its_folder(tmp_path: Path) -> Non
     assert "Warning" not in done.stderr
 
 
+PLAIN_MODULE = """
+import torch
+from lightning.pytorch import LightningModule
+
+class Plain(LightningModule):
+    def __init__(self, n: int):
+        super().__init__()
+        self.layer = torch.nn.Linear(n, 1)
+
+    def training_step(self, batch):
+        x, y = batch
+        loss = (self.layer(x).squeeze(-1) - y).square().mean()
+        self.log("mine", loss)
+        return loss
+
+    def validation_step(self, batch):
+        x, y = batch
+        errors = (self.layer(x).squeeze(-1) * y <= 0).sum()
+        self.log("val/errors", errors.float(), reduce_fx="sum", sync_dist=True)
+        self.log("val/accuracy", 1 - errors / len(y), sync_dist=True)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.01)
+"""
+
+
+def test_a_plain_lightning_module_is_counted_in_steps_too(
+    fit: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "plain_module.py").write_text(PLAIN_MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = tmp_path / "plain.yaml"
+    content = yaml.safe_load((CONFIGS / "online.yaml").read_text())
+    content["trainer"]["callbacks"].remove({"class_path": "HiddenProgress"})
+    content["model"] = {"class_path": "plain_module.Plain"}
+    config.write_text(yaml.safe_dump(content))
+    run = fit("--trainer.max_steps=120", config=config)
+    with (run.folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows if row["val/errors"]] == [50, 100, 120]
+    assert run.summary["steps"] == 120
+    assert run.summary["solved"] is False
+    # It saves no hyperparameters, and its checkpoint is one all the same.
+    main(["validate", f"--ckpt_path={run.folder / 'checkpoints' / 'last.ckpt'}"])
+    assert "val/errors" in capsys.readouterr().out
+
+
 def test_an_error_in_ones_own_network_keeps_its_traceback(tmp_path: Path) -> None:
     source = (ROOT / "examples" / "my_network.py").read_text().replace("nn.GELU()", "nn.Gelu()")
     (tmp_path / "my_network.py").write_text(source)

@@ -43,6 +43,8 @@ from parity_lightning.cli.run_folder import RunFolder
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.data import ParityDataModule
 from parity_lightning.errors import SettingError
+from parity_lightning.modules import ParityModule
+from parity_lightning.modules.blocks import CountSteps
 
 _TRAINER_DEFAULTS: dict[str, Any] = {
     "default_root_dir": "runs",
@@ -217,6 +219,8 @@ class ParityCLI(LightningCLI):
         if asked.enable_progress_bar is False:
             unwanted += (ProgressBar,)
         callbacks = [callback for callback in given if not isinstance(callback, unwanted)]
+        if not isinstance(self.model, ParityModule):
+            callbacks.append(CountSteps())
         if asked.fast_dev_run:
             return {"callbacks": callbacks, "enable_checkpointing": False}
         loggers = asked.logger if isinstance(asked.logger, list) else [asked.logger]

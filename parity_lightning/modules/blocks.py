@@ -7,7 +7,7 @@ fall on the steps they were asked for, because the data ends its blocks there (`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar, Timer
@@ -114,3 +114,19 @@ def align_with_steps(trainer: Trainer) -> None:
 def shift_logged_step(trainer: Trainer, by: int) -> None:
     """Moves the step under which Lightning logs what has no step of its own."""
     trainer.fit_loop.epoch_loop._batches_that_stepped += by
+
+
+class CountSteps(Callback):
+    """Does for any LightningModule what a `ParityModule` does by itself: evaluates and logs by SGD steps."""
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Keeps Lightning's counters in SGD steps."""
+        align_with_steps(trainer)
+
+    def on_validation_start(self, trainer: Trainer, *_: Any) -> None:
+        """Has the evaluation logged under the steps taken."""
+        shift_logged_step(trainer, 1)
+
+    def on_validation_end(self, trainer: Trainer, *_: Any) -> None:
+        """Undoes what the start did."""
+        shift_logged_step(trainer, -1)
