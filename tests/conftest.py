@@ -6,12 +6,13 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 import torch
 
 from parity_lightning.cli import main
+from parity_lightning.cli.training import ParityCLI
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
@@ -24,6 +25,23 @@ class Run(NamedTuple):
     summary: dict[str, Any]
     out: str
     err: str
+
+
+class Parsed(ParityCLI):
+    """Parses and stops there."""
+
+    parsed: ClassVar[Any]
+
+    def before_instantiate_classes(self) -> None:
+        """Stops."""
+        Parsed.parsed = self.config[self.subcommand]
+        raise InterruptedError
+
+    @classmethod
+    def of(cls, arguments: list[str]) -> Any:
+        with pytest.raises(InterruptedError):
+            cls(arguments)
+        return cls.parsed
 
 
 @pytest.fixture(autouse=True)

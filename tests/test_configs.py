@@ -11,14 +11,12 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import yaml
-from conftest import CONFIGS, ROOT, Run
+from conftest import CONFIGS, ROOT, Parsed, Run
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
-
-from parity_lightning.cli.training import ParityCLI
 
 RUNS = sorted(CONFIGS.glob("*.yaml")) + sorted(CONFIGS.glob("architectures/*.yaml"))
 LOGGERS = sorted(CONFIGS.glob("loggers/*.yaml"))
@@ -27,23 +25,6 @@ SWEEPS = sorted(CONFIGS.glob("sweeps/*.yaml"))
 
 def name_of(path: Path) -> str:
     return str(path.relative_to(CONFIGS))
-
-
-class Parsed(ParityCLI):
-    """Parses and stops there."""
-
-    parsed: ClassVar[Any]
-
-    def before_instantiate_classes(self) -> None:
-        """Stops."""
-        Parsed.parsed = self.config[self.subcommand]
-        raise InterruptedError
-
-    @classmethod
-    def of(cls, arguments: list[str]) -> Any:
-        with pytest.raises(InterruptedError):
-            cls(arguments)
-        return cls.parsed
 
 
 def test_there_are_configs() -> None:

@@ -130,6 +130,15 @@ def test_an_optimizer_with_a_closure_works() -> None:
     assert not torch.equal(module.first_layer, before)
 
 
+def test_a_network_of_the_wrong_shape_is_told() -> None:
+    class Wide(ParityModule):
+        def __init__(self, n: int, **kwargs: Any) -> None:
+            super().__init__(nn.Linear(n, 8), **kwargs)
+
+    with pytest.raises(ValueError, match=r"maps \(8, 12\) to \(8, 8\)"):
+        trained(Wide(12))
+
+
 def test_a_schedule_that_waits_for_a_metric_is_refused() -> None:
     with pytest.raises(SettingError, match="waits for a metric"):
         new(lr_scheduler=torch.optim.lr_scheduler.ReduceLROnPlateau)

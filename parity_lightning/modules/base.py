@@ -41,7 +41,7 @@ class ParityModule(LightningModule, ABC):
     at the first ``screen`` validation examples and, only when they are all right, at the whole set: so
     ``val/errors = 0`` always speaks of the whole set, and the accuracy of an unsolved state comes from the screen.
 
-    Unless a subclass overrides `training_step`, the module takes *blocks* of several SGD steps (`takes_blocks`).
+    Unless somebody has to act between steps, the module takes *blocks* of several of them (`takes_blocks`).
 
     Args:
         network: The network to train.
@@ -131,7 +131,14 @@ class ParityModule(LightningModule, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Maps inputs of shape ``(..., n)`` to predictions of shape ``(...)``, whose sign is the predicted label."""
         output: Tensor = self.network(x)
-        return output.squeeze(-1) if output.dim() == x.dim() else output
+        if output.shape == (*x.shape[:-1], 1):
+            return output.squeeze(-1)
+        if output.shape != x.shape[:-1]:
+            # With labels of shape (B,), an output of shape (B, B) would train on nonsense without a word.
+            raise ValueError(
+                f"the network maps {tuple(x.shape)} to {tuple(output.shape)}; it must drop the last dimension"
+            )
+        return output
 
     def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
         """The mean loss of predictions and labels of the same shape."""
