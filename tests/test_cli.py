@@ -285,6 +285,20 @@ def test_a_run_refused_before_its_first_step_leaves_nothing(
         assert set(run.folder.parent.iterdir()) == before
 
 
+def test_a_run_refused_after_its_first_step_keeps_what_it_wrote(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monitor = "--trainer.callbacks+=lightning.pytorch.callbacks.ModelCheckpoint"
+    options = ["--trainer.callbacks.monitor=nothing", "--trainer.callbacks.every_n_train_steps=100"]
+    where = f"--trainer.default_root_dir={tmp_path}"
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", ONLINE, "--data.n=20", "--data.k=8", where, monitor, *options])
+    assert ended.value.code == 2
+    assert "nothing" in capsys.readouterr().err.splitlines()[-1]
+    (folder,) = tmp_path.iterdir()
+    assert len((folder / "metrics.csv").read_text().splitlines()) > 1
+
+
 def spawn(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     """Starts the command line in a process of its own, as a shell does."""
     return subprocess.Popen(

@@ -21,6 +21,21 @@ def is_evaluation(trainer: Trainer) -> bool:
     return trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
 
 
+def summaries_of(trainer: Trainer) -> dict[str, Any]:
+    """What callbacks tell of the run by a method ``summary()``, later ones over earlier ones."""
+    told: dict[str, Any] = {}
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if hasattr(callback, "summary"):
+            told |= callback.summary()
+    return told
+
+
+def settings_of(trainer: Trainer) -> dict[str, Any]:
+    """What the datamodule tells of itself by a method ``settings()``; nothing if it has none."""
+    settings: dict[str, Any] = getattr(trainer.datamodule, "settings", dict)()  # type: ignore[attr-defined]
+    return settings
+
+
 def parity_of(trainer: Trainer, callback: Callback) -> Any:
     """The `SparseParity` of the run's datamodule.
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from parity_lightning.callbacks.needs import is_evaluation
+from parity_lightning.callbacks.needs import is_evaluation, settings_of, summaries_of
 from parity_lightning.callbacks.run_files import RunFiles
 
 _DRAWN = (
@@ -31,10 +31,6 @@ class ProgressPicture(RunFiles):
 
     file_name = "progress.png"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.forget()
-
     def forget(self) -> None:
         """Begins with no curves."""
         super().forget()
@@ -56,11 +52,7 @@ class ProgressPicture(RunFiles):
         # Matplotlib takes half a second to import.
         from parity_lightning.callbacks.draw_run import draw_run
 
-        dates: dict[str, Any] = {}
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if hasattr(callback, "summary"):
-                dates |= callback.summary()
-        settings: dict[str, Any] = getattr(trainer.datamodule, "settings", dict)()  # type: ignore[attr-defined]
+        dates, settings = summaries_of(trainer), settings_of(trainer)
         title = " ".join(
             [type(pl_module).__name__, *(["on a", f"({settings['n']}, {settings['k']})-parity"] if settings else [])]
         )

@@ -13,6 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
 import parity_lightning
+from parity_lightning.callbacks.needs import settings_of, summaries_of
 from parity_lightning.callbacks.run_files import RunFiles
 
 Summary = dict[str, Any]
@@ -78,12 +79,7 @@ class RunSummary(RunFiles):
             "steps_per_second": round(steps / elapsed, 1) if elapsed else None,
             "version": parity_lightning.__version__,
         }
-        settings = getattr(trainer.datamodule, "settings", None)  # type: ignore[attr-defined]
-        if settings is not None:
-            summary |= settings()
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if hasattr(callback, "summary"):
-                summary |= callback.summary()
+        summary |= settings_of(trainer) | summaries_of(trainer)
         if summary["stop_reason"] is None:
             summary["stop_reason"] = _stop_reason(trainer, summary, interrupted)
         return {name: _as_json(value) for name, value in summary.items()}

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from parity_lightning.cli.complaints import config_files
+from parity_lightning.data.datamodule import check_same_parity
 from parity_lightning.errors import SettingError
 
 _EXAMPLE = "give a checkpoint, RUN/checkpoints/last.ckpt for example"
@@ -41,10 +42,7 @@ def check_checkpoint(path: str | None, class_path: str, data: Mapping[str, Any],
     if trained.rpartition(".")[2] != class_path.rpartition(".")[2]:
         raise SettingError("--ckpt_path", path, f"holds a {trained}, not a {class_path}; use --model {trained}")
 
-    for option in ("n", "k"):
-        if option in trained_on and trained_on[option] != data.get(option):
-            told = f"the checkpoint was trained with {option}={trained_on[option]}; use that"
-            raise SettingError(f"--data.{option}", data.get(option), told)
+    check_same_parity(trained_on, data)
 
 
 def with_config_of_checkpoint(arguments: Sequence[str]) -> list[str]:

@@ -42,6 +42,7 @@ from parity_lightning.cli.records import RunMetrics, SaveConfig
 from parity_lightning.cli.run_folder import RunFolder
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.data import ParityDataModule
+from parity_lightning.data.datamodule import check_interval
 from parity_lightning.errors import SettingError
 from parity_lightning.modules import ParityModule
 from parity_lightning.modules.blocks import CountSteps
@@ -92,7 +93,8 @@ class ParityCLI(LightningCLI):
                 args=with_config_of_checkpoint(self.arguments),
             )
         except (ArgumentError, SettingError, MisconfigurationException, RepresenterError) as error:
-            if self.folder is not None:
+            # Once a step was taken, what the run has written stays.
+            if self.folder is not None and not (hasattr(self, "trainer") and self.trainer.global_step):
                 self.folder.discard()
             usage_error(self.arguments[0], self._complaint(error))
         finally:
@@ -117,9 +119,6 @@ class ParityCLI(LightningCLI):
         """A module that asks for n or k gets the data's."""
         for name in _LINKED:
             parser.link_arguments(f"data.init_args.{name}", f"model.init_args.{name}")
-
-    def _setting(self, name: str) -> Any:
-        return self.config[self.subcommand].get(name)
 
     def before_instantiate_classes(self) -> None:
         """Checks what no class can check alone, then settles the seed and the folder."""
@@ -154,10 +153,7 @@ class ParityCLI(LightningCLI):
         interval, last = trainer.val_check_interval, trainer.max_steps
         if last < 0:
             raise SettingError("max_steps", last, "must be at least 0")
-        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
-            raise SettingError(
-                "val_check_interval", interval, "would mean never; give a whole number of SGD steps, at least 1"
-            )
+        check_interval(interval)
         # A run that is cut short is evaluated at its end: only who asks for both numbers is contradicting himself.
         cut_short = self._is_given("max_steps") and not self._is_given("val_check_interval")
         if last < interval and not cut_short:
@@ -185,7 +181,7 @@ class ParityCLI(LightningCLI):
             os.environ[_FOLDER_VARIABLE] = str(folder)
         self.run_path = folder
         loggers = config.trainer.logger
-        for logger in loggers if isinstance(loggers, list) else [loggers]:
+        for logger in _as_list(loggers):
             init_args = getattr(logger, "init_args", None)
             if (
                 init_args is not None
@@ -204,8 +200,7 @@ class ParityCLI(LightningCLI):
     def _trainer_settings(self) -> dict[str, Any]:
         """Puts the logger of ``metrics.csv`` before those the user asked for; evaluating writes nothing."""
         asked = self._get(self.config_init, "trainer")
-        asked_callbacks = asked.callbacks if isinstance(asked.callbacks, list) else [asked.callbacks]
-        given = [callback for callback in asked_callbacks if callback is not None]
+        given = _as_list(asked.callbacks)
         if self.subcommand != "fit":
             measuring = [callback for callback in given if isinstance(callback, HiddenProgress)]
             # Each device would keep the predictions of its share.
@@ -223,8 +218,7 @@ class ParityCLI(LightningCLI):
             callbacks.append(CountSteps())
         if asked.fast_dev_run:
             return {"callbacks": callbacks, "enable_checkpointing": False}
-        loggers = asked.logger if isinstance(asked.logger, list) else [asked.logger]
-        others = [logger for logger in loggers if isinstance(logger, Logger)]
+        others = [logger for logger in _as_list(asked.logger) if isinstance(logger, Logger)]
         return {"callbacks": callbacks, "logger": [RunMetrics(self.run_path), *others]}
 
     def instantiate_classes(self) -> None:
@@ -292,14 +286,14 @@ class ParityCLI(LightningCLI):
         except RuntimeError as error:
             if "loading state_dict" not in str(error):
                 raise
-            path = self._setting("ckpt_path")
+            path = self._get(self.config, "ckpt_path")
             why = f"of a network of another shape; give the options it was trained with ({error})"
             raise SettingError("--ckpt_path", path, why) from None
 
     def predict(self, model: LightningModule, **kwargs: Any) -> None:
         """Writes ``predictions.csv`` into a new folder."""
         predictions = self._load_and(self.trainer.predict, model, **kwargs)
-        parent = Path(self._setting("trainer").default_root_dir).absolute()
+        parent = Path(self._get(self.config, "trainer").default_root_dir).absolute()
         path = RunFolder(parent, f"{type(model).__name__}-predictions").path / "predictions.csv"
         write_predictions(path, predictions or [])
         print(f"predictions: {os.path.relpath(path)}", flush=True)
@@ -312,6 +306,11 @@ class ParityCLI(LightningCLI):
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, RunSummary) and callback.path is not None:
                 print(f"summary: {os.path.relpath(callback.path)}", flush=True)
+
+
+def _as_list(given: Any) -> list[Any]:
+    """Options of lists may also be given one item, or none."""
+    return [] if given is None else given if isinstance(given, list) else [given]
 
 
 def _quieten() -> None:

@@ -135,8 +135,7 @@ class TrainingLoader(DataLoader[Block]):
 def intervals_of(callbacks: Iterable[object]) -> tuple[int, ...]:
     """After how many steps each callback must be able to act, as far as callbacks say.
 
-    Ours say so by an attribute ``every_n_steps``; Lightning's ModelCheckpoint holds the option of that name
-    in an attribute of its own.
+    A callback says so by an attribute ``every_n_steps``; Lightning's ModelCheckpoint by a private one.
     """
     said = (
         getattr(callback, name, None) for callback in callbacks for name in ("every_n_steps", "_every_n_train_steps")

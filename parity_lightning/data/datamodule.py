@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -18,6 +18,34 @@ HELD_OUT = 2**13
 """How many held-out examples decide whether a run has solved its parity (Section 3.1)."""
 
 _PREDICT_BATCH = 1024
+
+
+def check_interval(interval: Any) -> None:
+    """Refuses an interval between evaluations that is no number of steps: on an endless stream it would mean never.
+
+    Raises:
+        SettingError: If it is not a whole number of at least 1.
+    """
+    if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
+        raise SettingError(
+            "val_check_interval", interval, "would mean never; give a whole number of SGD steps, at least 1"
+        )
+
+
+def check_same_parity(trained: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Refuses a checkpoint of another parity.
+
+    Args:
+        trained: The data's settings in the checkpoint; those it lacks are not compared.
+        here: The data's settings now; those that are None are yet to be drawn and not compared.
+
+    Raises:
+        SettingError: If n, k or support differ.
+    """
+    for option in ("n", "k", "support"):
+        now = here.get(option)
+        if now is not None and option in trained and trained[option] != now:
+            raise SettingError(option, now, f"the checkpoint was trained with {option}={trained[option]}; use that")
 
 
 class HeldOut:
@@ -120,12 +148,10 @@ class ParityDataModule(LightningDataModule):
         if trainer.accumulate_grad_batches != 1:
             accumulated = trainer.accumulate_grad_batches
             raise SettingError("accumulate_grad_batches", accumulated, "use a larger batch_size instead")
-        interval = getattr(trainer, "val_check_interval", None)
-        if not isinstance(interval, int) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            raise SettingError(
-                "val_check_interval", interval, "would mean never; give a whole number of SGD steps, at least 1"
-            )
-        if trainer.check_val_every_n_epoch is not None and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        check_interval(getattr(trainer, "val_check_interval", None))
+        if trainer.check_val_every_n_epoch is not None:
             raise SettingError(
                 "check_val_every_n_epoch",
                 trainer.check_val_every_n_epoch,
@@ -190,9 +216,4 @@ class ParityDataModule(LightningDataModule):
         Raises:
             SettingError: If the checkpoint was trained on another n, k or support.
         """
-        here = self.settings()
-        for option in ("n", "k", "support"):
-            if state_dict[option] != here[option]:
-                raise SettingError(
-                    option, here[option], f"the checkpoint was trained with {option}={state_dict[option]}; use that"
-                )
+        check_same_parity(state_dict, self.settings())

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from parity_lightning.errors import SettingError, whole_number
 from parity_lightning.losses import find_loss
 from parity_lightning.metrics import ErrorCount
-from parity_lightning.modules.blocks import MODULE_HOOKS, Stepper, align_with_steps, allows_blocks, shift_logged_step
+from parity_lightning.modules.blocks import MODULE_HOOKS, CountSteps, Stepper, allows_blocks
 from parity_lightning.nets.initializations import initialize
 
 _EVALUATION_BATCH = 1024
@@ -206,25 +205,17 @@ class ParityModule(LightningModule, ABC):
         self.train_losses.append(losses)
         self.train_errors.update(predictions, y)
 
+    def configure_callbacks(self) -> list[Callback]:
+        """Has Lightning's counters tell SGD steps; an overriding method adds to this list."""
+        return [CountSteps()]
+
     def on_train_start(self) -> None:
         """Readies the stepping of blocks."""
         self._stepper = None if self.automatic_optimization else Stepper(self)
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Keeps Lightning's counters in SGD steps."""
-        align_with_steps(self.trainer)
-
     def on_train_end(self) -> None:
         """Lets go of the optimizer."""
         self._stepper = None
-
-    def on_validation_start(self) -> None:
-        """Has the evaluation logged under the steps taken; Lightning counts the last one only afterwards."""
-        shift_logged_step(self.trainer, 1)
-
-    def on_validation_end(self) -> None:
-        """Undoes what the start did."""
-        shift_logged_step(self.trainer, -1)
 
     def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
         """Counts the errors on the screen and, if there are none on any device, on the rest of the batch.

@@ -96,37 +96,32 @@ class Stepper:
             scheduler.step()  # type: ignore[call-arg]
 
 
-def align_with_steps(trainer: Trainer) -> None:
-    """Makes Lightning's counters of batches tell SGD steps, once a batch or a block is done.
-
-    Evaluation: Lightning evaluates every ``val_check_batch`` batches; it is told to do so now or not at all. The last
-    step is always evaluated.
-    Logging: what is logged during training without a step of its own gets this counter as its step.
-    """
-    step, every = trainer.global_step, trainer.val_check_interval
-    if isinstance(every, int):
-        due = step % every == 0 or step == trainer.max_steps
-        trainer.val_check_batch = 1 if due else float("inf")
-    # Lightning adds one when the batch is over.
-    trainer.fit_loop.epoch_loop._batches_that_stepped = step - 1
-
-
-def shift_logged_step(trainer: Trainer, by: int) -> None:
-    """Moves the step under which Lightning logs what has no step of its own."""
-    trainer.fit_loop.epoch_loop._batches_that_stepped += by
-
-
 class CountSteps(Callback):
-    """Does for any LightningModule what a `ParityModule` does by itself: evaluates and logs by SGD steps."""
+    """Has Lightning evaluate and log by SGD steps, whatever the module.
+
+    Lightning counts batches, which may be blocks of steps, and counts the last one only after it was evaluated.
+    """
+
+    understands_blocks = True
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        """Keeps Lightning's counters in SGD steps."""
-        align_with_steps(trainer)
+        """Sets Lightning's counters, once a batch or a block is done.
+
+        Evaluation: Lightning evaluates every ``val_check_batch`` batches; it is told to do so now or not at all. The
+        last step is always evaluated.
+        Logging: what is logged during training without a step of its own gets this counter as its step.
+        """
+        step, every = trainer.global_step, trainer.val_check_interval
+        if isinstance(every, int):
+            due = step % every == 0 or step == trainer.max_steps
+            trainer.val_check_batch = 1 if due else float("inf")
+        # Lightning adds one when the batch is over.
+        trainer.fit_loop.epoch_loop._batches_that_stepped = step - 1
 
     def on_validation_start(self, trainer: Trainer, *_: Any) -> None:
         """Has the evaluation logged under the steps taken."""
-        shift_logged_step(trainer, 1)
+        trainer.fit_loop.epoch_loop._batches_that_stepped += 1
 
     def on_validation_end(self, trainer: Trainer, *_: Any) -> None:
         """Undoes what the start did."""
-        shift_logged_step(trainer, -1)
+        trainer.fit_loop.epoch_loop._batches_that_stepped -= 1
