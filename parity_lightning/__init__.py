@@ -11,21 +11,37 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from parity_lightning.data import ParityDataModule, SparseParity
     from parity_lightning.errors import SettingError
-    from parity_lightning.modules import MLP, ParityModule
-    from parity_lightning.optimizers import DecayedSGD
+    from parity_lightning.modules import MLP, DisjointPolyNet, Neuron, ParityModule, PolyNet, Transformer
+    from parity_lightning.optimizers import DecayedSGD, SignSGD
+    from parity_lightning.schedules import Timetable
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "MLP": "parity_lightning.modules",
-    "DecayedSGD": "parity_lightning.optimizers",
-    "ParityDataModule": "parity_lightning.data",
-    "ParityModule": "parity_lightning.modules",
+    **dict.fromkeys(("ParityDataModule", "SparseParity"), "parity_lightning.data"),
     "SettingError": "parity_lightning.errors",
-    "SparseParity": "parity_lightning.data",
+    **dict.fromkeys(
+        ("MLP", "DisjointPolyNet", "Neuron", "ParityModule", "PolyNet", "Transformer"), "parity_lightning.modules"
+    ),
+    **dict.fromkeys(("DecayedSGD", "SignSGD"), "parity_lightning.optimizers"),
+    "Timetable": "parity_lightning.schedules",
 }
 
-__all__ = ["MLP", "DecayedSGD", "ParityDataModule", "ParityModule", "SettingError", "SparseParity", "__version__"]
+__all__ = [
+    "MLP",
+    "DecayedSGD",
+    "DisjointPolyNet",
+    "Neuron",
+    "ParityDataModule",
+    "ParityModule",
+    "PolyNet",
+    "SettingError",
+    "SignSGD",
+    "SparseParity",
+    "Timetable",
+    "Transformer",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,11 +6,36 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from parity_lightning.errors import SettingError
 
-__all__ = ["DecayedSGD"]
+__all__ = ["DecayedSGD", "SignSGD"]
+
+
+def _settle_decay(optimizer: torch.optim.Optimizer, decay: float) -> None:
+    """Makes ``decay`` an option of every parameter group."""
+    optimizer.defaults["decay"] = decay
+    for group in optimizer.param_groups:
+        group.setdefault("decay", decay)
+        if not 0 <= group["decay"] <= 1:
+            raise SettingError("decay", group["decay"], "must be from 0 to 1")
+
+
+def _shrink(group: dict[str, Any]) -> list[Tensor]:
+    """Multiplies the parameters of a group that have gradients by ``1 - decay``, and returns them."""
+    moving = [parameter for parameter in group["params"] if parameter.grad is not None]
+    if group["decay"] and moving:
+        torch._foreach_mul_(moving, 1 - group["decay"])
+    return moving
+
+
+def _evaluate(closure: Callable[[], Any] | None) -> Any:
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
 
 
 class DecayedSGD(torch.optim.SGD):
@@ -44,22 +69,53 @@ class DecayedSGD(torch.optim.SGD):
         self, params: ParamsT, lr: float = 0.1, decay: float = 0.0, momentum: float = 0.0, nesterov: bool = False
     ) -> None:
         super().__init__(params, lr=lr, momentum=momentum, nesterov=nesterov)
-        self.defaults["decay"] = decay
-        for group in self.param_groups:
-            group.setdefault("decay", decay)
-            if not 0 <= group["decay"] <= 1:
-                raise SettingError("decay", group["decay"], "must be from 0 to 1")
+        _settle_decay(self, decay)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Takes one step; a closure, if given, recomputes the loss first and its value is returned."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = _evaluate(closure)
         for group in self.param_groups:
-            if group["decay"]:
-                moving = [parameter for parameter in group["params"] if parameter.grad is not None]
-                torch._foreach_mul_(moving, 1 - group["decay"])
+            _shrink(group)
         super().step()
+        return loss
+
+
+class SignSGD(torch.optim.Optimizer):
+    """Sign-SGD, every weight moving by the same length: ``theta <- (1 - decay) * theta - lr * sign(gradient)``.
+
+    Kou et al. (2024) learn sparse parities with it. The sign of 0 is 0.
+
+    Args:
+        params: Parameters or parameter groups.
+        lr: Learning rate eta.
+        decay: Weight decay lambda, as of `DecayedSGD`.
+
+    Raises:
+        SettingError: If the learning rate or the decay is out of range.
+
+    Example:
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0, 1.0]))
+        >>> weight.grad = torch.tensor([20.0, -0.1])
+        >>> SignSGD([weight], lr=0.5).step()
+        >>> weight.data
+        tensor([0.5000, 1.5000])
+    """
+
+    def __init__(self, params: ParamsT, lr: float = 0.01, decay: float = 0.0) -> None:
+        super().__init__(params, {"lr": lr})
+        _settle_decay(self, decay)
+        for group in self.param_groups:
+            if not group["lr"] >= 0:
+                raise SettingError("lr", group["lr"], "must be a finite number, at least 0")
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Takes one step; a closure, if given, recomputes the loss first and its value is returned."""
+        loss = _evaluate(closure)
+        for group in self.param_groups:
+            moving = _shrink(group)
+            if moving:
+                directions = torch._foreach_sign([parameter.grad for parameter in moving if parameter.grad is not None])
+                torch._foreach_add_(moving, directions, alpha=-group["lr"])
         return loss

@@ -108,6 +108,13 @@ BAD = [
     ("--ckpt_path=last", "--ckpt_path=last: no such file"),
     ("--trainer.devices=3", "--data.batch_size=32: must be a multiple of the 3 devices"),
     ("--ckpt_path=nowhere.ckpt", "--ckpt_path=nowhere.ckpt: no such file"),
+    ("--model.initialization=ones", "--model.initialization=ones: makes no sense for MLP; valid: bernoulli"),
+    (
+        "--model.layers={hiden: {lr: 0.1}}",
+        "--model.layers=hiden: no such layer, or listed before; did you",
+    ),
+    ("--model.layers={hidden: {lrr: 0.1}}", "--model.layers=hidden.lrr: no such option of SGD; did you mean lr?"),
+    ("--data.one_per_block=true", "--data.n=50: must be a multiple of k=3 to fall into blocks of equal length"),
 ]
 
 
@@ -131,6 +138,50 @@ def test_bad_input_is_told_in_one_line_and_nothing_is_written(
     assert f"parity-lightning fit: error: {told}" in complaint(
         ["fit", ONLINE, "--trainer.accelerator=cpu", option], capsys
     )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("disjoint-polynet", ["--data.n=20"], "--data.n=20: must be a multiple of k=3"),
+        (
+            "disjoint-polynet",
+            ["--data.one_per_block=false"],
+            "must have one index in each of 3 blocks of 7",
+        ),
+        ("disjoint-polynet", ["--data.support=[0,1,20]"], "--data.support=[0, 1, 20]: must have one index in each"),
+        ("star-iii", ["--model.heads=0"], "--model.heads=0: must be at least 1"),
+        ("xii", ["--data.n=40", "--data.k=31"], "k=31: must be at most 30"),
+        (
+            "xv",
+            ["--model.initialization=sign"],
+            "--model.initialization=sign: makes no sense for PolyNet",
+        ),
+        ("xv", ["--model.lr_scheduler=Timetable"], "--model.lr_scheduler.table: missing"),
+        (
+            "xv",
+            ["--model.lr_scheduler=Timetable", "--model.lr_scheduler.table={0: {decay: 0.1}}"],
+            "--model.lr_scheduler.table=decay: valid: dampening, lr, momentum, weight_decay",
+        ),
+        (
+            "xv",
+            ["--model.lr_scheduler=Timetable", "--model.lr_scheduler.table={0: {factors.lr: 0.1}}"],
+            "--model.lr_scheduler.table=factors.lr: no layer has a group of its own; list it in the model's layers",
+        ),
+        (
+            "xv",
+            ["--model.lr_scheduler=Timetable", "--model.lr_scheduler.table={5: {lr: -1}}"],
+            "--model.lr_scheduler.table=lr: -1.0: must be a finite number, at least 0",
+        ),
+    ],
+)
+def test_bad_combinations_are_refused(
+    name: str, options: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = CONFIGS / "architectures" / f"{name}.yaml"
+    folder = f"--trainer.default_root_dir={tmp_path}"
+    assert told in complaint(["fit", f"--config={config}", "--trainer.accelerator=cpu", folder, *options], capsys)
     assert list(tmp_path.iterdir()) == []
 
 

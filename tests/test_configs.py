@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import importlib
+import inspect
 import itertools
 import json
 import shutil
@@ -27,8 +29,13 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(CONFIGS))
 
 
+NUMERALS = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii", "xiii", "xiv", "xv")
+ARCHITECTURES = {*NUMERALS, "star-i", "star-ii", "star-iii", "disjoint-polynet"}
+
+
 def test_there_are_configs() -> None:
     assert {name_of(path) for path in RUNS} >= {"online.yaml", "grokking.yaml"}
+    assert {path.stem for path in CONFIGS.glob("architectures/*.yaml")} == ARCHITECTURES
     assert {name_of(path) for path in LOGGERS} >= {"loggers/tensorboard.yaml", "loggers/wandb.yaml"}
     assert {name_of(path) for path in SWEEPS} >= {"sweeps/first.yaml"}
 
@@ -38,6 +45,71 @@ def test_a_config_starts_and_says_what_it_is(config: Path, fit: Callable[..., Ru
     run = fit("--trainer.max_steps=2", config=config)
     assert run.summary["steps"] == 2
     assert config.read_text().startswith("# "), "its header says what it is"
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_a_setting_of_the_paper_is_made_as_the_paper_says(name: str) -> None:
+    """Number of trained weights, counted by hand for (20,3), or (21,3) in blocks."""
+    weights = {
+        **{
+            name: width * 22
+            for names, width in ((("i", "iv"), 10), (("ii", "v"), 100), (("iii", "vi"), 1000))
+            for name in names
+        },
+        **dict.fromkeys(("vii", "viii", "ix", "x"), 20 + 1 + 1),
+        **dict.fromkeys(("xi", "xii", "xiii", "xiv"), 20 + 1),
+        "xv": 3 * 21,
+        "star-i": 3 * 22 + 1,
+        "star-ii": 3 * 22,
+        # embeddings, W_Q, W_K, W_V and W_O, both feed-forward layers with one bias, the readout
+        "star-iii": 22 * 1024 + 4 * 1024 * 1024 + (2 * 1024 + 1) * 1024 + 1024,
+        "disjoint-polynet": 21,
+    }
+    config = Parsed.of(["fit", f"--config={CONFIGS / 'architectures' / name}.yaml"])
+    home, name_of_class = config.model.class_path.rsplit(".", 1)
+    kind = getattr(importlib.import_module(home), name_of_class)
+    settings = config.model.init_args.as_dict()
+    settings = {key: value for key, value in settings.items() if key not in ("optimizer", "lr_scheduler")}
+    data = config.data.init_args
+    problem = {key: data[key] for key in ("n", "k") if key in inspect.signature(kind).parameters}
+    module = kind(**{**settings, **problem})
+    assert sum(parameter.numel() for parameter in module.parameters()) == weights[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("ii", ["--data.n=10", "--data.k=2", "--model.loss=square", "--model.initialization=gaussian"]),
+        ("xiv", ["--data.n=12", "--data.k=4", "--model.loss=cross_entropy", "--model.initialization=bernoulli"]),
+        ("xv", ["--data.n=9", "--data.k=1", "--model.loss=correlation", "--model.initialization=uniform"]),
+        ("star-iii", ["--data.n=10", "--data.k=2", "--model.d_emb=16", "--model.heads=2", "--model.loss=square"]),
+        ("disjoint-polynet", ["--data.n=20", "--data.k=4", "--model.loss=hinge", "--model.initialization=sign"]),
+    ],
+)
+def test_a_setting_takes_another_problem_loss_and_initialization(
+    name: str, options: list[str], fit: Callable[..., Run]
+) -> None:
+    run = fit("--trainer.max_steps=3", *options, config=CONFIGS / "architectures" / f"{name}.yaml")
+    assert f"--data.n={run.summary['n']}" in options
+    assert f"--data.k={run.summary['k']}" in options
+    assert len(run.summary["recovered_support"]) == run.summary["k"]
+    config = yaml.safe_load((run.folder / "config.yaml").read_text())
+    assert f"--model.loss={config['model']['init_args']['loss']}" in options
+
+
+@pytest.mark.parametrize("name", ["v", "xi", "xii", "xv", "disjoint-polynet"])
+def test_a_quick_setting_solves_its_parity(name: str, fit: Callable[..., Run]) -> None:
+    """And the support can be read off the first layer."""
+    run = fit(config=CONFIGS / "architectures" / f"{name}.yaml")
+    assert run.summary["solved"]
+    assert run.summary["recovered_support"] == run.summary["support"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_every_setting_solves_its_parity(name: str, fit: Callable[..., Run]) -> None:
+    run = fit(config=CONFIGS / "architectures" / f"{name}.yaml")
+    assert run.summary["solved"]
 
 
 @pytest.mark.parametrize("config", LOGGERS, ids=name_of)

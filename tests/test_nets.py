@@ -2,51 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import pytest
 import torch
 from torch import nn
 
-from parity_lightning import MLP, DecayedSGD, SettingError, SparseParity
+from parity_lightning import MLP, DecayedSGD, DisjointPolyNet, SettingError, SignSGD
 from parity_lightning.losses import find_loss
 from parity_lightning.metrics import is_error
-from parity_lightning.nets import TwoLayerMLP, initialize
-
-
-def all_inputs(n: int) -> torch.Tensor:
-    return torch.tensor(list(itertools.product([-1.0, 1.0], repeat=n)))
-
-
-@pytest.mark.parametrize(("n", "support"), [(6, [0, 2]), (6, [1, 3, 5]), (8, [0, 1, 2, 7])])
-def test_a_relu_network_of_width_k_plus_1_realises_the_parity(n: int, support: list[int]) -> None:
-    """The piecewise linear function of z = sum_S x with values (-1)^j at z = k - 2j, by its kinks."""
-    k = len(support)
-    network = TwoLayerMLP(n, k, width=k + 1)
-    with torch.no_grad():
-        network.hidden.weight.zero_()
-        network.hidden.weight[:, support] = 1.0
-        knots = torch.tensor([2.0 * j - k for j in range(k + 1)])
-        # From z = -k - 1, where the sum is 0, up to the first knot, then a turn at each of the next ones.
-        network.hidden.bias.copy_(torch.cat([torch.tensor([k + 1.0]), -knots[:-1]]))
-        first = (-1.0) ** k
-        slopes = [first, *(-first * (-1) ** j for j in range(k))]
-        turns = [slopes[0], *(after - before for before, after in itertools.pairwise(slopes))]
-        network.output.weight.copy_(torch.tensor([turns]))
-    x = all_inputs(n)
-    assert torch.allclose(network(x), SparseParity(n, k, support).label(x))
-
-
-def test_a_power_network_realises_a_parity_of_two() -> None:
-    """x1 x2 = ((x1 + x2)^2 - (x1 - x2)^2) / 4."""
-    network = TwoLayerMLP(4, 2, width=2, activation="power")
-    with torch.no_grad():
-        network.hidden.weight.copy_(torch.tensor([[0.0, 1, 0, 1], [0.0, 1, 0, -1]]))
-        network.hidden.bias.zero_()
-        network.output.weight.copy_(torch.tensor([[0.25, -0.25]]))
-    x = all_inputs(4)
-    assert torch.equal(network(x), SparseParity(4, 2, [1, 3]).label(x))
+from parity_lightning.nets import DisjointPolyNetwork, TwoLayerMLP, initialize
 
 
 @pytest.mark.parametrize("activation", ["relu", "power"])
@@ -82,9 +47,40 @@ def test_initializations_have_their_law(name: str, bound: float, variance: float
         assert torch.allclose(weight.abs(), torch.tensor(bound))
 
 
+@pytest.mark.parametrize(("name", "values"), [("sign", {-1.0, 1.0}), ("ones", {1.0})])
+def test_the_initializations_of_disjoint_polynets_have_their_law(name: str, values: set[float]) -> None:
+    network = DisjointPolyNetwork(4000, 4)
+    initialize(network, name)
+    weight = network.factors.weight.detach()
+    assert set(weight.flatten().tolist()) == values
+    if name == "sign":
+        assert abs(float(weight.mean())) < 4 / math.sqrt(4000)
+
+
+def test_initializations_scale_with_a_layers_own_fans() -> None:
+    network = DisjointPolyNetwork(4000, 4)
+    initialize(network, "uniform")
+    bound = math.sqrt(6 / 1001)
+    assert bound * 0.99 < float(network.factors.weight.detach().abs().max()) <= bound
+    initialize(network, "gaussian")
+    assert float(network.factors.weight.detach().var()) == pytest.approx(2 / 1000, rel=0.1)
+
+
+def test_an_initialization_that_would_do_nothing_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"^initialization=uniform: this network has no affine layer"):
+        initialize(nn.Sequential(nn.Conv1d(1, 1, 3)), "uniform")
+
+
+def test_signs_are_refused_beside_a_normalization_layer() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))
+    with pytest.raises(SettingError, match=r"^initialization=bernoulli: makes no sense with a normalization layer"):
+        initialize(network, "bernoulli")
+    initialize(nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4, elementwise_affine=False)), "bernoulli")
+
+
 def test_initialization_leaves_other_parameters_alone() -> None:
     network = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))
-    initialize(network, "bernoulli")
+    initialize(network, "uniform")
     assert torch.equal(network[1].weight, torch.ones(4))
 
 
@@ -129,6 +125,38 @@ def test_the_decay_is_pytorchs_times_the_learning_rate() -> None:
     assert torch.allclose(one, other)
 
 
+def test_sign_sgd_moves_every_weight_by_the_same_length() -> None:
+    weights = [nn.Parameter(torch.tensor([1.0, -2.0])), nn.Parameter(torch.tensor([3.0]))]
+    optimizer = SignSGD([{"params": [weights[0]]}, {"params": [weights[1]], "decay": 0.5, "lr": 0.25}], lr=0.1)
+    weights[0].grad, weights[1].grad = torch.tensor([1e-9, -50.0]), torch.tensor([0.0])
+    optimizer.step()
+    assert torch.allclose(weights[0].detach(), torch.tensor([0.9, -1.9]))
+    assert torch.allclose(weights[1].detach(), torch.tensor([1.5]))
+
+
+@pytest.mark.parametrize("kind", [DecayedSGD, SignSGD])
+def test_parameters_without_gradients_stay(kind: type[torch.optim.Optimizer]) -> None:
+    weight = nn.Parameter(torch.ones(2))
+    kind([weight], lr=0.1, decay=0.5).step()  # type: ignore[call-arg]
+    assert torch.equal(weight.detach(), torch.ones(2))
+
+
+def test_layers_have_options_of_their_own() -> None:
+    """One step by hand, the layers with other learning rates and decays."""
+    torch.manual_seed(0)
+    layers = {"hidden.weight": {"lr": 0.5, "decay": 1.0}, "output": {"lr": 0.0}}
+    module = MLP(6, 2, width=3, layers=layers, optimizer=lambda groups: DecayedSGD(groups, lr=0.1, decay=0.25))
+    before = {name: parameter.detach().clone() for name, parameter in module.network.named_parameters()}
+    optimizer = module.configure_optimizers()
+    x = torch.randn(8, 6)
+    module.loss(module(x), x[:, 0].sign()).backward()
+    optimizer.step()  # type: ignore[union-attr, attr-defined]
+    for name, lr, decay in (("hidden.weight", 0.5, 1.0), ("hidden.bias", 0.1, 0.25), ("output.weight", 0.0, 0.25)):
+        parameter = module.network.get_parameter(name)
+        assert parameter.grad is not None
+        assert torch.allclose(parameter.detach(), (1 - decay) * before[name] - lr * parameter.grad)
+
+
 def test_zero_and_nan_predict_no_sign() -> None:
     predictions = torch.tensor([0.0, -0.0, math.nan, math.inf, -1e-30])
     assert is_error(predictions, torch.ones(5)).tolist() == [True, True, True, False, True]
@@ -146,8 +174,20 @@ def test_zero_and_nan_predict_no_sign() -> None:
         ({"optimizer": lambda p: torch.optim.SGD(p, lr=math.nan)}, "lr=nan"),
         ({"optimizer": lambda p: torch.optim.SGD(p, lr=0.1, momentum=-1)}, "momentum=-1"),
         ({"optimizer": lambda p: DecayedSGD(p, lr=0.1, decay=2)}, "decay=2"),
+        ({"optimizer": lambda p: SignSGD(p, lr=-1)}, "lr=-1"),
+        ({"optimizer": lambda p: SignSGD(p, lr=0.1, decay=-0.1)}, "decay=-0.1"),
+        ({"layers": {"hiden": {"lr": 0.1}}}, "layers=hiden: no such layer, or listed before; did you mean hidden"),
+        ({"layers": {"hidden": {"lrr": 0.1}}}, "layers=hidden.lrr: no such option of SGD; did you mean lr"),
+        ({"layers": {"hidden": {}, "hidden.bias": {}}}, "layers=hidden.bias: no such layer, or listed before"),
+        ({"activation": "polynomial", "k": 31}, "k=31: must be at most 30"),
+        ({"initialization": "ones"}, "initialization=ones: makes no sense for MLP; valid: bernoulli, default"),
     ],
 )
 def test_a_bad_setting_is_named(settings: dict[str, object], told: str) -> None:
     with pytest.raises(SettingError, match=f"^{told}"):
-        MLP(10, 3, **settings)  # type: ignore[arg-type]
+        MLP(**{"n": 40, "k": 3, **settings})  # type: ignore[arg-type]
+
+
+def test_blocks_of_unequal_length_are_refused() -> None:
+    with pytest.raises(SettingError, match=r"^n=20: must be a multiple of k=3 .*; try 21"):
+        DisjointPolyNet(20, 3)

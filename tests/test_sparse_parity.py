@@ -183,3 +183,21 @@ def test_draws_stay_as_they_are() -> None:
     assert parity.support == (7, 30, 37)
     assert parity.draw(torch.arange(12))[1].tolist() == [1, -1, 1, -1, -1, 1, 1, -1, -1, -1, -1, -1]
     assert parity.shuffle(8, torch.tensor([0, 5])).tolist() == [[3, 1, 4, 6, 7, 5, 2, 0], [6, 1, 4, 0, 5, 7, 3, 2]]
+
+
+@given(k=st.integers(1, 12), length=st.integers(1, 30), seed=st.integers(0, 2**64 - 1))
+def test_one_index_per_block(k: int, length: int, seed: int) -> None:
+    support = SparseParity(k * length, k, seed=seed, one_per_block=True).support
+    assert [index // length for index in support] == list(range(k))
+
+
+def test_indices_within_blocks_are_uniform_and_independent() -> None:
+    supports = [SparseParity(12, 3, seed=seed, one_per_block=True).support for seed in range(3200)]
+    counts = Counter(supports)
+    assert len(counts) == 4**3
+    assert chisquare(list(counts.values())).pvalue > 1e-4
+
+
+def test_blocks_of_unequal_length_are_refused() -> None:
+    with pytest.raises(SettingError, match=r"^n=20: must be a multiple of k=3"):
+        SparseParity(20, 3, one_per_block=True)

@@ -53,7 +53,8 @@ def complain_of_setting(error: SettingError, config: Any) -> str:
         error: What the class raised.
         config: The subcommand's configuration, to see which group the option belongs to; None if there is none yet.
     """
-    paths = ("data.init_args", "model.init_args", "model.init_args.optimizer.init_args", "trainer")
+    own = ("optimizer", "lr_scheduler")
+    paths = ("data.init_args", "model.init_args", *(f"model.init_args.{name}.init_args" for name in own), "trainer")
     for path in paths if config is not None else ():
         group = config.get(path)
         if group is not None and error.option in group:

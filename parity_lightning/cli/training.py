@@ -27,7 +27,8 @@ from yaml.representer import RepresenterError
 # Classes imported here can be named on the command line without their modules.
 import parity_lightning.callbacks
 import parity_lightning.modules
-import parity_lightning.optimizers  # noqa: F401
+import parity_lightning.optimizers
+import parity_lightning.schedules  # noqa: F401
 from parity_lightning.callbacks import HiddenProgress, RunSummary
 from parity_lightning.cli.checkpoints import check_checkpoint, with_config_of_checkpoint
 from parity_lightning.cli.complaints import (
@@ -58,6 +59,18 @@ _TRAINER_DEFAULTS: dict[str, Any] = {
     "num_sanity_val_steps": 0,
     "enable_model_summary": False,
 }
+
+# A list in a configuration replaces this one, ``--trainer.callbacks+=X`` adds to it.
+_CALLBACKS = (
+    "StepProgressBar",
+    "HiddenProgress",
+    "PhaseTransition",
+    "StopWhenSolved",
+    "StopWhenDiverged",
+    "StepCheckpoint",
+    "RunSummary",
+    "ProgressPicture",
+)
 
 # Multiplications in a step from which on several threads are faster than one.
 _WORTH_SHARING = 10_000_000
@@ -116,7 +129,9 @@ class ParityCLI(LightningCLI):
         """Keeps the configuration as it was given: Lightning would silently put the checkpoint's in its place."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """A module that asks for n or k gets the data's."""
+        """A module that asks for n or k gets the data's; all our callbacks take part."""
+        callbacks = [{"class_path": f"parity_lightning.callbacks.{name}"} for name in _CALLBACKS]
+        parser.set_defaults({"trainer.callbacks": callbacks})
         for name in _LINKED:
             parser.link_arguments(f"data.init_args.{name}", f"model.init_args.{name}")
 

@@ -77,6 +77,8 @@ class ParityDataModule(LightningDataModule):
         label_noise: Probability that a training label is flipped, at least 0 and below 0.5.
         seed: Decides examples and support; by default the seed of ``seed_everything``, or 0.
         num_workers: Processes that draw examples; 0 is fastest for small networks.
+        one_per_block: Whether a drawn support has one index in each of k blocks of n/k inputs, as disjoint-PolyNets
+            need it.
 
     Raises:
         SettingError: If a setting is out of range.
@@ -100,11 +102,12 @@ class ParityDataModule(LightningDataModule):
         label_noise: float = 0.0,
         seed: int | None = None,
         num_workers: int = 0,
+        one_per_block: bool = False,
     ) -> None:
         super().__init__()
         if seed is None:
             seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
-        self.parity = SparseParity(n, k, support, seed, label_noise)
+        self.parity = SparseParity(n, k, support, seed, label_noise, one_per_block)
         self.batch_size = whole_number("batch_size", batch_size, at_least=1, at_most=2**24)
         self.num_samples = (
             None if num_samples is None else whole_number("num_samples", num_samples, at_least=1, at_most=10**8)

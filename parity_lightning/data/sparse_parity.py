@@ -19,6 +19,7 @@ _INPUTS = {stream: number for number, stream in enumerate(STREAMS)}
 _NOISE = 0x100
 _SHUFFLE = 0x200
 _SUPPORT = 0x300
+_BLOCKS = 0x301
 
 
 class SparseParity:
@@ -38,6 +39,8 @@ class SparseParity:
         seed: Decides inputs, label noise, the order of a finite sample and, if not given, the support;
             0 to 2^64 - 1.
         label_noise: The probability that a training label is flipped, at least 0 and below 1/2.
+        one_per_block: Whether a drawn support has one index in each of k blocks of n/k inputs, uniformly in each, as
+            disjoint-PolyNets need it (Section 4.2); k must divide n.
 
     Raises:
         SettingError: If a setting is out of range.
@@ -54,7 +57,13 @@ class SparseParity:
     """
 
     def __init__(
-        self, n: int, k: int, support: Sequence[int] | None = None, seed: int = 0, label_noise: float = 0.0
+        self,
+        n: int,
+        k: int,
+        support: Sequence[int] | None = None,
+        seed: int = 0,
+        label_noise: float = 0.0,
+        one_per_block: bool = False,
     ) -> None:
         self.n = whole_number("n", n, at_least=1, at_most=2**20)
         self.k = whole_number("k", k, at_least=1)
@@ -65,7 +74,12 @@ class SparseParity:
             raise SettingError("label_noise", label_noise, "must be at least 0 and below 0.5")
         self.label_noise = float(label_noise)
         self._key = split(self.seed)
-        self.support = self._draw_support() if support is None else self._check_support(support)
+        if one_per_block and self.n % self.k:
+            raise SettingError("n", n, f"must be a multiple of k={k} to fall into blocks of equal length")
+        if support is None:
+            self.support = self._draw_one_per_block() if one_per_block else self._draw_support()
+        else:
+            self.support = self._check_support(support)
 
     def __repr__(self) -> str:
         noise = f", label_noise={self.label_noise}" if self.label_noise else ""
@@ -74,6 +88,11 @@ class SparseParity:
     def _draw_support(self) -> tuple[int, ...]:
         order = random_orders(self._key, self.n, torch.zeros(1, dtype=torch.int64), purpose=_SUPPORT)[0]
         return tuple(sorted(order[: self.k].tolist()))
+
+    def _draw_one_per_block(self) -> tuple[int, ...]:
+        length = self.n // self.k
+        first = random_orders(self._key, length, torch.arange(self.k), purpose=_BLOCKS)[:, 0]
+        return tuple((first + length * torch.arange(self.k)).tolist())
 
     def _check_support(self, support: Sequence[int]) -> tuple[int, ...]:
         shown = list(support)

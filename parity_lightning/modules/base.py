@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule
@@ -13,11 +14,12 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from parity_lightning.errors import SettingError, whole_number
-from parity_lightning.losses import find_loss
+from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.errors import SettingError, nearest, whole_number
+from parity_lightning.losses import LOSSES, find_loss
 from parity_lightning.metrics import ErrorCount
 from parity_lightning.modules.blocks import MODULE_HOOKS, CountSteps, Stepper, allows_blocks
-from parity_lightning.nets.initializations import initialize
+from parity_lightning.nets.initializations import check_initialization, initialize
 
 _EVALUATION_BATCH = 1024
 
@@ -47,12 +49,19 @@ class ParityModule(LightningModule, ABC):
         loss: ``"hinge"``, ``"square"``, ``"cross_entropy"`` or ``"correlation"``.
         initialization: ``"default"`` (the network's own), ``"uniform"``, ``"gaussian"`` or ``"bernoulli"``.
         optimizer: Makes the optimizer from the parameters.
-        lr_scheduler: Makes a learning-rate schedule from the optimizer; it steps once per SGD step.
+        lr_scheduler: Makes a schedule from the optimizer; it steps once per SGD step.
+        layers: Options of the optimizer that single layers have for themselves, ``{"hidden": {"lr": 0.01}}``: a
+            layer goes by its name in the network, as in ``network.named_parameters()``.
         screen: How many validation examples an evaluation looks at first.
 
     Raises:
         SettingError: If a setting is out of range.
     """
+
+    losses: ClassVar[tuple[str, ...]] = tuple(LOSSES)
+    """The losses that make sense here; others are refused."""
+    initializations: ClassVar[tuple[str, ...]] = ("default", "uniform", "gaussian", "bernoulli")
+    """The initializations that make sense here; others are refused."""
 
     @abstractmethod
     def __init__(
@@ -62,15 +71,19 @@ class ParityModule(LightningModule, ABC):
         initialization: str = "default",
         optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(parameters, lr=0.1),
         lr_scheduler: LRSchedulerCallable | None = None,
+        layers: dict[str, dict[str, float]] | None = None,
         screen: int = 1024,
     ) -> None:
         super().__init__()
         # Callables stay out: a checkpoint that holds one cannot be loaded with weights_only.
         self.save_hyperparameters(ignore=["network", "optimizer", "lr_scheduler"])
         self._loss = find_loss(loss)
+        self._check_suits("loss", loss, self.losses)
+        self._check_suits("initialization", check_initialization(initialization), self.initializations)
         self.screen = whole_number("screen", screen, at_least=1)
         self._make_optimizer = optimizer
         self._make_lr_scheduler = lr_scheduler
+        self._layers = layers or {}
         initialize(network, initialization)
         self.network = network
         self._steps_alone = self._check_optimizer() and all(
@@ -83,6 +96,26 @@ class ParityModule(LightningModule, ABC):
         self.test_errors = ErrorCount()
         self._stepper: Stepper | None = None
 
+    def _check_suits(self, option: str, name: str, suitable: tuple[str, ...]) -> None:
+        if name not in suitable:
+            raise SettingError(option, name, f"makes no sense for {type(self).__name__}; {nearest(name, suitable)}")
+
+    def check_parity(self, parity: SparseParity) -> None:
+        """Refuses a parity that the network cannot learn, before training; to be overridden.
+
+        Args:
+            parity: The problem of the run.
+
+        Raises:
+            SettingError: If the network cannot learn it.
+        """
+
+    def setup(self, stage: str) -> None:
+        """Looks at the parity, if the datamodule has one."""
+        parity = getattr(self.trainer.datamodule, "parity", None)  # type: ignore[attr-defined]
+        if parity is not None:
+            self.check_parity(parity)
+
     def _check_optimizer(self) -> bool:
         """Makes optimizer and schedule only to see that they work, before anything is written.
 
@@ -90,7 +123,12 @@ class ParityModule(LightningModule, ABC):
             Whether the optimizer steps without a closure.
         """
         try:
-            optimizer = self._make_optimizer(self.parameters())
+            optimizer = self._make_optimizer(self._parameter_groups())
+            for group in optimizer.param_groups if self._layers else ():
+                for option in self._layers.get(group.get("name", ""), {}):
+                    if option not in optimizer.defaults:
+                        why = f"no such option of {type(optimizer).__name__}; {nearest(option, optimizer.defaults)}"
+                        raise SettingError("layers", f"{group['name']}.{option}", why)
             schedule = None if self._make_lr_scheduler is None else self._make_lr_scheduler(optimizer)
         except SettingError:
             raise
@@ -143,9 +181,23 @@ class ParityModule(LightningModule, ABC):
         """The mean loss of predictions and labels of the same shape."""
         return self._loss(prediction * y).mean()
 
+    def _parameter_groups(self) -> Any:
+        """The parameters, in groups if layers have options of their own: first what is left, then each layer's."""
+        if not self._layers:
+            return self.parameters()
+        left = {name.removeprefix("network."): parameter for name, parameter in self.named_parameters()}
+        known = {".".join(parts[:depth]) for name in left if (parts := name.split(".")) for depth in range(1, 9)}
+        groups: list[dict[str, Any]] = []
+        for layer, options in self._layers.items():
+            names = [name for name in left if f"{name}.".startswith(f"{layer}.")]
+            if not names:
+                raise SettingError("layers", layer, f"no such layer, or listed before; {nearest(layer, known)}")
+            groups.append({"params": [left.pop(name) for name in names], "name": layer, **options})
+        return [{"params": list(left.values())}, *groups] if left else groups
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Makes the optimizer and, if there is one, a schedule that steps with it."""
-        optimizer = self._make_optimizer(self.parameters())
+        optimizer = self._make_optimizer(self._parameter_groups())
         if self._make_lr_scheduler is None:
             return optimizer
         schedule = {"scheduler": self._make_lr_scheduler(optimizer), "interval": "step"}

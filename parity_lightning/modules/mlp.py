@@ -1,4 +1,4 @@
-"""Two-layer MLPs, settings (i) to (vi) of Section 3.1."""
+"""Two-layer MLPs, settings (i) to (vi), (*i) and (*ii) of Section 3.1."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ class MLP(ParityModule):
     Args:
         n: How many bits an input has.
         k: Degree of the parity to learn.
-        width: Number r of hidden units.
-        activation: ``"relu"`` or ``"power"`` (``z^k``).
-        bias: Whether hidden units have biases.
+        width: Number r of hidden units; None for the least that the paper considers, k.
+        activation: ``"relu"``, ``"power"`` (``z^k``) or one of those of `Neuron`.
+        bias: Whether hidden units have biases. Without them ReLU networks cannot express a parity of odd k > 1.
+        output_bias: Whether the output has a bias; with it ReLU networks of width k can express the parity.
         **kwargs: As of `ParityModule`.
 
     Example:
@@ -32,6 +33,13 @@ class MLP(ParityModule):
     """
 
     def __init__(
-        self, n: int, k: int, width: int = 100, activation: str = "relu", bias: bool = True, **kwargs: Any
+        self,
+        n: int,
+        k: int,
+        width: int | None = 100,
+        activation: str = "relu",
+        bias: bool = True,
+        output_bias: bool = False,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(TwoLayerMLP(n, k, width, activation, bias), **kwargs)
+        super().__init__(TwoLayerMLP(n, k, k if width is None else width, activation, bias, output_bias), **kwargs)

@@ -11,29 +11,40 @@ from torch import Tensor, nn
 from parity_lightning.errors import SettingError, nearest
 
 
-def _xavier_bound(layer: nn.Linear) -> float:
-    return math.sqrt(6 / (layer.in_features + layer.out_features))
+def _xavier_bound(fan_in: int, fan_out: int) -> float:
+    return math.sqrt(6 / (fan_in + fan_out))
 
 
-def _uniform(parameter: Tensor, layer: nn.Linear) -> None:
-    bound = _xavier_bound(layer)
+def _uniform(parameter: Tensor, fan_in: int, fan_out: int) -> None:
+    bound = _xavier_bound(fan_in, fan_out)
     parameter.uniform_(-bound, bound)
 
 
-def _gaussian(parameter: Tensor, layer: nn.Linear) -> None:
-    parameter.normal_(0, math.sqrt(2 / layer.in_features))
+def _gaussian(parameter: Tensor, fan_in: int, fan_out: int) -> None:
+    parameter.normal_(0, math.sqrt(2 / fan_in))
 
 
-def _bernoulli(parameter: Tensor, layer: nn.Linear) -> None:
-    parameter.bernoulli_(0.5).mul_(2).sub_(1).mul_(_xavier_bound(layer))
+def _sign(parameter: Tensor, fan_in: int, fan_out: int) -> None:
+    parameter.bernoulli_(0.5).mul_(2).sub_(1)
 
 
-INITIALIZATIONS: dict[str, Callable[[Tensor, nn.Linear], None]] = {
+def _bernoulli(parameter: Tensor, fan_in: int, fan_out: int) -> None:
+    _sign(parameter, fan_in, fan_out)
+    parameter.mul_(_xavier_bound(fan_in, fan_out))
+
+
+def _ones(parameter: Tensor, fan_in: int, fan_out: int) -> None:
+    parameter.fill_(1.0)
+
+
+INITIALIZATIONS: dict[str, Callable[[Tensor, int, int], None]] = {
     "uniform": _uniform,
     "gaussian": _gaussian,
     "bernoulli": _bernoulli,
+    "sign": _sign,
+    "ones": _ones,
 }
-"""Draws one parameter of an affine layer, in place."""
+"""Draws one parameter of an affine layer with the given fan-in and fan-out, in place."""
 
 
 def check_initialization(name: str) -> str:
@@ -47,6 +58,18 @@ def check_initialization(name: str) -> str:
     return name
 
 
+def _fans(layer: nn.Module) -> tuple[int, int] | None:
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features
+    fans: tuple[int, int] | None = getattr(layer, "fans", None)
+    return fans
+
+
+def _is_normalization(layer: nn.Module) -> bool:
+    kinds = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
+    return isinstance(layer, kinds) and any(True for _ in layer.parameters())
+
+
 @torch.no_grad()
 def initialize(network: nn.Module, name: str) -> None:
     """Draws the weights and biases of all affine layers of a network anew, from torch's global generator.
@@ -56,17 +79,20 @@ def initialize(network: nn.Module, name: str) -> None:
     - ``"uniform"``: uniform on ``[-c, c]``;
     - ``"gaussian"``: normal with variance ``2 / a`` (Kaiming's convention);
     - ``"bernoulli"``: ``-c`` or ``+c`` with equal probability;
+    - ``"sign"``: -1 or +1 with equal probability, and ``"ones"``: 1 (Section 4.2);
     - ``"default"``: the network keeps what its own layers drew, which for PyTorch's affine layers is
       uniform on ``[-1/sqrt(a), 1/sqrt(a)]``.
 
     The paper states one law for all affine parameters; that biases follow it with their layer's scale is our reading.
 
     Args:
-        network: Its ``nn.Linear`` layers are drawn; other parameters stay as they are.
+        network: Its affine layers are drawn: each ``nn.Linear``, and each module that has an attribute ``fans``, the
+            pair (fan-in, fan-out). Other parameters stay as they are.
         name: Which initialization.
 
     Raises:
-        SettingError: If there is no such initialization.
+        SettingError: If there is no such initialization, if the network has no affine layer, or if a normalization
+            layer stands in the way of weights that all are ``-c`` or ``+c``.
 
     Example:
         >>> layer = nn.Linear(5, 1)
@@ -76,9 +102,16 @@ def initialize(network: nn.Module, name: str) -> None:
     """
     if check_initialization(name) == "default":
         return
+    layers = list(network.modules())
+    if name == "bernoulli" and any(map(_is_normalization, layers)):
+        raise SettingError(
+            "initialization", name, "makes no sense with a normalization layer, whose gain has no fan-in; use uniform"
+        )
+    drawn = [(layer, fans) for layer in layers if (fans := _fans(layer)) is not None]
+    if not drawn:
+        told = "this network has no affine layer to draw; use default, or give its layers an attribute fans"
+        raise SettingError("initialization", name, told)
     draw = INITIALIZATIONS[name]
-    for layer in network.modules():
-        if isinstance(layer, nn.Linear):
-            draw(layer.weight, layer)
-            if layer.bias is not None:
-                draw(layer.bias, layer)
+    for layer, fans in drawn:
+        for parameter in layer.parameters(recurse=False):
+            draw(parameter, *fans)

@@ -1,4 +1,4 @@
-"""The two-layer MLP of settings (i) to (vi)."""
+"""Two-layer networks: the MLPs of settings (i) to (vi) and, with one hidden unit, the neurons of (vii) to (xiv)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from parity_lightning.nets.activations import make_activation
 
 
 class TwoLayerMLP(nn.Module):
-    """The network ``f(x) = u . sigma(W x + b)`` of Section 3.1; all of u, W and b are trained.
+    """The network ``f(x) = u . sigma(W x + b)`` of Section 3.1.
 
-    It has no output bias, as the paper's formula has none.
+    As the formula it has no output bias, unless asked for. With one, k ReLUs express any parity of k bits, the width of
+    setting (*i); without, k + 1 do, and two cannot express a parity of two (docs/architectures.md).
 
     Args:
         n: How many bits an input has.
-        k: Degree of the parity to learn, the exponent of the ``power`` activation.
+        k: Degree of the parity to learn, of which most activations depend.
         width: Number r of hidden units.
-        activation: ``"relu"`` or ``"power"`` (``z^k``).
-        bias: Whether hidden units have biases; without them no ReLU network expresses a parity of odd k > 1.
+        activation: ``"relu"``, ``"power"`` (``z^k``), ``"zigzag"``, ``"polynomial"``, ``"infinite_zigzag"`` or
+            ``"sinusoid"``.
+        bias: Whether hidden units have biases. Without them ReLU networks cannot express a parity of odd k > 1, nor
+            sinusoids one of even k.
+        output_bias: Whether there is a bias on the output.
+        second_layer: Whether there are weights u to train; without them ``u = 1``, and no output bias.
 
     Raises:
         SettingError: If the activation is unknown or the width is below 1.
@@ -30,13 +35,22 @@ class TwoLayerMLP(nn.Module):
         torch.Size([32])
     """
 
-    def __init__(self, n: int, k: int, width: int = 100, activation: str = "relu", bias: bool = True) -> None:
+    def __init__(
+        self,
+        n: int,
+        k: int,
+        width: int = 100,
+        activation: str = "relu",
+        bias: bool = True,
+        output_bias: bool = False,
+        second_layer: bool = True,
+    ) -> None:
         super().__init__()
         self.hidden = nn.Linear(n, whole_number("width", width, at_least=1, at_most=10**8), bias=bias)
         self.activation = make_activation(activation, k)
-        self.output = nn.Linear(width, 1, bias=False)
+        self.output = nn.Linear(width, 1, bias=output_bias) if second_layer else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps inputs of shape ``(..., n)`` to outputs of shape ``(...)``."""
-        output: Tensor = self.output(self.activation(self.hidden(x)))
-        return output.squeeze(-1)
+        units: Tensor = self.activation(self.hidden(x))
+        return units.sum(-1) if self.output is None else self.output(units).squeeze(-1)

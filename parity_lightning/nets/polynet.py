@@ -1,0 +1,95 @@
+"""PolyNets: products of linear forms (Sections 3.1 and 4.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from parity_lightning.errors import SettingError, whole_number
+
+
+def block_length(n: int, k: int) -> int:
+    """The length ``n' = n / k`` of the k disjoint blocks of n inputs.
+
+    Raises:
+        SettingError: If k does not divide n.
+
+    Example:
+        >>> block_length(21, 3)
+        7
+    """
+    if n % k:
+        raise SettingError("n", n, f"must be a multiple of k={k} to fall into blocks of equal length; try {n + -n % k}")
+    return n // k
+
+
+class PolyNetwork(nn.Module):
+    """The PolyNet ``f(x) = prod_i (w_i . x + b_i)``, i from 1 to k, of setting (xv).
+
+    Args:
+        n: How many bits an input has.
+        k: Number of factors, the degree of the parity to learn.
+        bias: Whether factors have biases.
+
+    Example:
+        >>> PolyNetwork(n=20, k=3)(torch.ones(32, 20)).shape
+        torch.Size([32])
+    """
+
+    def __init__(self, n: int, k: int, bias: bool = True) -> None:
+        super().__init__()
+        self.factors = nn.Linear(n, whole_number("k", k, at_least=1, at_most=n), bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps inputs of shape ``(..., n)`` to outputs of shape ``(...)``."""
+        factors: Tensor = self.factors(x)
+        return factors.prod(-1)
+
+
+class BlockwiseLinear(nn.Module):
+    """A linear form ``w_i . x_{P_i}`` of each of k disjoint blocks of inputs, ``P_i = {(i-1) n' + 1, ..., i n'}``.
+
+    All weights begin at 1, as in the paper's analysis (Section 4.2).
+
+    Args:
+        n: How many inputs there are; a multiple of k.
+        k: Number of blocks.
+    """
+
+    def __init__(self, n: int, k: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(whole_number("k", k, at_least=1, at_most=n), block_length(n, k)))
+
+    @property
+    def fans(self) -> tuple[int, int]:
+        """Each form reads n' inputs and has one output; initializations scale with this."""
+        return self.weight.shape[1], 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps inputs of shape ``(..., n)`` to the forms' values, of shape ``(..., k)``."""
+        return (x.reshape(*x.shape[:-1], *self.weight.shape) * self.weight).sum(-1)
+
+
+class DisjointPolyNetwork(nn.Module):
+    """The disjoint-PolyNet ``f(x) = prod_i w_i . x_{P_i}`` of Section 4.2: each factor sees a block of its own.
+
+    Args:
+        n: How many bits an input has; a multiple of k.
+        k: Number of factors, the degree of the parity to learn.
+
+    Raises:
+        SettingError: If k does not divide n.
+
+    Example:
+        >>> DisjointPolyNetwork(n=21, k=3)(torch.ones(2, 21))
+        tensor([343., 343.], grad_fn=<ProdBackward1>)
+    """
+
+    def __init__(self, n: int, k: int) -> None:
+        super().__init__()
+        self.factors = BlockwiseLinear(n, k)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps inputs of shape ``(..., n)`` to outputs of shape ``(...)``."""
+        factors: Tensor = self.factors(x)
+        return factors.prod(-1)

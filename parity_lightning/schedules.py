@@ -1,0 +1,111 @@
+"""Schedules of an optimizer's options, in SGD steps."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from parity_lightning.errors import SettingError, nearest, whole_number
+
+__all__ = ["Timetable"]
+
+
+class Timetable(LRScheduler):
+    """Sets options of the optimizer from given steps on: the schedules eta_t and lambda_t of Section 2.
+
+    Layers that were given options of their own (``layers`` of `ParityModule`) can have schedules of their own. So the
+    first step of Theorem 4, which replaces the first layer by its gradient and from then on trains the second only, is
+
+        {0: {"hidden.lr": 1.0, "hidden.decay": 1.0, "output.lr": 0.0},
+         1: {"hidden.lr": 0.0, "hidden.decay": 0.0, "output.lr": 0.1}}
+
+    Args:
+        optimizer: Whose options to set.
+        table: For each step, counted from 0, the options that change with the update of that step: ``"lr"``,
+            ``"decay"``, ``"weight_decay"``, ``"momentum"``, any number that the optimizer's groups have; or
+            ``"LAYER.OPTION"``, of one layer.
+        interpolate: Whether values change linearly from one step of the table to the next.
+        last_epoch: The last step, for resuming by hand.
+
+    Raises:
+        SettingError: If a step, a layer or an option does not exist, or a value is out of range.
+
+    Example:
+        >>> import torch
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
+        >>> schedule = Timetable(optimizer, {2: {"lr": 0.1}, 4: {"lr": 0.0}}, interpolate=True)
+        >>> rates = []
+        >>> for step in range(5):
+        ...     rates.append(optimizer.param_groups[0]["lr"])
+        ...     optimizer.step()
+        ...     schedule.step()
+        >>> rates
+        [0.5, 0.5, 0.1, 0.05, 0.0]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        table: dict[int, dict[str, float]],
+        interpolate: bool = False,
+        last_epoch: int = -1,
+    ) -> None:
+        self.interpolate = interpolate
+        # For each option of each group, its steps and values.
+        self.courses: list[dict[str, list[tuple[int, float]]]] = [{} for _ in optimizer.param_groups]
+        for step in sorted(table):
+            whole_number("table", step, at_least=0)
+            for name, value in table[step].items():
+                _check_value(name, value)
+                layer, _, option = name.rpartition(".")
+                for number in _groups_of(optimizer, layer, option, name):
+                    self.courses[number].setdefault(option, []).append((step, float(value)))
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        """Sets the other options of this step and returns the learning rates, as PyTorch's own OneCycleLR does."""
+        rates = []
+        for group, courses in zip(self.optimizer.param_groups, self.courses, strict=True):
+            for option, course in courses.items():
+                value = self._value(course)
+                if value is not None:
+                    group[option] = value
+            rates.append(group["lr"])
+        return rates
+
+    def _value(self, course: list[tuple[int, float]]) -> float | None:
+        """The value at this step; None before the first."""
+        after = bisect_right(course, (self.last_epoch, math.inf))
+        if after == 0:
+            return None
+        step, value = course[after - 1]
+        if not self.interpolate or after == len(course):
+            return value
+        next_step, next_value = course[after]
+        return value + (next_value - value) * (self.last_epoch - step) / (next_step - step)
+
+
+def _check_value(name: str, value: Any) -> None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and value >= 0):
+        raise SettingError("table", f"{name}: {value}", "must be a finite number, at least 0")
+    if name.rpartition(".")[2] == "decay" and value > 1:
+        raise SettingError("table", f"{name}: {value}", "must be from 0 to 1")
+
+
+def _groups_of(optimizer: Optimizer, layer: str, option: str, name: str) -> list[int]:
+    """The numbers of the groups that an entry is about."""
+    groups = optimizer.param_groups
+    numbers = [number for number, group in enumerate(groups) if layer in ("", group.get("name"))]
+    if not numbers:
+        named = [group["name"] for group in groups if group.get("name")]
+        told = nearest(layer, named) if named else "no layer has a group of its own; list it in the model's layers"
+        raise SettingError("table", name, told)
+    options = [key for key, value in groups[numbers[0]].items() if type(value) in (int, float)]
+    if option not in options:
+        raise SettingError("table", name, nearest(option, options))
+    return numbers

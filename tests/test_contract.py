@@ -1,0 +1,148 @@
+"""One contract for every architecture, the user's own among them."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import pytest
+import torch
+from conftest import ROOT
+from torch import Tensor, nn
+
+import parity_lightning.modules
+from parity_lightning import MLP, DisjointPolyNet, Neuron, ParityModule, PolyNet, Transformer
+from parity_lightning.nets.activations import ACTIVATIONS
+from parity_lightning.testing import CHECKS, Case, check_module
+
+_spec = importlib.util.spec_from_file_location("my_network", ROOT / "examples" / "my_network.py")
+assert _spec is not None
+assert _spec.loader is not None
+_example = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_example)
+
+CASES = [
+    *(Case(MLP, {"width": 5, "activation": name}, k=3) for name in ("relu", "power")),
+    Case(MLP, {"width": None, "output_bias": True}, k=3),
+    *(Case(Neuron, {"activation": name, "second_layer": True}, k=3) for name in ACTIVATIONS),
+    *(Case(Neuron, {"activation": name, "second_layer": False, "width": 3}) for name in ACTIVATIONS),
+    Case(Transformer, {"d_emb": 8, "d_attn": 3, "heads": 2}),
+    Case(PolyNet, {}, k=3),
+    Case(PolyNet, {"bias": False}),
+    Case(DisjointPolyNet, {}, k=3),
+    Case(DisjointPolyNet, {"initialization": "sign"}, k=4),
+    Case(_example.MyNetwork, {"units": 5}),
+]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind.__name__}-{case.settings}-k{case.k}")
+def test_every_architecture_keeps_the_contract(case: Case, check: str) -> None:
+    CHECKS[check](case)
+
+
+def test_no_architecture_is_left_out() -> None:
+    public = {getattr(parity_lightning.modules, name) for name in parity_lightning.modules.__all__} - {ParityModule}
+    assert public <= {case.kind for case in CASES}
+
+
+class Base(ParityModule):
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(nn.Sequential(nn.Linear(n, 3), nn.ReLU(), nn.Linear(3, 1)), **kwargs)
+
+
+class WrongShape(Base):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)
+
+
+class CouplesExamples(Base):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + x.mean()
+
+
+class WrongGradient(Base):
+    def forward(self, x: Tensor) -> Tensor:
+        output = super().forward(x)
+        return output.detach() + 2 * (output - output.detach())
+
+
+class UnusedParameter(Base):
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(n, **kwargs)
+        self.forgotten = nn.Parameter(torch.zeros(3))
+
+
+class NeverLearns(Base):
+    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+        return 0 * super().loss(prediction, y)
+
+
+class Random(Base):
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(n, **kwargs)
+        with torch.no_grad():
+            self.first_layer.add_(torch.randn(1, generator=torch.Generator().manual_seed(torch.seed() % 2**63)))
+
+
+class ForgetsASetting(Base):
+    def __init__(self, n: int, scale: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(n, **kwargs)
+        self.scale = scale
+        del self.hparams["scale"]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * super().forward(x)
+
+
+class HasUnsavedState(Base):
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        self.steps = 0
+
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:  # type: ignore[override]
+        self.steps += 1
+        return self.loss(self(batch[0]), batch[1]) * self.steps
+
+
+class MeasuresTheWrongLayer(Base):
+    @property
+    def first_layer(self) -> Tensor:
+        return self.network[2].weight  # type: ignore[index]
+
+
+class TakesWhatItDoesNotList(Base):
+    def _check_suits(self, option: str, name: str, suitable: tuple[str, ...]) -> None:
+        """Accepts all."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (WrongShape, r"WrongShape maps inputs of shape \(2, 3, 12\) to \(2, 3, 1\)"),
+        (CouplesExamples, "another output in a batch than alone"),
+        (WrongGradient, "differ from finite differences"),
+        (UnusedParameter, "does not use its parameter forgotten"),
+        (NeverLearns, "two steps change no weight"),
+        (Random, "two runs of the same seed differ"),
+        (ForgetsASetting, "predicts otherwise when loaded"),
+        (HasUnsavedState, "ends otherwise when resumed"),
+        (MeasuresTheWrongLayer, r"first_layer of shape \(1, 3\), not \(..., n=12\)"),
+        (TakesWhatItDoesNotList, "takes initialization sign, which it does not list"),
+    ],
+)
+def test_a_broken_module_is_found_and_told(kind: type[ParityModule], told: str) -> None:
+    settings = {"scale": 2.0} if kind is ForgetsASetting else {}
+    with pytest.raises(AssertionError, match=told):
+        check_module(kind, **settings)
+
+
+def test_a_module_whose_list_is_wrong_is_found() -> None:
+    class ListsTooMuch(Base):
+        initializations = ("default", "uniform", "gaussian", "bernoulli", "ones")
+
+        def _check_suits(self, option: str, name: str, suitable: tuple[str, ...]) -> None:
+            super()._check_suits(option, name, tuple(each for each in suitable if each != "ones"))
+
+    with pytest.raises(AssertionError, match="lists initialization ones and refuses it"):
+        check_module(ListsTooMuch)
