@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/online.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow lint types bench build clean
+.PHONY: help install run test test-slow lint types architectures bench build clean
 
 help: ## list these verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "parity-lightning needs Python 3.10 or newer")'
@@ -39,6 +39,9 @@ lint: $(VENV)/.installed-dev ## check style and format
 
 types: $(VENV)/.installed-dev ## check types
 	$(BIN)/mypy
+
+architectures: $(VENV)/.installed-dev ## run every setting of the paper 25 times: the tables of docs/architectures.md
+	$(BIN)/python benchmarks/architectures.py
 
 bench: $(VENV)/.installed-dev ## measure speed as ratios against peers
 	$(BIN)/python benchmarks/fit_overhead.py

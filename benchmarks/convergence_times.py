@@ -20,17 +20,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+from censored import median_of
 from lightning.pytorch import Trainer, seed_everything
-from scipy.stats import binom
+from published import PUBLISHED
 
 from parity_lightning import MLP, DecayedSGD, ParityDataModule
 from parity_lightning.callbacks import PhaseTransition, StopWhenDiverged, StopWhenSolved
-
-# Figure 1 (right) of arXiv 2207.08799v3, width-100 ReLU MLP at eta = 1, read off the vector figure.
-PUBLISHED = {
-    2: {10: 14.0, 20: 18.0, 30: 21.9, 40: 25.0},
-    3: {10: 46.0, 20: 91.5, 30: 149.2, 40: 220.2},
-}
 
 
 class Outcome(NamedTuple):
@@ -69,15 +64,6 @@ def run_seed(
     return Outcome(solved or math.inf, transition.onset if solved and transition.onset else math.inf)
 
 
-def median_and_interval(times: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-    """The median and an interval between two order statistics that covers it with at least this probability."""
-    ordered, count = sorted(times), len(times)
-    middle = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
-    below = int(binom.ppf((1 - level) / 2, count, 0.5))
-    low, high = max(below - 1, 0), min(count - below, count - 1)
-    return middle, ordered[low], ordered[high]
-
-
 def many(seeds: int, workers: int, **setting: Any) -> list[Outcome]:
     """Runs seeds 0, 1, ... side by side."""
     with ProcessPoolExecutor(workers) as pool:
@@ -89,7 +75,7 @@ def _run(setting: dict[str, Any], seed: int) -> Outcome:
 
 
 def _row(outcomes: Sequence[Outcome]) -> str:
-    middle, low, high = median_and_interval([outcome.convergence_time for outcome in outcomes])
+    middle, low, high = median_of([outcome.convergence_time for outcome in outcomes])
     solved = sum(math.isfinite(outcome.convergence_time) for outcome in outcomes)
     return f"{solved:>3} of {len(outcomes)}   {middle:>7,g}   [{low:,g}, {high:,g}]"
 
@@ -121,11 +107,11 @@ def main() -> None:
     module = {"lr": 1.0, "initialization": arguments.initialization, "screen": arguments.screen}
     print(f"ReLU width 100, eta=1, B={arguments.batch_size}, {arguments.initialization}, evaluated every step")
     print(" n  k   solved    median t_c   95 % interval   published   ratio")
-    for k, medians in PUBLISHED.items():
-        for n, published in medians.items():
+    for k in (2, 3):
+        for n, published in PUBLISHED["relu_mlp"][k].items():
             data = {"batch_size": arguments.batch_size}
             outcomes = many(**pool, n=n, k=k, every=1, max_steps=10_000, data=data, module=module)
-            middle = median_and_interval([outcome.convergence_time for outcome in outcomes])[0]
+            middle = median_of([outcome.convergence_time for outcome in outcomes]).value
             print(f"{n:>2}  {k}  {_row(outcomes):<38} {published:>7}   {middle / published:.2f}", flush=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import runpy
 from typing import Any
 
 import pytest
@@ -12,14 +12,17 @@ from torch import Tensor, nn
 
 import parity_lightning.modules
 from parity_lightning import MLP, DisjointPolyNet, Neuron, ParityModule, PolyNet, Transformer
+from parity_lightning.callbacks.hidden_progress import movement_of
 from parity_lightning.nets.activations import ACTIVATIONS
 from parity_lightning.testing import CHECKS, Case, check_module
 
-_spec = importlib.util.spec_from_file_location("my_network", ROOT / "examples" / "my_network.py")
-assert _spec is not None
-assert _spec.loader is not None
-_example = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_example)
+
+def example(file: str, name: str) -> type[ParityModule]:
+    """A class from a file in examples/."""
+    names = runpy.run_path(str(ROOT / "examples" / file))
+    kind: type[ParityModule] = names[name]
+    return kind
+
 
 CASES = [
     *(Case(MLP, {"width": 5, "activation": name}, k=3) for name in ("relu", "power")),
@@ -31,7 +34,8 @@ CASES = [
     Case(PolyNet, {"bias": False}),
     Case(DisjointPolyNet, {}, k=3),
     Case(DisjointPolyNet, {"initialization": "sign"}, k=4),
-    Case(_example.MyNetwork, {"units": 5}),
+    Case(example("my_network.py", "MyNetwork"), {"units": 5}),
+    Case(example("gated_mlp.py", "GatedMLP"), {"width": 5}),
 ]
 
 
@@ -146,3 +150,31 @@ def test_a_module_whose_list_is_wrong_is_found() -> None:
 
     with pytest.raises(AssertionError, match="lists initialization ones and refuses it"):
         check_module(ListsTooMuch)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind.__name__}-{case.settings}-k{case.k}")
+def test_each_coordinate_of_the_first_layer_reads_one_input(case: Case) -> None:
+    """Exchanging two coordinates of the first layer does what exchanging the two inputs does."""
+    module = case.make().double()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(torch.randn_like(parameter))
+        x = case.inputs(200).double()
+        expected = module(x[:, [1, 0, *range(2, case.n)]])
+        layer = module.first_layer
+        layer[..., [0, 1]] = layer[..., [1, 0]].clone()
+        assert torch.allclose(module(x), expected)
+        assert not torch.allclose(module(x[:, [1, 0, *range(2, case.n)]]), expected)
+
+
+@pytest.mark.parametrize("factor", range(3))
+@pytest.mark.parametrize("kind", [PolyNet, DisjointPolyNet])
+def test_all_factors_of_a_polynet_are_measured(kind: type[PolyNet | DisjointPolyNet], factor: int) -> None:
+    """One weight of one factor, moved by 1/2, is the hidden progress; in blocks factor i has inputs of its own."""
+    module = kind(9, 3)
+    initial = module.first_layer.detach().clone()
+    column, index = (1, 3 * factor + 1) if kind is DisjointPolyNet else (4, 4)
+    with torch.no_grad():
+        module.network.factors.weight[factor, column] += 0.5  # type: ignore[union-attr, index, operator]
+    moved = movement_of(module.first_layer, initial, (index,))
+    assert (moved.hidden_progress, moved.relevant, moved.irrelevant) == (0.5, 0.5, 0.0)

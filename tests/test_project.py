@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from conftest import ROOT, Parsed
+from torch import nn
 
 import parity_lightning
-from parity_lightning import ParityModule
+from parity_lightning import DecayedSGD, Timetable
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
@@ -32,7 +34,7 @@ def test_the_readmes_commands_are_accepted(line: str, monkeypatch: pytest.Monkey
 
 def test_the_readmes_verbs_exist() -> None:
     verbs = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
-    assert {"help", "install", "run", "test", "lint", "types", "bench", "build", "clean"} <= set(verbs)
+    assert {"help", "install", "run", "test", "lint", "types", "architectures", "bench", "build", "clean"} <= set(verbs)
     assert set(re.findall(r"make ([a-z-]+)", README)) <= set(verbs)
 
 
@@ -41,16 +43,64 @@ def test_the_readmes_files_exist() -> None:
         assert (ROOT / path).is_file(), path
 
 
-def test_the_readmes_network_is_the_examples() -> None:
-    (source,) = (block for kind, block in BLOCKS if kind == "python")
+def classes_of(source: str) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec(source, names)
+    return names
+
+
+GUIDE = ROOT / "docs" / "your_own_architecture.md"
+
+
+@pytest.mark.parametrize(
+    ("page", "file", "name"),
+    [(ROOT / "README.md", "my_network.py", "MyNetwork"), (GUIDE, "gated_mlp.py", "GatedMLP")],
+    ids=lambda value: value.name if isinstance(value, Path) else value,
+)
+def test_a_network_on_a_page_is_the_examples(page: Path, file: str, name: str) -> None:
+    source = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)[0]
     networks = []
-    for text in (source, (ROOT / "examples" / "my_network.py").read_text()):
-        names: dict[str, type[ParityModule]] = {}
-        exec(text, names)
+    for text in (source, (ROOT / "examples" / file).read_text()):
         torch.manual_seed(0)
-        networks.append(names["MyNetwork"](n=6, units=3))  # type: ignore[call-arg]
+        networks.append(classes_of(text)[name](n=6))
     x = torch.randn(4, 6)
     assert torch.equal(networks[0](x), networks[1](x))
+
+
+def test_the_guides_architecture_is_short_and_keeps_the_contract() -> None:
+    source, check, progress = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), flags=re.DOTALL)
+    assert len(source.splitlines()) < 20
+    names = classes_of(f"import torch\n{source}\n{progress}")
+    assert names["GatedMLP"](n=6, width=3).first_layer.shape == (6, 6)
+    exec(check, names)
+    names["test_gated_mlp"]()
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_the_docs_commands_and_links_are_right(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = page.read_text()
+    for link in re.findall(r"\]\((?!http)([^)#]+)", text):
+        assert (page.parent / link).exists(), link
+    for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL):
+        monkeypatch.chdir(ROOT)
+        for line in block.splitlines():
+            program, *arguments = shlex.split(line, comments=True)
+            if program == "cd":
+                monkeypatch.chdir(arguments[0])
+                monkeypatch.syspath_prepend(Path.cwd())
+            else:
+                assert program == "parity-lightning"
+                Parsed.of(arguments)
+
+
+def test_the_docs_schedule_is_accepted(tmp_path: Path) -> None:
+    (source,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "architectures.md").read_text(), flags=re.DOTALL)
+    file = tmp_path / "schedule.yaml"
+    file.write_text(source)
+    config = Parsed.of(["fit", f"--config={ROOT / 'configs' / 'online.yaml'}", f"--config={file}"])
+    schedule = config.model.init_args.lr_scheduler.init_args
+    optimizer = DecayedSGD([{"params": [nn.Parameter(torch.zeros(1))], "name": "hidden"}])
+    assert Timetable(optimizer, **schedule.as_dict()).courses[0] == {"lr": [(1000, 0.01)], "decay": [(5000, 0.0)]}
 
 
 def test_public_names_are_there() -> None:
