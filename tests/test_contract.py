@@ -152,6 +152,15 @@ def test_a_module_whose_list_is_wrong_is_found() -> None:
         check_module(ListsTooMuch)
 
 
+def weights_of_inputs(module: ParityModule) -> list[Tensor]:
+    """What first_layer is or is made of: the weights that belong to single inputs, of shape ``(..., n)``."""
+    if isinstance(module, Transformer):
+        return [module.network.get_parameter("position").T]
+    if type(module).__name__ == "GatedMLP":
+        return [module.network.get_parameter(f"{name}.weight") for name in ("gates", "values")]
+    return [module.first_layer]
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind.__name__}-{case.settings}-k{case.k}")
 def test_each_coordinate_of_the_first_layer_reads_one_input(case: Case) -> None:
     """Exchanging two coordinates of the first layer does what exchanging the two inputs does."""
@@ -161,8 +170,10 @@ def test_each_coordinate_of_the_first_layer_reads_one_input(case: Case) -> None:
             parameter.add_(torch.randn_like(parameter))
         x = case.inputs(200).double()
         expected = module(x[:, [1, 0, *range(2, case.n)]])
-        layer = module.first_layer
-        layer[..., [0, 1]] = layer[..., [1, 0]].clone()
+        before = module.first_layer.clone()
+        for layer in weights_of_inputs(module):
+            layer[..., [0, 1]] = layer[..., [1, 0]].clone()
+        assert torch.equal(module.first_layer[..., [1, 0]], before[..., [0, 1]])
         assert torch.allclose(module(x), expected)
         assert not torch.allclose(module(x[:, [1, 0, *range(2, case.n)]]), expected)
 

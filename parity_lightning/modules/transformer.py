@@ -15,6 +15,8 @@ from parity_lightning.nets.transformer import OneLayerTransformer
 class Transformer(ParityModule):
     """Trains `OneLayerTransformer`, by default with Adam.
 
+    Hidden progress is measured on the attention scores of the n positions, see `first_layer`.
+
     Args:
         n: How many bits an input has.
         d_emb: Dimension of embeddings.
@@ -25,7 +27,7 @@ class Transformer(ParityModule):
 
     Example:
         >>> Transformer(n=50, d_emb=32, heads=4).first_layer.shape
-        torch.Size([32, 50])
+        torch.Size([4, 50])
     """
 
     def __init__(
@@ -41,6 +43,9 @@ class Transformer(ParityModule):
 
     @property
     def first_layer(self) -> Tensor:
-        """The embeddings of the n positions, of shape ``(d_emb, n)``."""
-        position: Tensor = self.network.position  # type: ignore[assignment]
-        return position.T
+        """How much each head attends to each input, ``q . W_K p_i / sqrt(d_attn)``, of shape ``(heads, n)``.
+
+        No single weight matrix reads the inputs; as W of an MLP, these say how strongly a unit takes up an input.
+        """
+        scores: Tensor = self.network.scores(self.network.position)  # type: ignore[operator]
+        return scores

@@ -53,18 +53,28 @@ class OneLayerTransformer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps inputs of shape ``(..., n)`` to outputs of shape ``(...)``."""
         # Keys and values are linear in x_i, so positions and token are projected once, not for every example.
-        query = self.query(self.cls).unflatten(-1, (self.heads, -1))
-        scale = 1 / math.sqrt(query.shape[-1])
-        key_p = self.key(self.position).unflatten(-1, (self.heads, -1))
-        key_t = self.key(self.token).unflatten(-1, (self.heads, -1))
-        score_p = scale * (key_p * query).sum(-1).T  # (heads, n)
-        score_t = scale * (key_t * query).sum(-1, keepdim=True)  # (heads, 1)
-        attention = torch.softmax(score_p + x.unsqueeze(-2) * score_t, -1)  # (..., heads, n)
-        value_p = self.value(self.position).unflatten(-1, (self.heads, -1)).transpose(0, 1)  # (heads, n, d_attn)
-        value_t = self.value(self.token).unflatten(-1, (self.heads, -1))  # (heads, d_attn)
+        attention = torch.softmax(self.scores(self.position) + x.unsqueeze(-2) * self.scores(self.token), -1)
+        value_p = self._by_head(self.value(self.position)).transpose(0, 1)  # (heads, n, d_attn)
+        value_t = self._by_head(self.value(self.token))  # (heads, d_attn)
         seen = (attention * x.unsqueeze(-2)).sum(-1, keepdim=True)  # (..., heads, 1)
         mixed = (attention.unsqueeze(-2) @ value_p).squeeze(-2) + seen * value_t
         h = self.cls + self.merge(mixed.flatten(-2))
         h = h + self.forth(torch.relu(self.feed(h)))
         output: Tensor = self.output(h)
         return output.squeeze(-1)
+
+    def scores(self, embeddings: Tensor) -> Tensor:
+        """What each head's attention to embeddings is made of: ``q . W_K e / sqrt(d_attn)``.
+
+        Args:
+            embeddings: One of shape ``(d_emb,)`` or several of shape ``(m, d_emb)``.
+
+        Returns:
+            Scores of shape ``(heads, 1)`` or ``(heads, m)``.
+        """
+        query = self._by_head(self.query(self.cls))
+        key = self._by_head(self.key(embeddings.view(-1, embeddings.shape[-1])))
+        return (key * query).sum(-1).T / math.sqrt(query.shape[-1])
+
+    def _by_head(self, projected: Tensor) -> Tensor:
+        return projected.view(*projected.shape[:-1], self.heads, -1)
