@@ -70,8 +70,9 @@ class Cell(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Tells configurations apart by what they say, not by their comments."""
-        told = json.dumps([load(self.name), [option for option in self.options if "--config" not in option]])
+        """Tells configurations apart by what they say, not by their comments and their own seed."""
+        config = {name: settings for name, settings in load(self.name).items() if name != "seed_everything"}
+        told = json.dumps([config, [option for option in self.options if "--config" not in option]])
         return f"{self.name}-k{self.k}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
