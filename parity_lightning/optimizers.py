@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,23 @@ from torch.optim.optimizer import ParamsT
 from parity_lightning.errors import SettingError
 
 __all__ = ["DecayedSGD", "SignSGD"]
+
+
+def check_option(setting: str, name: str, value: Any) -> None:
+    """Refuses a value that no option of an optimizer can have.
+
+    Args:
+        setting: Where it was given, for the error.
+        name: The option, ``"lr"``, or ``"LAYER.lr"``.
+        value: Its value.
+
+    Raises:
+        SettingError: If it is not a finite number of at least 0, or a decay and above 1.
+    """
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise SettingError(setting, f"{name}: {value}", "must be a finite number, at least 0")
+    if name.rpartition(".")[2] == "decay" and value > 1:
+        raise SettingError(setting, f"{name}: {value}", "must be from 0 to 1")
 
 
 def _settle_decay(optimizer: torch.optim.Optimizer, decay: float) -> None:
@@ -106,7 +124,7 @@ class SignSGD(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr})
         _settle_decay(self, decay)
         for group in self.param_groups:
-            if not group["lr"] >= 0:
+            if not 0 <= group["lr"] < math.inf:
                 raise SettingError("lr", group["lr"], "must be a finite number, at least 0")
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from parity_lightning.errors import SettingError, nearest, whole_number
+from parity_lightning.optimizers import check_option
 
 __all__ = ["Timetable"]
 
@@ -18,18 +19,18 @@ class Timetable(LRScheduler):
     """Sets options of the optimizer from given steps on: the schedules eta_t and lambda_t of Section 2.
 
     Layers that were given options of their own (``layers`` of `ParityModule`) can have schedules of their own. So the
-    first step of Theorem 4, which replaces the first layer by its gradient and from then on trains the second only, is
+    first step of Theorem 4, which puts a multiple of the gradient in the place of the first layer's weights, and those
+    that follow, which train the second layer only, are, with ``hidden.weight`` and ``hidden.bias`` among the layers:
 
-        {0: {"hidden.lr": 1.0, "hidden.decay": 1.0, "output.lr": 0.0},
-         1: {"hidden.lr": 0.0, "hidden.decay": 0.0, "output.lr": 0.1}}
+        {0: {"hidden.weight.lr": 1.0, "hidden.weight.decay": 1.0, "hidden.bias.lr": 0.0, "lr": 0.0},
+         1: {"hidden.weight.lr": 0.0, "hidden.weight.decay": 0.0, "hidden.bias.lr": 0.0, "lr": 0.1}}
 
     Args:
         optimizer: Whose options to set.
         table: For each step, counted from 0, the options that change with the update of that step: ``"lr"``,
             ``"decay"``, ``"weight_decay"``, ``"momentum"``, any number that the optimizer's groups have; or
-            ``"LAYER.OPTION"``, of one layer.
+            ``"LAYER.OPTION"``, of one layer, which goes before what is said of all in the same step.
         interpolate: Whether values change linearly from one step of the table to the next.
-        last_epoch: The last step, for resuming by hand.
 
     Raises:
         SettingError: If a step, a layer or an option does not exist, or a value is out of range.
@@ -47,24 +48,29 @@ class Timetable(LRScheduler):
         [0.5, 0.5, 0.1, 0.05, 0.0]
     """
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        table: dict[int, dict[str, float]],
-        interpolate: bool = False,
-        last_epoch: int = -1,
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, table: dict[int, dict[str, float]], interpolate: bool = False) -> None:
         self.interpolate = interpolate
         # For each option of each group, its steps and values.
         self.courses: list[dict[str, list[tuple[int, float]]]] = [{} for _ in optimizer.param_groups]
+        if not table:
+            raise SettingError("table", table, "is empty; give steps and the options that change with them")
         for step in sorted(table):
             whole_number("table", step, at_least=0)
-            for name, value in table[step].items():
-                _check_value(name, value)
+            values: dict[tuple[int, str], float] = {}
+            # Entries of all layers, whose names have fewer dots, come first and give way to those of one.
+            for name, value in sorted(table[step].items(), key=lambda entry: entry[0].count(".")):
+                check_option("table", name, value)
                 layer, _, option = name.rpartition(".")
                 for number in _groups_of(optimizer, layer, option, name):
-                    self.courses[number].setdefault(option, []).append((step, float(value)))
-        super().__init__(optimizer, last_epoch)
+                    values[number, option] = float(value)
+            for (number, option), value in values.items():
+                self.courses[number].setdefault(option, []).append((step, value))
+        super().__init__(optimizer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The step it has reached; the table is the configuration's, a resumed run may have another."""
+        state: dict[str, Any] = super().state_dict()
+        return {name: value for name, value in state.items() if name not in ("courses", "interpolate")}
 
     def get_lr(self) -> list[Any]:
         """Sets the other options of this step and returns the learning rates, as PyTorch's own OneCycleLR does."""
@@ -89,18 +95,10 @@ class Timetable(LRScheduler):
         return value + (next_value - value) * (self.last_epoch - step) / (next_step - step)
 
 
-def _check_value(name: str, value: Any) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and value >= 0):
-        raise SettingError("table", f"{name}: {value}", "must be a finite number, at least 0")
-    if name.rpartition(".")[2] == "decay" and value > 1:
-        raise SettingError("table", f"{name}: {value}", "must be from 0 to 1")
-
-
 def _groups_of(optimizer: Optimizer, layer: str, option: str, name: str) -> list[int]:
     """The numbers of the groups that an entry is about."""
     groups = optimizer.param_groups
-    numbers = [number for number, group in enumerate(groups) if layer in ("", group.get("name"))]
+    numbers = [number for number, group in enumerate(groups) if name == option or layer == group.get("name")]
     if not numbers:
         named = [group["name"] for group in groups if group.get("name")]
         told = nearest(layer, named) if named else "no layer has a group of its own; list it in the model's layers"

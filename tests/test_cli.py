@@ -113,7 +113,7 @@ BAD = [
         "--model.layers={hiden: {lr: 0.1}}",
         "--model.layers=hiden: no such layer, or listed before; did you",
     ),
-    ("--model.layers={hidden: {lrr: 0.1}}", "--model.layers=hidden.lrr: no such option of SGD; did you mean lr?"),
+    ("--model.layers={hidden: {lrr: 0.1}}", "--model.layers=hidden.lrr: SGD has no such number; did you mean lr?"),
     ("--data.one_per_block=true", "--data.n=50: must be a multiple of k=3 to fall into blocks of equal length"),
 ]
 
@@ -151,6 +151,14 @@ def test_bad_input_is_told_in_one_line_and_nothing_is_written(
             "must have one index in each of 3 blocks of 7",
         ),
         ("disjoint-polynet", ["--data.support=[0,1,20]"], "--data.support=[0, 1, 20]: must have one index in each"),
+        (
+            "xv",
+            ["--model.lr_scheduler=TimeTable"],
+            "TimeTable: no such class; did you mean Timetable",
+        ),
+        ("xv", ["--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size=0"], "the schedule refuses it"),
+        ("xv", ["--model.optimizer=Adam", "--model.layers={factors: {betas: 1}}"], "factors.betas: Adam has no such"),
+        ("xv", ["--model=json.Nope"], "--model=json.Nope: module 'json' has no attribute 'Nope'"),
         ("star-iii", ["--model.heads=0"], "--model.heads=0: must be at least 1"),
         ("xii", ["--data.n=40", "--data.k=31"], "k=31: must be at most 30"),
         (

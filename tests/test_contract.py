@@ -123,7 +123,7 @@ class TakesWhatItDoesNotList(Base):
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        (WrongShape, r"WrongShape maps inputs of shape \(2, 3, 12\) to \(2, 3, 1\)"),
+        (WrongShape, r"WrongShape maps inputs of shape \(6, 12\) to \(6, 1\), not \(6,\)"),
         (CouplesExamples, "another output in a batch than alone"),
         (WrongGradient, "differ from finite differences"),
         (UnusedParameter, "does not use its parameter forgotten"),
@@ -132,7 +132,7 @@ class TakesWhatItDoesNotList(Base):
         (ForgetsASetting, "predicts otherwise when loaded"),
         (HasUnsavedState, "ends otherwise when resumed"),
         (MeasuresTheWrongLayer, r"first_layer of shape \(1, 3\), not \(..., n=12\)"),
-        (TakesWhatItDoesNotList, "takes initialization sign, which it does not list"),
+        (TakesWhatItDoesNotList, "takes initialization ones, which it does not list"),
     ],
 )
 def test_a_broken_module_is_found_and_told(kind: type[ParityModule], told: str) -> None:
@@ -150,6 +150,54 @@ def test_a_module_whose_list_is_wrong_is_found() -> None:
 
     with pytest.raises(AssertionError, match="lists initialization ones and refuses it"):
         check_module(ListsTooMuch)
+
+
+class Dropout(ParityModule):
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(nn.Sequential(nn.Linear(n, 20), nn.ReLU(), nn.Dropout(), nn.Linear(20, 1)), **kwargs)
+
+
+class BatchNorm(ParityModule):
+    initializations = ("default", "uniform", "gaussian", "sign")
+
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(
+            nn.Sequential(nn.Linear(n, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.LayerNorm(5), nn.Linear(5, 1)), **kwargs
+        )
+
+
+class Frozen(Base):
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(n, **kwargs)
+        self.network.get_parameter("2.weight").requires_grad_(False)
+
+
+class ZeroAtFirst(Base):
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(n, **kwargs)
+        with torch.no_grad():
+            self.network.get_parameter("0.bias").zero_()
+
+
+class HandsAllOn(MLP):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+
+class FixedLoss(ParityModule):
+    def __init__(self, n: int, lr: float = 0.1) -> None:
+        super().__init__(nn.Linear(n, 1), loss="square", optimizer=lambda weights: torch.optim.SGD(weights, lr=lr))
+
+
+class Convolution(ParityModule):
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        network = nn.Sequential(nn.Unflatten(-1, (1, n)), nn.Conv1d(1, 4, 3), nn.ReLU(), nn.Flatten())
+        super().__init__(nn.Sequential(nn.Linear(n, n), network, nn.Linear(4 * (n - 2), 1)), **kwargs)
+
+
+@pytest.mark.parametrize("kind", [Dropout, BatchNorm, Frozen, ZeroAtFirst, HandsAllOn, FixedLoss, Convolution])
+def test_other_sound_modules_pass(kind: type[ParityModule]) -> None:
+    check_module(kind)
 
 
 def weights_of_inputs(module: ParityModule) -> list[Tensor]:

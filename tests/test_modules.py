@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
-from parity_lightning import MLP, ParityDataModule, ParityModule, SettingError
+from parity_lightning import MLP, DisjointPolyNet, ParityDataModule, ParityModule, SettingError
 from parity_lightning.callbacks import HiddenProgress, PhaseTransition, RunSummary, StopWhenDiverged, StopWhenSolved
 from parity_lightning.modules.blocks import MODULE_HOOKS
 
@@ -169,3 +169,12 @@ def test_callbacks_begin_anew_with_another_run(tmp_path: Any) -> None:
 def test_a_trainer_that_would_never_evaluate_is_refused(settings: dict[str, Any], option: str) -> None:
     with pytest.raises(SettingError, match=f"^{option}="):
         trained(new(), **settings)
+
+
+def test_the_parity_is_looked_at_whatever_hooks_are_overridden() -> None:
+    class Careless(DisjointPolyNet):
+        def setup(self, stage: str) -> None:
+            """Does not call the parent's."""
+
+    with pytest.raises(SettingError, match=r"^support=\[0, 1\]: must have one index in each of 2 blocks of 6"):
+        trainer().fit(Careless(12, 2), datamodule=ParityDataModule(12, 2, support=[0, 1]))

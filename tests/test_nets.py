@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -68,7 +69,18 @@ def test_initializations_scale_with_a_layers_own_fans() -> None:
 
 def test_an_initialization_that_would_do_nothing_is_refused() -> None:
     with pytest.raises(SettingError, match=r"^initialization=uniform: this network has no affine layer"):
-        initialize(nn.Sequential(nn.Conv1d(1, 1, 3)), "uniform")
+        initialize(nn.Sequential(nn.Embedding(5, 3)), "uniform")
+
+
+def test_convolutions_are_drawn_by_their_fans_and_frozen_layers_are_not() -> None:
+    network = nn.Sequential(nn.Conv1d(3, 50, 7), nn.Linear(4, 4))
+    network[1].requires_grad_(False)
+    before = network[1].weight.clone()
+    initialize(network, "gaussian")
+    assert float(network[0].weight.detach().var()) == pytest.approx(2 / 21, rel=0.15)
+    initialize(network, "bernoulli")
+    assert float(network[0].weight.detach().abs().mean()) == pytest.approx(math.sqrt(6 / (21 + 350)))
+    assert torch.equal(network[1].weight, before)
 
 
 def test_signs_are_refused_beside_a_normalization_layer() -> None:
@@ -177,7 +189,14 @@ def test_zero_and_nan_predict_no_sign() -> None:
         ({"optimizer": lambda p: SignSGD(p, lr=-1)}, "lr=-1"),
         ({"optimizer": lambda p: SignSGD(p, lr=0.1, decay=-0.1)}, "decay=-0.1"),
         ({"layers": {"hiden": {"lr": 0.1}}}, "layers=hiden: no such layer, or listed before; did you mean hidden"),
-        ({"layers": {"hidden": {"lrr": 0.1}}}, "layers=hidden.lrr: no such option of SGD; did you mean lr"),
+        ({"layers": {"hidden": {"lrr": 0.1}}}, "layers=hidden.lrr: SGD has no such number; did you mean lr"),
+        ({"layers": {"hidden": {"lr": -0.1}}}, "layers=hidden.lr: -0.1: must be a finite number, at least 0"),
+        ({"layers": {"hidden": {"nesterov": 1}}}, "layers=hidden.nesterov: SGD has no such number"),
+        ({"layers": {"hidden": {"params": 1}}}, "layers=hidden.params: SGD has no such number"),
+        (
+            {"lr_scheduler": lambda o: torch.optim.lr_scheduler.StepLR(o, 0)},
+            "lr_scheduler=as given: the schedule",
+        ),
         ({"layers": {"hidden": {}, "hidden.bias": {}}}, "layers=hidden.bias: no such layer, or listed before"),
         ({"activation": "polynomial", "k": 31}, "k=31: must be at most 30"),
         ({"initialization": "ones"}, "initialization=ones: makes no sense for MLP; valid: bernoulli, default"),
@@ -186,6 +205,21 @@ def test_zero_and_nan_predict_no_sign() -> None:
 def test_a_bad_setting_is_named(settings: dict[str, object], told: str) -> None:
     with pytest.raises(SettingError, match=f"^{told}"):
         MLP(**{"n": 40, "k": 3, **settings})  # type: ignore[arg-type]
+
+
+def test_no_parameter_is_lost_to_layers() -> None:
+    """Nor does a layer of the module's go by the name of one of its network's."""
+
+    class Twice(MLP):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(6, 2, width=3, **kwargs)
+            self.hidden = nn.Linear(2, 2)
+
+    module = Twice(layers={"output": {"lr": 0.5}})
+    module = Twice(layers={"output": {"lr": 0.5}, "hidden.bias": {"lr": 0.0}})
+    groups = module.configure_optimizers().param_groups  # type: ignore[union-attr]
+    trained = [parameter for group in groups for parameter in group["params"]]
+    assert {id(parameter) for parameter in trained} == {id(parameter) for parameter in module.parameters()}
 
 
 def test_blocks_of_unequal_length_are_refused() -> None:

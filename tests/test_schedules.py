@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from parity_lightning import DecayedSGD, SettingError, Timetable
+from parity_lightning import MLP, DecayedSGD, SettingError, Timetable
 
 TABLES = st.dictionaries(st.integers(0, 20), st.floats(0, 1), min_size=1)
 
@@ -67,10 +67,78 @@ def test_a_layer_has_a_schedule_of_its_own() -> None:
     assert [told["decay"] for told in seen] == [0.5, 0.5, 0.5, 0.0, 0.0]
 
 
+@pytest.mark.parametrize("table", [{"output.lr": 7.0, "lr": 1.0}, {"lr": 1.0, "output.lr": 7.0}])
+def test_a_layers_own_entry_goes_before_that_of_all(table: dict[str, float]) -> None:
+    assert walk({0: table}, 1) == [{"lr": 1.0, "decay": 0.5, "output.lr": 7.0}]
+
+
+def test_entries_of_all_and_of_one_layer_are_one_course() -> None:
+    seen = walk({0: {"lr": 0.0}, 4: {"lr": 1.0, "output.lr": 5.0}}, 5, interpolate=True)
+    assert [told["output.lr"] for told in seen] == [0.0, 1.25, 2.5, 3.75, 5.0]
+    assert [told["lr"] for told in seen] == [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_a_resumed_schedule_has_the_table_it_is_given() -> None:
+    def made(table: dict[int, dict[str, float]]) -> tuple[torch.optim.Optimizer, Timetable]:
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+        return optimizer, Timetable(optimizer, table)
+
+    first, schedule = made({0: {"lr": 0.1}})
+    first.step()
+    schedule.step()
+    second, longer = made({0: {"lr": 0.1}, 2: {"lr": 0.01}})
+    longer.load_state_dict(schedule.state_dict())
+    second.load_state_dict(first.state_dict())
+    second.step()
+    longer.step()
+    assert second.param_groups[0]["lr"] == 0.01
+
+
+def test_the_big_step_of_theorem_4() -> None:
+    """The docstring's table: W_1 = -gradient, biases as they were; then only the second layer moves."""
+    torch.manual_seed(0)
+    table = {
+        0: {"hidden.weight.lr": 1.0, "hidden.weight.decay": 1.0, "hidden.bias.lr": 0.0, "lr": 0.0},
+        1: {"hidden.weight.lr": 0.0, "hidden.weight.decay": 0.0, "hidden.bias.lr": 0.0, "lr": 0.1},
+    }
+    module = MLP(6, 2, width=4, layers={"hidden.weight": {}, "hidden.bias": {}}, optimizer=DecayedSGD)
+    optimizer = module.configure_optimizers()
+    assert isinstance(optimizer, DecayedSGD)
+    schedule = Timetable(optimizer, table)
+    x = torch.randn(8, 6)
+    weights = dict(module.network.named_parameters())
+    before = {name: weight.detach().clone() for name, weight in weights.items()}
+    for step in range(2):
+        optimizer.zero_grad()
+        module.loss(module(x), x[:, 0].sign()).backward()
+        gradients = {name: weight.grad.clone() for name, weight in weights.items() if weight.grad is not None}
+        optimizer.step()
+        schedule.step()
+        if step == 0:
+            first = -gradients["hidden.weight"]
+            assert torch.equal(weights["hidden.weight"], first)
+            assert torch.equal(weights["output.weight"], before["output.weight"])
+    assert torch.equal(weights["hidden.weight"], first)
+    assert torch.equal(weights["hidden.bias"], before["hidden.bias"])
+    assert torch.equal(weights["output.weight"], before["output.weight"] - 0.1 * gradients["output.weight"])
+
+
+def test_resuming_with_other_layers_is_refused(fit: Callable[..., Run], capsys: pytest.CaptureFixture[str]) -> None:
+    run = fit("--trainer.max_steps=3", "--model.layers={hidden: {lr: 0.1}}")
+    checkpoint = f"--ckpt_path={run.folder / 'checkpoints' / 'last.ckpt'}"
+    with pytest.raises(SystemExit) as ended:
+        fit("--trainer.max_steps=6", checkpoint)
+    assert ended.value.code == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert "of another optimizer or other layers; give the options it was trained with" in line
+
+
 @pytest.mark.parametrize(
     ("table", "told"),
     [
+        ({}, "table={}: is empty"),
         ({-1: {"lr": 1.0}}, "table=-1: must be at least 0"),
+        ({0: {".lr": 1.0}}, "table=.lr: valid: output"),
         ({0: {"rate": 1.0}}, "table=rate: valid: "),
         ({0: {"outptu.lr": 1.0}}, "table=outptu.lr: did you mean output"),
         ({0: {"lr": float("nan")}}, "table=lr: nan: must be a finite number"),

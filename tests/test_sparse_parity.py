@@ -201,3 +201,9 @@ def test_indices_within_blocks_are_uniform_and_independent() -> None:
 def test_blocks_of_unequal_length_are_refused() -> None:
     with pytest.raises(SettingError, match=r"^n=20: must be a multiple of k=3"):
         SparseParity(20, 3, one_per_block=True)
+
+
+def test_a_given_support_must_have_one_index_per_block() -> None:
+    assert SparseParity(21, 3, [20, 0, 7], one_per_block=True).support == (0, 7, 20)
+    with pytest.raises(SettingError, match=r"^support=\[0, 1, 20\]: must have one index in each of 3 blocks of 7"):
+        SparseParity(21, 3, [0, 1, 20], one_per_block=True)

@@ -15,14 +15,16 @@ from typing import Any
 import lightning.pytorch.loggers
 import torch
 import yaml
-from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
+from torch.optim.lr_scheduler import LRScheduler
 
 import parity_lightning.callbacks
 import parity_lightning.data
 import parity_lightning.modules
 import parity_lightning.optimizers
+import parity_lightning.schedules
 from parity_lightning.errors import SettingError, nearest
+from parity_lightning.modules.arguments import arguments_of
 
 _GROUPS = ("data", "model", "trainer", "config", "seed_everything", "ckpt_path")
 
@@ -88,6 +90,9 @@ def complain_of_arguments(error: ArgumentError) -> str:
         return f"{missing}: missing; give it, or a --config FILE that has it"
     if option.rpartition(".")[2].lstrip("-") in _HOMES and re.search(r"import|No module named|subclass", text):
         return _complain_of_class(option, value, root_cause(error))
+    if nested := re.findall(r"NestedArg\(key='([^']+)'", text):
+        # Told from the inside out: the last one is the longest.
+        option = f"{option.split('.')[0]}.{nested[-1]}"
     return f"{option}={value}: {_reasons(text)}" if option != "--" else " ".join(text.split())
 
 
@@ -109,9 +114,22 @@ def _reasons(text: str) -> str:
     told = [re.sub(r"<class '([\w.]+)'>", r"\1", reason) for reason in found]
     apt = [reason for reason in told if not re.search("NoneType|Expected a path|dot import path", reason)]
     if not apt:
-        return " ".join(text.split())
+        return " ".join(" ".join(_told_lines(text)).split()) or " ".join(text.split())
     kinds = [re.sub(r"^Expected (?:an? )?", "", reason).strip(" .:") for reason in dict.fromkeys(apt)]
     return f"expected {' or '.join(_WORDS.get(kind, kind) for kind in kinds)}"
+
+
+_NOISE = re.compile(
+    "Parser key|Does not validate|Subtypes:|Errors:|Expected a <class 'NoneType'>|Given value|Expected a path|Problem "
+)
+
+
+def _told_lines(text: str) -> list[str]:
+    """The lines of jsonargparse's list of all that was tried that say what is wrong."""
+    told = (
+        re.sub(r".* expects a function or a callable class: |\. Got value: .*", "", line) for line in text.split("\n")
+    )
+    return [line.strip(" -") for line in told if not _NOISE.search(line)]
 
 
 _WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
@@ -142,8 +160,7 @@ def _value_in(text: str) -> str:
 
 def _arguments_of(class_path: str) -> list[str]:
     module, _, name = class_path.rpartition(".")
-    parser = ArgumentParser(exit_on_error=False)
-    return list(parser.add_class_arguments(getattr(import_module(module), name), fail_untyped=False))
+    return arguments_of(getattr(import_module(module), name))
 
 
 def _nearest_option(argument: str) -> str:
@@ -160,6 +177,9 @@ def _complain_of_class(option: str, value: str, cause: BaseException) -> str:
     known = [name for name, kind in vars(home).items() if inspect.isclass(kind) and not inspect.isabstract(kind)]
     if home is torch.optim:
         known = [*(set(known) - {"Optimizer"}), *parity_lightning.optimizers.__all__]
+    if home is torch.optim.lr_scheduler:
+        known = [name for name in known if name[0] != "_" and issubclass(vars(home)[name], LRScheduler)]
+        known = [*(set(known) - {"LRScheduler", "ReduceLROnPlateau"}), *parity_lightning.schedules.__all__]
     if "." not in value:
         own = "a class of your own goes by its full name, module.Class"
         return f"{option}={value}: no such class; {nearest(value, known)}; {own}"

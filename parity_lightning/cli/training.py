@@ -298,10 +298,13 @@ class ParityCLI(LightningCLI):
     def _load_and(self, act: Callable[..., Any], model: LightningModule, **kwargs: Any) -> Any:
         try:
             return act(model, **kwargs)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
+            path = self._get(self.config, "ckpt_path")
+            if "loaded state dict" in str(error):
+                why = f"of another optimizer or other layers; give the options it was trained with ({error})"
+                raise SettingError("--ckpt_path", path, why) from None
             if "loading state_dict" not in str(error):
                 raise
-            path = self._get(self.config, "ckpt_path")
             why = f"of a network of another shape; give the options it was trained with ({error})"
             raise SettingError("--ckpt_path", path, why) from None
 

@@ -133,9 +133,10 @@ class ParityDataModule(LightningDataModule):
         }
 
     def setup(self, stage: str) -> None:
-        """Checks that the trainer can work with a stream of steps."""
+        """Checks that the trainer can work with a stream of steps, and the module with the parity."""
         if self.trainer:
             self.check_trainer(self.trainer, stage)
+            getattr(self.trainer.lightning_module, "check_parity", lambda parity: None)(self.parity)
 
     def check_trainer(self, trainer: Trainer, stage: str) -> None:
         """Refuses settings of the trainer that do not go with an endless stream of global batches.

@@ -80,6 +80,11 @@ class SparseParity:
             self.support = self._draw_one_per_block() if one_per_block else self._draw_support()
         else:
             self.support = self._check_support(support)
+            if one_per_block and [index * self.k // self.n for index in self.support] != list(range(self.k)):
+                told = (
+                    f"must have one index in each of {self.k} blocks of {self.n // self.k}, or one_per_block be false"
+                )
+                raise SettingError("support", list(self.support), told)
 
     def __repr__(self) -> str:
         noise = f", label_noise={self.label_noise}" if self.label_noise else ""

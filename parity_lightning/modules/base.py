@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -20,6 +21,7 @@ from parity_lightning.losses import LOSSES, find_loss
 from parity_lightning.metrics import ErrorCount
 from parity_lightning.modules.blocks import MODULE_HOOKS, CountSteps, Stepper, allows_blocks
 from parity_lightning.nets.initializations import check_initialization, initialize
+from parity_lightning.optimizers import check_option
 
 _EVALUATION_BATCH = 1024
 
@@ -60,7 +62,7 @@ class ParityModule(LightningModule, ABC):
 
     losses: ClassVar[tuple[str, ...]] = tuple(LOSSES)
     """The losses that make sense here; others are refused."""
-    initializations: ClassVar[tuple[str, ...]] = ("default", "uniform", "gaussian", "bernoulli")
+    initializations: ClassVar[tuple[str, ...]] = ("default", "uniform", "gaussian", "bernoulli", "sign")
     """The initializations that make sense here; others are refused."""
 
     @abstractmethod
@@ -110,47 +112,42 @@ class ParityModule(LightningModule, ABC):
             SettingError: If the network cannot learn it.
         """
 
-    def setup(self, stage: str) -> None:
-        """Looks at the parity, if the datamodule has one."""
-        parity = getattr(self.trainer.datamodule, "parity", None)  # type: ignore[attr-defined]
-        if parity is not None:
-            self.check_parity(parity)
-
     def _check_optimizer(self) -> bool:
         """Makes optimizer and schedule only to see that they work, before anything is written.
 
         Returns:
             Whether the optimizer steps without a closure.
         """
-        try:
-            optimizer = self._make_optimizer(self._parameter_groups())
-            for group in optimizer.param_groups if self._layers else ():
-                for option in self._layers.get(group.get("name", ""), {}):
-                    if option not in optimizer.defaults:
-                        why = f"no such option of {type(optimizer).__name__}; {nearest(option, optimizer.defaults)}"
-                        raise SettingError("layers", f"{group['name']}.{option}", why)
-            schedule = None if self._make_lr_scheduler is None else self._make_lr_scheduler(optimizer)
-        except SettingError:
-            raise
-        except ValueError as error:
-            # PyTorch says "Invalid learning rate: -1.0", "Invalid momentum value: -1.0" and the like.
-            told = re.match(r"Invalid (.+?)(?: value)?: (.+)", str(error))
-            option, value = told.groups() if told else ("optimizer", "as given")
-            option = "lr" if option == "learning rate" else option
-            raise SettingError(option, value, f"the optimizer refuses it ({error}); mend it") from error
+        for layer, options in self._layers.items():
+            self._check_layer(layer, options)
+        optimizer = _attempt("optimizer", lambda: self._make_optimizer(self._parameter_groups()))
         for group in optimizer.param_groups:
             lr = float(group.get("lr", 0))
             if not (math.isfinite(lr) and lr >= 0):
                 raise SettingError("lr", lr, "must be a finite number, at least 0")
         if isinstance(optimizer, torch.optim.SparseAdam):
             raise SettingError("optimizer", "SparseAdam", "needs sparse gradients, which no network here has; use Adam")
-        if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            raise SettingError(
-                "lr_scheduler",
-                type(schedule).__name__,
-                "waits for a metric; use a schedule of steps, StepLR for example",
-            )
-        return not isinstance(optimizer, torch.optim.LBFGS)
+        by_itself = not isinstance(optimizer, torch.optim.LBFGS)
+        make_schedule = self._make_lr_scheduler
+        if make_schedule is not None:
+            schedule = _attempt("lr_scheduler", lambda: make_schedule(optimizer))
+            if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+                told = "waits for a metric; use a schedule of steps, StepLR for example"
+                raise SettingError("lr_scheduler", type(schedule).__name__, told)
+            if by_itself:
+                optimizer.step()  # of weights without gradients: it only lets the schedule step
+                _attempt("lr_scheduler", schedule.step)
+        return by_itself
+
+    def _check_layer(self, layer: str, options: dict[str, float]) -> None:
+        """Refuses options of a layer that the optimizer does not have; PyTorch looks at those of all layers only."""
+        optimizer = _attempt("optimizer", lambda: self._make_optimizer([nn.Parameter(torch.zeros(1))]))
+        numbers = [name for name, default in optimizer.defaults.items() if type(default) in (int, float)]
+        for option, value in options.items():
+            if option not in numbers:
+                told = f"{type(optimizer).__name__} has no such number; {nearest(option, numbers)}"
+                raise SettingError("layers", f"{layer}.{option}", told)
+            check_option("layers", f"{layer}.{option}", value)
 
     @property
     def first_layer(self) -> Tensor:
@@ -172,9 +169,8 @@ class ParityModule(LightningModule, ABC):
             return output.squeeze(-1)
         if output.shape != x.shape[:-1]:
             # With labels of shape (B,), an output of shape (B, B) would train on nonsense without a word.
-            raise ValueError(
-                f"the network maps {tuple(x.shape)} to {tuple(output.shape)}; it must drop the last dimension"
-            )
+            told = f"its network maps {tuple(x.shape)} to {tuple(output.shape)}; it must drop the last dimension"
+            raise SettingError("model", type(self).__name__, told)
         return output
 
     def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
@@ -185,12 +181,12 @@ class ParityModule(LightningModule, ABC):
         """The parameters, in groups if layers have options of their own: first what is left, then each layer's."""
         if not self._layers:
             return self.parameters()
-        left = {name.removeprefix("network."): parameter for name, parameter in self.named_parameters()}
-        known = {".".join(parts[:depth]) for name in left if (parts := name.split(".")) for depth in range(1, 9)}
+        left = dict(self.named_parameters())
         groups: list[dict[str, Any]] = []
         for layer, options in self._layers.items():
-            names = [name for name in left if f"{name}.".startswith(f"{layer}.")]
+            names = [name for name in left if f"{name}.".startswith((f"network.{layer}.", f"{layer}."))]
             if not names:
+                known = {part for name in left for part in _prefixes(name.removeprefix("network."))}
                 raise SettingError("layers", layer, f"no such layer, or listed before; {nearest(layer, known)}")
             groups.append({"params": [left.pop(name) for name in names], "name": layer, **options})
         return [{"params": list(left.values())}, *groups] if left else groups
@@ -318,3 +314,23 @@ class ParityModule(LightningModule, ABC):
         """Returns the real-valued ``prediction`` of each input and its ``label``."""
         x, y = batch
         return {"prediction": self(x), "label": y}
+
+
+def _attempt(option: str, make: Callable[[], Any]) -> Any:
+    """Makes an optimizer or a schedule; what PyTorch refuses is a setting."""
+    try:
+        return make()
+    except SettingError:
+        raise
+    except (ValueError, TypeError, ZeroDivisionError) as error:
+        # PyTorch says "Invalid learning rate: -1.0", "Invalid momentum value: -1.0" and the like.
+        told = re.match(r"Invalid (.+?)(?: value)?: (.+)", str(error))
+        name, value = told.groups() if told else (option, "as given")
+        name = "lr" if name == "learning rate" else name
+        who = option.replace("lr_scheduler", "schedule")
+        raise SettingError(name, value, f"the {who} refuses it ({error}); mend it") from error
+
+
+def _prefixes(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]

@@ -53,7 +53,7 @@ class DisjointPolyNet(ParityModule):
         torch.Size([21])
     """
 
-    initializations = (*ParityModule.initializations, "sign", "ones")
+    initializations = (*ParityModule.initializations, "ones")
 
     def __init__(self, n: int, k: int, loss: str = "correlation", **kwargs: Any) -> None:
         super().__init__(DisjointPolyNetwork(n, k), loss=loss, **kwargs)
@@ -72,5 +72,6 @@ class DisjointPolyNet(ParityModule):
         """
         length = block_length(parity.n, parity.k)
         if [index // length for index in parity.support] != list(range(parity.k)):
-            told = f"must have one index in each of {parity.k} blocks of {length}; give --data.one_per_block=true"
+            told = f"must have one index in each of {parity.k} blocks of {length}; give one that has, or none and "
+            told += "--data.one_per_block=true"
             raise SettingError("support", list(parity.support), told)

@@ -61,6 +61,8 @@ def check_initialization(name: str) -> str:
 def _fans(layer: nn.Module) -> tuple[int, int] | None:
     if isinstance(layer, nn.Linear):
         return layer.in_features, layer.out_features
+    if isinstance(layer, nn.modules.conv._ConvNd):
+        return layer.weight[0].numel(), layer.weight[:, 0].numel()
     fans: tuple[int, int] | None = getattr(layer, "fans", None)
     return fans
 
@@ -79,15 +81,15 @@ def initialize(network: nn.Module, name: str) -> None:
     - ``"uniform"``: uniform on ``[-c, c]``;
     - ``"gaussian"``: normal with variance ``2 / a`` (Kaiming's convention);
     - ``"bernoulli"``: ``-c`` or ``+c`` with equal probability;
-    - ``"sign"``: -1 or +1 with equal probability, and ``"ones"``: 1 (Section 4.2);
+    - ``"sign"``: -1 or +1 with equal probability, and ``"ones"``: 1 (Section 4);
     - ``"default"``: the network keeps what its own layers drew, which for PyTorch's affine layers is
       uniform on ``[-1/sqrt(a), 1/sqrt(a)]``.
 
     The paper states one law for all affine parameters; that biases follow it with their layer's scale is our reading.
 
     Args:
-        network: Its affine layers are drawn: each ``nn.Linear``, and each module that has an attribute ``fans``, the
-            pair (fan-in, fan-out). Other parameters stay as they are.
+        network: Its affine layers are drawn: linear ones, convolutions, and each module that has an attribute
+            ``fans``, the pair (fan-in, fan-out). Other parameters, and those that are not trained, stay as they are.
         name: Which initialization.
 
     Raises:
@@ -114,4 +116,5 @@ def initialize(network: nn.Module, name: str) -> None:
     draw = INITIALIZATIONS[name]
     for layer, fans in drawn:
         for parameter in layer.parameters(recurse=False):
-            draw(parameter, *fans)
+            if parameter.requires_grad:
+                draw(parameter, *fans)

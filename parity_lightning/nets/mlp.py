@@ -16,7 +16,7 @@ class TwoLayerMLP(nn.Module):
 
     Args:
         n: How many bits an input has.
-        k: Degree of the parity to learn, of which most activations depend.
+        k: Degree of the parity to learn, on which most activations depend.
         width: Number r of hidden units.
         activation: ``"relu"``, ``"power"`` (``z^k``), ``"zigzag"``, ``"polynomial"``, ``"infinite_zigzag"`` or
             ``"sinusoid"``.
