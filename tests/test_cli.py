@@ -163,8 +163,8 @@ def test_bad_input_is_told_in_one_line_and_nothing_is_written(
         ("xii", ["--data.n=40", "--data.k=31"], "k=31: must be at most 30"),
         (
             "xv",
-            ["--model.initialization=sign"],
-            "--model.initialization=sign: makes no sense for PolyNet",
+            ["--model.initialization=ones"],
+            "--model.initialization=ones: makes no sense for PolyNet",
         ),
         ("xv", ["--model.lr_scheduler=Timetable"], "--model.lr_scheduler.table: missing"),
         (

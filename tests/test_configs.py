@@ -97,6 +97,13 @@ def test_a_setting_takes_another_problem_loss_and_initialization(
     assert f"--model.loss={config['model']['init_args']['loss']}" in options
 
 
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_every_setting_takes_another_problem_loss_and_initialization(name: str, fit: Callable[..., Run]) -> None:
+    options = ["--data.n=12", "--data.k=2", "--model.loss=square", "--model.initialization=gaussian"]
+    run = fit("--trainer.max_steps=2", *options, config=CONFIGS / "architectures" / f"{name}.yaml")
+    assert (run.summary["n"], run.summary["k"], run.summary["steps"]) == (12, 2, 2)
+
+
 @pytest.mark.parametrize("name", ["v", "xi", "xii", "xv", "disjoint-polynet"])
 def test_a_quick_setting_solves_its_parity(name: str, fit: Callable[..., Run]) -> None:
     """And the support can be read off the first layer."""
