@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule
@@ -20,8 +17,8 @@ from parity_lightning.errors import SettingError, nearest, whole_number
 from parity_lightning.losses import LOSSES, find_loss
 from parity_lightning.metrics import ErrorCount
 from parity_lightning.modules.blocks import MODULE_HOOKS, CountSteps, Stepper, allows_blocks
+from parity_lightning.modules.update_rule import UpdateRule
 from parity_lightning.nets.initializations import check_initialization, initialize
-from parity_lightning.optimizers import check_option
 
 _EVALUATION_BATCH = 1024
 
@@ -83,12 +80,11 @@ class ParityModule(LightningModule, ABC):
         self._check_suits("loss", loss, self.losses)
         self._check_suits("initialization", check_initialization(initialization), self.initializations)
         self.screen = whole_number("screen", screen, at_least=1)
-        self._make_optimizer = optimizer
-        self._make_lr_scheduler = lr_scheduler
-        self._layers = layers or {}
         initialize(network, initialization)
         self.network = network
-        self._steps_alone = self._check_optimizer() and all(
+        self._update_rule = UpdateRule(optimizer, lr_scheduler, layers or {})
+        self._update_rule.check(self)
+        self._steps_alone = not self._update_rule.needs_closure and all(
             getattr(type(self), hook) is getattr(ParityModule, hook) for hook in MODULE_HOOKS
         )
 
@@ -111,43 +107,6 @@ class ParityModule(LightningModule, ABC):
         Raises:
             SettingError: If the network cannot learn it.
         """
-
-    def _check_optimizer(self) -> bool:
-        """Makes optimizer and schedule only to see that they work, before anything is written.
-
-        Returns:
-            Whether the optimizer steps without a closure.
-        """
-        for layer, options in self._layers.items():
-            self._check_layer(layer, options)
-        optimizer = _attempt("optimizer", lambda: self._make_optimizer(self._parameter_groups()))
-        for group in optimizer.param_groups:
-            lr = float(group.get("lr", 0))
-            if not (math.isfinite(lr) and lr >= 0):
-                raise SettingError("lr", lr, "must be a finite number, at least 0")
-        if isinstance(optimizer, torch.optim.SparseAdam):
-            raise SettingError("optimizer", "SparseAdam", "needs sparse gradients, which no network here has; use Adam")
-        by_itself = not isinstance(optimizer, torch.optim.LBFGS)
-        make_schedule = self._make_lr_scheduler
-        if make_schedule is not None:
-            schedule = _attempt("lr_scheduler", lambda: make_schedule(optimizer))
-            if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
-                told = "waits for a metric; use a schedule of steps, StepLR for example"
-                raise SettingError("lr_scheduler", type(schedule).__name__, told)
-            if by_itself:
-                optimizer.step()  # of weights without gradients: it only lets the schedule step
-                _attempt("lr_scheduler", schedule.step)
-        return by_itself
-
-    def _check_layer(self, layer: str, options: dict[str, float]) -> None:
-        """Refuses options of a layer that the optimizer does not have; PyTorch looks at those of all layers only."""
-        optimizer = _attempt("optimizer", lambda: self._make_optimizer([nn.Parameter(torch.zeros(1))]))
-        numbers = [name for name, default in optimizer.defaults.items() if type(default) in (int, float)]
-        for option, value in options.items():
-            if option not in numbers:
-                told = f"{type(optimizer).__name__} has no such number; {nearest(option, numbers)}"
-                raise SettingError("layers", f"{layer}.{option}", told)
-            check_option("layers", f"{layer}.{option}", value)
 
     @property
     def first_layer(self) -> Tensor:
@@ -177,27 +136,9 @@ class ParityModule(LightningModule, ABC):
         """The mean loss of predictions and labels of the same shape."""
         return self._loss(prediction * y).mean()
 
-    def _parameter_groups(self) -> Any:
-        """The parameters, in groups if layers have options of their own: first what is left, then each layer's."""
-        if not self._layers:
-            return self.parameters()
-        left = dict(self.named_parameters())
-        groups: list[dict[str, Any]] = []
-        for layer, options in self._layers.items():
-            names = [name for name in left if f"{name}.".startswith((f"network.{layer}.", f"{layer}."))]
-            if not names:
-                known = {part for name in left for part in _prefixes(name.removeprefix("network."))}
-                raise SettingError("layers", layer, f"no such layer, or listed before; {nearest(layer, known)}")
-            groups.append({"params": [left.pop(name) for name in names], "name": layer, **options})
-        return [{"params": list(left.values())}, *groups] if left else groups
-
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Makes the optimizer and, if there is one, a schedule that steps with it."""
-        optimizer = self._make_optimizer(self._parameter_groups())
-        if self._make_lr_scheduler is None:
-            return optimizer
-        schedule = {"scheduler": self._make_lr_scheduler(optimizer), "interval": "step"}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[return-value]
+        return self._update_rule.configure(self)
 
     @property
     def takes_blocks(self) -> bool:
@@ -314,23 +255,3 @@ class ParityModule(LightningModule, ABC):
         """Returns the real-valued ``prediction`` of each input and its ``label``."""
         x, y = batch
         return {"prediction": self(x), "label": y}
-
-
-def _attempt(option: str, make: Callable[[], Any]) -> Any:
-    """Makes an optimizer or a schedule; what PyTorch refuses is a setting."""
-    try:
-        return make()
-    except SettingError:
-        raise
-    except (ValueError, TypeError, ZeroDivisionError) as error:
-        # PyTorch says "Invalid learning rate: -1.0", "Invalid momentum value: -1.0" and the like.
-        told = re.match(r"Invalid (.+?)(?: value)?: (.+)", str(error))
-        name, value = told.groups() if told else (option, "as given")
-        name = "lr" if name == "learning rate" else name
-        who = option.replace("lr_scheduler", "schedule")
-        raise SettingError(name, value, f"the {who} refuses it ({error}); mend it") from error
-
-
-def _prefixes(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
