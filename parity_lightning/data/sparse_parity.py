@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from parity_lightning.data.philox import random_orders, random_words, split
+from parity_lightning.disjoint_blocks import block_length, check_one_per_block
 from parity_lightning.errors import SettingError, nearest, whole_number
 
 Stream = Literal["train", "validation", "test"]
@@ -74,17 +75,12 @@ class SparseParity:
             raise SettingError("label_noise", label_noise, "must be at least 0 and below 0.5")
         self.label_noise = float(label_noise)
         self._key = split(self.seed)
-        if one_per_block and self.n % self.k:
-            raise SettingError("n", n, f"must be a multiple of k={k} to fall into blocks of equal length")
-        if support is None:
-            self.support = self._draw_one_per_block() if one_per_block else self._draw_support()
-        else:
+        if support is not None:
             self.support = self._check_support(support)
-            if one_per_block and [index * self.k // self.n for index in self.support] != list(range(self.k)):
-                told = (
-                    f"must have one index in each of {self.k} blocks of {self.n // self.k}, or one_per_block be false"
-                )
-                raise SettingError("support", list(self.support), told)
+            if one_per_block:
+                check_one_per_block(self.support, self.n, ", or one_per_block be false")
+        else:
+            self.support = self._draw_one_per_block() if one_per_block else self._draw_support()
 
     def __repr__(self) -> str:
         noise = f", label_noise={self.label_noise}" if self.label_noise else ""
@@ -95,7 +91,7 @@ class SparseParity:
         return tuple(sorted(order[: self.k].tolist()))
 
     def _draw_one_per_block(self) -> tuple[int, ...]:
-        length = self.n // self.k
+        length = block_length(self.n, self.k)
         first = random_orders(self._key, length, torch.arange(self.k), purpose=_BLOCKS)[:, 0]
         return tuple((first + length * torch.arange(self.k)).tolist())
 

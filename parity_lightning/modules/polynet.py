@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.errors import SettingError
+from parity_lightning.disjoint_blocks import check_one_per_block
 from parity_lightning.modules.base import ParityModule
-from parity_lightning.nets.polynet import DisjointPolyNetwork, PolyNetwork, block_length
+from parity_lightning.nets.polynet import DisjointPolyNetwork, PolyNetwork
 
 
 class PolyNet(ParityModule):
@@ -70,8 +70,4 @@ class DisjointPolyNet(ParityModule):
         Raises:
             SettingError: If it has not.
         """
-        length = block_length(parity.n, parity.k)
-        if [index // length for index in parity.support] != list(range(parity.k)):
-            told = f"must have one index in each of {parity.k} blocks of {length}; give one that has, or none and "
-            told += "--data.one_per_block=true"
-            raise SettingError("support", list(parity.support), told)
+        check_one_per_block(parity.support, parity.n, "; give one that has, or none and --data.one_per_block=true")

@@ -121,9 +121,6 @@ class ParityPolynomial(nn.Module):
             ]
             self._coefficients.append(float(column[0]))
 
-    def _distance(self, square: int) -> int:
-        return math.prod(abs(square - known) for known in self._squares)
-
     def forward(self, z: Tensor) -> Tensor:
         """Applies the polynomial to each element."""
         square = z * z

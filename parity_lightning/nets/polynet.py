@@ -5,22 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from parity_lightning.errors import SettingError, whole_number
-
-
-def block_length(n: int, k: int) -> int:
-    """The length ``n' = n / k`` of the k disjoint blocks of n inputs.
-
-    Raises:
-        SettingError: If k does not divide n.
-
-    Example:
-        >>> block_length(21, 3)
-        7
-    """
-    if n % k:
-        raise SettingError("n", n, f"must be a multiple of k={k} to fall into blocks of equal length; try {n + -n % k}")
-    return n // k
+from parity_lightning.disjoint_blocks import block_length
+from parity_lightning.errors import whole_number
 
 
 class PolyNetwork(nn.Module):
