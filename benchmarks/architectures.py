@@ -14,22 +14,17 @@ import argparse
 import hashlib
 import json
 import math
-import os
 import sys
-import tempfile
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 import yaml
 from censored import median_of
 from published import PUBLISHED
-
-from parity_lightning.cli import main as parity_lightning
+from trials import run_trial
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs" / "architectures"
@@ -76,27 +71,23 @@ class Cell(NamedTuple):
         return f"{self.name}-k{self.k}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
+@cache
 def load(name: str) -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
     return content
 
 
-def run_trial(cell: Cell, seed: int) -> dict[str, Any]:
-    """Runs one fit and returns its convergence time, None if it was stopped unsolved."""
-    torch.set_num_threads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"
-    warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
-        where = [f"--trainer.default_root_dir={folder}", "--trainer.enable_progress_bar=false"]
-        with redirect_stdout(nowhere), redirect_stderr(nowhere):
-            parity_lightning(["fit", *cell.options, f"--seed_everything={seed}", "--trainer.accelerator=cpu", *where])
-        (path,) = Path(folder).glob("*/summary.json")
-        summary = json.loads(path.read_text())
+def run(cell: Cell, seed: int) -> dict[str, Any]:
+    """Runs one trial and returns what is kept of it; its convergence time is None if it was stopped unsolved."""
+    summary = run_trial(cell.options, seed)
     told = ("convergence_time", "stop_reason", "steps", "elapsed_seconds", "recovered_support", "support")
     return {"key": cell.key, "name": cell.name, "k": cell.k, "seed": seed, **{name: summary[name] for name in told}}
 
 
-def kept_trials() -> dict[tuple[str, int], dict[str, Any]]:
+Trials = dict[tuple[str, int], dict[str, Any]]
+
+
+def kept_trials() -> Trials:
     if not KEPT.exists():
         return {}
     trials = (json.loads(line) for line in KEPT.read_text().splitlines())
@@ -109,7 +100,7 @@ def run_all(cells: list[Cell], seeds: int, workers: int) -> None:
     wanted = [(cell, seed) for cell in cells for seed in range(seeds) if (cell.key, seed) not in known]
     KEPT.parent.mkdir(exist_ok=True)
     with ProcessPoolExecutor(workers) as pool, KEPT.open("a") as file:
-        futures = [pool.submit(run_trial, *each) for each in wanted]
+        futures = [pool.submit(run, *each) for each in wanted]
         for done, future in enumerate(as_completed(futures), 1):
             print(json.dumps(future.result()), file=file, flush=True)
             print(f"\r{done:,} of {len(wanted):,} trials", end="", file=sys.stderr, flush=True)
@@ -117,9 +108,8 @@ def run_all(cells: list[Cell], seeds: int, workers: int) -> None:
         print(file=sys.stderr)
 
 
-def outcome(cell: Cell, seeds: int) -> tuple[str, str]:
+def outcome(known: Trials, cell: Cell, seeds: int) -> tuple[str, str]:
     """How many trials are solved, and the median with its interval."""
-    known = kept_trials()
     times = [known[cell.key, seed]["convergence_time"] for seed in range(seeds) if (cell.key, seed) in known]
     if not times:
         return "-", "-"
@@ -131,7 +121,7 @@ def published(name: str, n: int, k: int) -> str:
     return f"{PUBLISHED[PUBLISHED_OF[name]][k][n]:g}" if name in PUBLISHED_OF else ""
 
 
-def rows_at_k3(names: list[str], seeds: int) -> Iterator[str]:
+def rows_at_k3(known: Trials, names: list[str], seeds: int) -> Iterator[str]:
     yield "| setting | network | (n, k) | loss | initialization | B | η | solved | median t_c (95 %) | published |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for name in names:
@@ -142,20 +132,20 @@ def rows_at_k3(names: list[str], seeds: int) -> Iterator[str]:
         where = f"| {label(name)} | {what} | ({data['n']}, 3) | {model['loss']} | {model['initialization']} "
         optimizer = model["optimizer"]["class_path"].rpartition(".")[2]
         for lr in (None, *([OTHER_RATES[name]] if name in OTHER_RATES else [])):
-            solved, median = outcome(Cell(name, lr=lr), seeds)
+            solved, median = outcome(known, Cell(name, lr=lr), seeds)
             rate = lr or f"{model['optimizer']['init_args']['lr']:g}"
             adam = " (Adam)" if optimizer == "Adam" else ""
             beside = published(name, data["n"], 3) if lr is None else ""
             yield f"{where}| {data['batch_size']} | {rate}{adam} | {solved} | {median} | {beside} |"
 
 
-def rows_by_k(names: list[str], seeds: int) -> Iterator[str]:
+def rows_by_k(known: Trials, names: list[str], seeds: int) -> Iterator[str]:
     yield "| setting | k = 2 | published | k = 3 | published | k = 4 | published |"
     yield "|---|---|---|---|---|---|---|"
     for name in names:
         parts = [label(name)]
         for k in (2, 3, 4):
-            solved, median = outcome(Cell(name, k), seeds)
+            solved, median = outcome(known, Cell(name, k), seeds)
             parts += [f"{solved}: {median}", published(name, 20, k)]
         yield f"| {' | '.join(parts)} |"
 
@@ -189,12 +179,18 @@ def main() -> None:
     if 3 in arguments.degrees:
         cells += [Cell(name, lr=lr) for name, lr in OTHER_RATES.items() if name in arguments.only]
     run_all(cells, arguments.seeds, arguments.workers)
+    known = kept_trials()
+    tables = {
+        "settings": list(rows_at_k3(known, arguments.only, arguments.seeds)),
+        "degrees": list(rows_by_k(known, arguments.only, arguments.seeds)),
+    }
     if set(arguments.only) == set(SETTINGS) and set(arguments.degrees) == {2, 3, 4} and arguments.seeds >= 25:
-        write("settings", list(rows_at_k3(list(SETTINGS), arguments.seeds)))
-        write("degrees", list(rows_by_k(list(SETTINGS), arguments.seeds)))
+        for section, rows in tables.items():
+            write(section, rows)
         return
     print("A part of it; the page stays as it is.")
-    print(*rows_at_k3(arguments.only, arguments.seeds), *rows_by_k(arguments.only, arguments.seeds), sep="\n")
+    for rows in tables.values():
+        print(*rows, sep="\n")
 
 
 if __name__ == "__main__":

@@ -11,21 +11,18 @@ Medians come with the distribution-free 95 % interval of order statistics.
 from __future__ import annotations
 
 import argparse
-import logging
 import math
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
-import torch
 from censored import median_of
-from lightning.pytorch import Trainer, seed_everything
 from published import PUBLISHED
+from trials import run_trial
 
-from parity_lightning import MLP, DecayedSGD, ParityDataModule
-from parity_lightning.callbacks import PhaseTransition, StopWhenDiverged, StopWhenSolved
+CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 class Outcome(NamedTuple):
@@ -35,43 +32,17 @@ class Outcome(NamedTuple):
     onset: float
 
 
-def run_seed(
-    seed: int, n: int, k: int, every: int, max_steps: int, data: dict[str, Any], module: dict[str, Any]
-) -> Outcome:
-    """Trains one width-100 ReLU MLP."""
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
-    for name in ("lightning.pytorch", "lightning.fabric.utilities.seed", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    optimizer = partial(DecayedSGD, lr=module.pop("lr"), decay=module.pop("decay", 0.0))
-    seed_everything(seed)
-    transition = PhaseTransition()
-    trainer = Trainer(
-        accelerator="cpu",
-        max_steps=max_steps,
-        val_check_interval=every,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[transition, StopWhenSolved(), StopWhenDiverged()],
-    )
-    model = MLP(n, k, width=100, optimizer=optimizer, **module)
-    trainer.fit(model, datamodule=ParityDataModule(n, k, **data))
-    solved = transition.convergence_time
-    return Outcome(solved or math.inf, transition.onset if solved and transition.onset else math.inf)
+def run_seed(options: Sequence[str], seed: int) -> Outcome:
+    """Runs one fit."""
+    summary = run_trial(options, seed)
+    solved, onset = summary["convergence_time"], summary["onset"]
+    return Outcome(solved or math.inf, onset if solved and onset else math.inf)
 
 
-def many(seeds: int, workers: int, **setting: Any) -> list[Outcome]:
+def many(seeds: int, workers: int, options: Sequence[str]) -> list[Outcome]:
     """Runs seeds 0, 1, ... side by side."""
     with ProcessPoolExecutor(workers) as pool:
-        return list(pool.map(partial(_run, setting), range(seeds)))
-
-
-def _run(setting: dict[str, Any], seed: int) -> Outcome:
-    return run_seed(seed, **{**setting, "module": dict(setting["module"])})
+        return list(pool.map(partial(run_seed, options), range(seeds)))
 
 
 def _row(outcomes: Sequence[Outcome]) -> str:
@@ -91,26 +62,28 @@ def main() -> None:
     parser.add_argument("--screen", type=int, default=1024)
     arguments = parser.parse_args()
     pool = {"seeds": arguments.seeds, "workers": arguments.workers}
+    screen = f"--model.screen={arguments.screen}"
     if arguments.what in ("seeds", "grokking"):
-        module = {"lr": 0.1, "initialization": "uniform", "screen": arguments.screen}
-        data, every = {"batch_size": 32}, 50
-        if arguments.what == "grokking":
-            module["decay"], data["num_samples"], every = 0.0007, 1000, 100
-        outcomes = many(**pool, n=50, k=3, every=every, max_steps=100_000, data=data, module=module)
-        print(f"(50,3), ReLU width 100, eta=0.1, {data}, evaluated every {every} steps")
+        config = "online" if arguments.what == "seeds" else "grokking"
+        outcomes = many(**pool, options=[f"--config={CONFIGS / config}.yaml", screen])
+        print(f"configs/{config}.yaml")
         print("   solved    median t_c   95 % interval")
         print(_row(outcomes))
         shares = [outcome.onset / outcome.convergence_time for outcome in outcomes if math.isfinite(outcome.onset)]
         print(f"median plateau share of the solved {sorted(shares)[len(shares) // 2]:.2f}")
         print("onset -> t_c:", ", ".join(f"{outcome.onset:g} -> {outcome.convergence_time:g}" for outcome in outcomes))
         return
-    module = {"lr": 1.0, "initialization": arguments.initialization, "screen": arguments.screen}
     print(f"ReLU width 100, eta=1, B={arguments.batch_size}, {arguments.initialization}, evaluated every step")
     print(" n  k   solved    median t_c   95 % interval   published   ratio")
     for k in (2, 3):
         for n, published in PUBLISHED["relu_mlp"][k].items():
-            data = {"batch_size": arguments.batch_size}
-            outcomes = many(**pool, n=n, k=k, every=1, max_steps=10_000, data=data, module=module)
+            options = [
+                f"--config={CONFIGS / 'online.yaml'}",
+                *(f"--data.n={n}", f"--data.k={k}", f"--data.batch_size={arguments.batch_size}"),
+                *("--model.optimizer.lr=1", f"--model.initialization={arguments.initialization}", screen),
+                *("--trainer.val_check_interval=1", "--trainer.max_steps=10000"),
+            ]
+            outcomes = many(**pool, options=options)
             middle = median_of([outcome.convergence_time for outcome in outcomes]).value
             print(f"{n:>2}  {k}  {_row(outcomes):<38} {published:>7}   {middle / published:.2f}", flush=True)
 
