@@ -19,10 +19,11 @@ _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
 
 Words = tuple[Tensor, Tensor, Tensor, Tensor]
-Key = tuple[int, int]
+Key = tuple[int, int] | tuple[Tensor, Tensor]
+"""The low and the high word of a seed; or of several seeds, as int64 tensors."""
 
 
-def split(number: int) -> Key:
+def split(number: int) -> tuple[int, int]:
     """Splits a number below 2^64 into its low and its high 32 bits.
 
     Example:
@@ -32,7 +33,7 @@ def split(number: int) -> Key:
     return number & MASK, number >> 32
 
 
-def philox(counter: Words, key: Key | tuple[Tensor, Tensor]) -> Words:
+def philox(counter: Words, key: Key) -> Words:
     """Encrypts counters into random words.
 
     Args:
@@ -73,7 +74,7 @@ def random_words(key: Key, index: Tensor, *, blocks: int, purpose: int) -> Tenso
     The counter of block ``b`` of index ``i`` is ``(i mod 2^32, i div 2^32, b, purpose)``.
 
     Args:
-        key: The seed, split into two words.
+        key: The seed, split into two words; those of several seeds broadcast with ``index``.
         index: int64 tensor of any shape, values from 0 to 2^63 - 1.
         blocks: How many 128-bit blocks to draw for each index.
         purpose: What the words are for, 0 to 2^32 - 1; each purpose has words of its own.
@@ -83,7 +84,7 @@ def random_words(key: Key, index: Tensor, *, blocks: int, purpose: int) -> Tenso
     """
     block = torch.arange(blocks, device=index.device)
     index = index.unsqueeze(-1)
-    words = philox((index & MASK, index >> 32, block, torch.full_like(block, purpose)), key)
+    words = philox((index & MASK, index >> 32, block, torch.full_like(block, purpose)), _for_each(key))
     return torch.stack(words, dim=-1).flatten(-2)
 
 
@@ -94,15 +95,24 @@ def random_orders(key: Key, count: int, epochs: Tensor, *, purpose: int) -> Tens
     ``count^2 / 2^64`` pairs, keep their order.
 
     Args:
-        key: The seed, split into two words.
+        key: The seed, split into two words; those of several seeds broadcast with ``epochs``.
         count: How many numbers to permute, at most 2^32.
-        epochs: int64 tensor of shape ``(e,)``, values from 0 to 2^63 - 1; each names a permutation.
+        epochs: int64 tensor of any shape, values from 0 to 2^63 - 1; each names a permutation.
         purpose: What the permutations are for, as in `random_words`.
 
     Returns:
-        int64 tensor of shape ``(e, count)``, on the device of ``epochs``.
+        int64 tensor of shape ``epochs.shape + (count,)``, on the device of ``epochs``.
     """
     number = torch.arange(count, device=epochs.device)
     epochs = epochs.unsqueeze(-1)
-    high, low, _, _ = philox((number, epochs & MASK, epochs >> 32, torch.full_like(number, purpose)), key)
+    counter = (number, epochs & MASK, epochs >> 32, torch.full_like(number, purpose))
+    high, low, _, _ = philox(counter, _for_each(key))
     return torch.argsort((high << 31) | (low >> 1), dim=-1, stable=True)
+
+
+def _for_each(key: Key) -> Key:
+    """Has words of several seeds broadcast with counters that got one more dimension."""
+    low, high = key
+    if isinstance(low, Tensor) and isinstance(high, Tensor):
+        return low.unsqueeze(-1), high.unsqueeze(-1)
+    return key

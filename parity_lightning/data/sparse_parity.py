@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from parity_lightning.data.philox import random_orders, random_words, split
+from parity_lightning.data.philox import Key, random_orders, random_words, split
 from parity_lightning.disjoint_blocks import block_length, check_one_per_block
 from parity_lightning.errors import SettingError, nearest, whole_number
 
@@ -21,6 +21,39 @@ _NOISE = 0x100
 _SHUFFLE = 0x200
 _SUPPORT = 0x300
 _BLOCKS = 0x301
+
+
+def draw_inputs(key: Key, index: Tensor, n: int, stream: Stream) -> Tensor:
+    """The inputs that stand at the given places of a stream.
+
+    Args:
+        key: The seed, split into two words; those of several seeds broadcast with ``index``.
+        index: int64 tensor of any shape.
+        n: How many bits an input has.
+        stream: Of which stream.
+
+    Returns:
+        float32 tensor of shape ``index.shape + (n,)``, values -1 and +1.
+    """
+    # Bit j of an example is bit j mod 32 of word j div 32. A bit b stands for (-1)^b.
+    words = random_words(key, index, blocks=-(-n // 128), purpose=_INPUTS[stream])
+    words = words[..., : -(-n // 32)].to(torch.int32).unsqueeze(-1)
+    bits = (words >> torch.arange(32, dtype=torch.int32, device=index.device)) & 1
+    return 1.0 - 2.0 * bits.flatten(-2)[..., :n]
+
+
+def draw_flips(key: Key, index: Tensor, flip_below: int | Tensor) -> Tensor:
+    """Whether label noise flips the labels of the training examples at the given places.
+
+    Args:
+        key: As of `draw_inputs`.
+        index: int64 tensor of any shape.
+        flip_below: The probability of a flip in units of 2^-32; those of several parities broadcast with ``index``.
+
+    Returns:
+        bool tensor of the shape of ``index``.
+    """
+    return random_words(key, index, blocks=1, purpose=_NOISE)[..., 0] < flip_below
 
 
 class SparseParity:
@@ -74,7 +107,10 @@ class SparseParity:
         if not (isinstance(label_noise, (int, float)) and 0 <= label_noise < 0.5):
             raise SettingError("label_noise", label_noise, "must be at least 0 and below 0.5")
         self.label_noise = float(label_noise)
-        self._key = split(self.seed)
+        self.key = split(self.seed)
+        self.flip_below = round(self.label_noise * 2**32)
+        self._one_per_block = one_per_block
+        self._is_drawn = support is None
         if support is not None:
             self.support = self._check_support(support)
             if one_per_block:
@@ -87,12 +123,12 @@ class SparseParity:
         return f"SparseParity(n={self.n}, k={self.k}, support={list(self.support)}, seed={self.seed}{noise})"
 
     def _draw_support(self) -> tuple[int, ...]:
-        order = random_orders(self._key, self.n, torch.zeros(1, dtype=torch.int64), purpose=_SUPPORT)[0]
+        order = random_orders(self.key, self.n, torch.zeros(1, dtype=torch.int64), purpose=_SUPPORT)[0]
         return tuple(sorted(order[: self.k].tolist()))
 
     def _draw_one_per_block(self) -> tuple[int, ...]:
         length = block_length(self.n, self.k)
-        first = random_orders(self._key, length, torch.arange(self.k), purpose=_BLOCKS)[:, 0]
+        first = random_orders(self.key, length, torch.arange(self.k), purpose=_BLOCKS)[:, 0]
         return tuple((first + length * torch.arange(self.k)).tolist())
 
     def _check_support(self, support: Sequence[int]) -> tuple[int, ...]:
@@ -108,6 +144,18 @@ class SparseParity:
             raise SettingError("support", shown, f"must have k={self.k} indices, it has {len(shown)}")
         return tuple(sorted(shown))
 
+    def with_seed(self, seed: int) -> SparseParity:
+        """The same problem with another seed, and with another support if this one's was drawn.
+
+        Example:
+            >>> SparseParity(n=10, k=3, seed=1).with_seed(2).support
+            (2, 3, 5)
+            >>> SparseParity(n=10, k=3, support=[0, 1, 2], seed=1).with_seed(2).support
+            (0, 1, 2)
+        """
+        support = None if self._is_drawn else self.support
+        return SparseParity(self.n, self.k, support, seed, self.label_noise, self._one_per_block)
+
     def draw(self, index: Tensor, stream: Stream = "train") -> tuple[Tensor, Tensor]:
         """Draws the examples of a stream that stand at the given indices.
 
@@ -121,26 +169,15 @@ class SparseParity:
         """
         if stream not in _INPUTS:
             raise SettingError("stream", stream, nearest(str(stream), STREAMS))
-        x = self._inputs(index, _INPUTS[stream])
+        x = draw_inputs(self.key, index, self.n, stream)
         y = self.label(x)
-        if self.label_noise and stream == "train":
-            y = torch.where(self._is_flipped(index), -y, y)
+        if self.flip_below and stream == "train":
+            y = torch.where(draw_flips(self.key, index, self.flip_below), -y, y)
         return x, y
 
     def label(self, x: Tensor) -> Tensor:
         """The clean label ``chi_S(x)`` of inputs of shape ``(..., n)``; its shape is ``(...)``."""
         return x[..., list(self.support)].prod(-1)
-
-    def _inputs(self, index: Tensor, purpose: int) -> Tensor:
-        # Bit j of an example is bit j mod 32 of word j div 32. A bit b stands for (-1)^b.
-        words = random_words(self._key, index, blocks=-(-self.n // 128), purpose=purpose)
-        words = words[..., : -(-self.n // 32)].to(torch.int32).unsqueeze(-1)
-        bits = (words >> torch.arange(32, dtype=torch.int32, device=index.device)) & 1
-        return 1.0 - 2.0 * bits.flatten(-2)[..., : self.n]
-
-    def _is_flipped(self, index: Tensor) -> Tensor:
-        word = random_words(self._key, index, blocks=1, purpose=_NOISE)[..., 0]
-        return word < self.label_noise * 2**32
 
     def shuffle(self, num_samples: int, epochs: Tensor) -> Tensor:
         """The orders in which epochs go through a finite sample, the first ``num_samples`` training examples.
@@ -152,4 +189,4 @@ class SparseParity:
         Returns:
             int64 tensor of shape ``(e, num_samples)``: each row is a permutation of ``0 .. num_samples - 1``.
         """
-        return random_orders(self._key, num_samples, epochs, purpose=_SHUFFLE)
+        return random_orders(self.key, num_samples, epochs, purpose=_SHUFFLE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule
@@ -11,6 +11,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from typing_extensions import Self
 
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.errors import SettingError, nearest, whole_number
@@ -62,6 +63,15 @@ class ParityModule(LightningModule, ABC):
     initializations: ClassVar[tuple[str, ...]] = ("default", "uniform", "gaussian", "bernoulli", "sign")
     """The initializations that make sense here; others are refused."""
 
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]]
+    _bare = False
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Remembers what a module is made with, so that `again` can make another."""
+        module = super().__new__(cls)
+        object.__setattr__(module, "_made_with", (args, kwargs))
+        return module
+
     @abstractmethod
     def __init__(
         self,
@@ -74,6 +84,10 @@ class ParityModule(LightningModule, ABC):
         screen: int = 1024,
     ) -> None:
         super().__init__()
+        if ParityModule._bare:
+            initialize(network, initialization)
+            self.network = network
+            return
         # Callables stay out: a checkpoint that holds one cannot be loaded with weights_only.
         self.save_hyperparameters(ignore=["network", "optimizer", "lr_scheduler"])
         self._loss = find_loss(loss)
@@ -93,6 +107,24 @@ class ParityModule(LightningModule, ABC):
         self.val_errors = ErrorCount()
         self.test_errors = ErrorCount()
         self._stepper: Stepper | None = None
+
+    def again(self, bare: bool = False) -> Self:
+        """Makes a module as this one was made, with the same arguments; its weights are drawn anew.
+
+        Args:
+            bare: Whether it needs nothing but its network, which is faster to make: for trials by the thousand.
+        """
+        args, kwargs = self._made_with
+        ParityModule._bare = bare
+        try:
+            return type(self)(*args, **kwargs)
+        finally:
+            ParityModule._bare = False
+
+    @property
+    def steps_alone(self) -> bool:
+        """Whether all that happens in an SGD step is what this class does: no subclass overrides a hook of steps."""
+        return self._steps_alone
 
     def _check_suits(self, option: str, name: str, suitable: tuple[str, ...]) -> None:
         if name not in suitable:

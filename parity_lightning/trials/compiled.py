@@ -1,0 +1,104 @@
+"""Functions of tensors, traced and compiled ahead of time, and kept on disk for the next process.
+
+A function is traced into a graph for any number of trials, compiled by TorchInductor into a library, and called without
+a Python frame in between: some ten microseconds a call. Compiling takes some fifteen seconds, loading what was compiled
+before some milliseconds. What is kept is found by the graph itself, so another network, batch size or version of
+PyTorch never gets it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Flat = Callable[[list[Tensor]], Sequence[Tensor]]
+
+_FOLDER_VARIABLE = "PARITY_LIGHTNING_CACHE"
+
+# How many trials the example has that a function is traced with: neither 0 nor 1, which PyTorch takes for constants.
+_TRACED_TRIALS = 3
+_MOST_TRIALS = 2**20
+
+
+class NotCompiled(Exception):
+    """A function cannot be compiled; the text says why, in one line."""
+
+
+def cache_folder() -> Path:
+    """Where compiled functions are kept: ``$PARITY_LIGHTNING_CACHE``, or ``parity-lightning`` in the user's cache."""
+    if _FOLDER_VARIABLE in os.environ:
+        return Path(os.environ[_FOLDER_VARIABLE])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "parity-lightning"
+
+
+def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], shared: int = 0) -> Flat:
+    """Compiles a function for any number of trials.
+
+    Args:
+        function: Takes tensors, may change them in place, and returns a tuple of tensors.
+        example: Its arguments, for some number of trials: the first dimension of each counts them.
+        shared: How many of the first arguments have no such dimension.
+
+    Returns:
+        The compiled function, of a list of contiguous tensors; without gradients.
+
+    Raises:
+        NotCompiled: If it cannot be traced or compiled, for want of a C++ compiler for example.
+    """
+    # Imported here: PyTorch's compiler takes seconds to import, and most runs never need it.
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    arguments = [*example[:shared], *map(_with_trials, example[shared:])]
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph = make_fx(function, tracing_mode="symbolic")(*arguments)
+            library = cache_folder() / f"{_fingerprint(graph, arguments)}.pt2"
+            if not library.exists():
+                _build(graph, arguments, shared, library)
+            package = torch._inductor.aoti_load_package(str(library))
+    except Exception as error:
+        raise NotCompiled(" ".join(f"{type(error).__name__}: {error}".split())[:300]) from error
+    run: Flat = package.loader.run  # type: ignore[attr-defined]
+    return run
+
+
+def _with_trials(argument: Tensor) -> Tensor:
+    """An argument of the same kind for the number of trials that is traced."""
+    return torch.cat([argument.detach()[:1]] * _TRACED_TRIALS)
+
+
+def _fingerprint(graph: torch.fx.GraphModule, arguments: Sequence[Tensor]) -> str:
+    """What the compiled function depends on."""
+    constants = [(name, value.tolist()) for name, value in sorted(graph.state_dict().items())]
+    constants += [
+        (name, value.tolist()) for name, value in sorted(vars(graph).items()) if isinstance(value, Tensor)
+    ]
+    kinds = [(tuple(argument.shape), str(argument.dtype), str(argument.device)) for argument in arguments]
+    machine = (torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads())
+    told = repr((graph.code, constants, kinds, machine))
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def _build(graph: torch.fx.GraphModule, arguments: Sequence[Tensor], shared: int, library: Path) -> None:
+    """Compiles a graph into a library; one process does it, others that need the same wait for it."""
+    from filelock import FileLock
+
+    library.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{library}.lock"):
+        if library.exists():
+            return
+        trials = torch.export.Dim("trials", min=2, max=_MOST_TRIALS)
+        shapes = tuple({} if place < shared else {0: trials} for place in range(len(arguments)))
+        program = torch.export.export(graph, tuple(arguments), dynamic_shapes=shapes, strict=False)
+        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+            path = torch._inductor.aoti_compile_and_package(program, package_path=f"{folder}/new.pt2")
+            os.replace(path, library)

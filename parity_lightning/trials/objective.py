@@ -1,0 +1,112 @@
+"""The loss of a module as a pure function of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+
+from parity_lightning.modules.base import ParityModule
+from parity_lightning.trials.update_rules import Unstackable
+
+
+class _Loss(nn.Module):
+    """The loss of a batch, together with the predictions."""
+
+    def __init__(self, module: ParityModule) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        prediction = self.module(x)
+        return self.module.loss(prediction, y), prediction
+
+
+class Objective:
+    """What a module predicts and loses, for the weights of many trials at once.
+
+    The weights that move and all else (frozen weights, buffers) are given as lists of tensors with a leading trial
+    axis, in the order of ``moving`` and ``fixed``. The module's own ``forward`` and ``loss`` are called, so whatever a
+    subclass overrides there takes part.
+
+    Args:
+        module: One of the trials; its values do not matter.
+        n: How many bits an input has.
+
+    Raises:
+        Unstackable: If its predictions are not a function of weights and inputs: in training they draw random numbers
+            or change buffers.
+    """
+
+    def __init__(self, module: ParityModule, n: int) -> None:
+        self._loss = _Loss(module)
+        every = dict(self._loss.named_parameters()) | dict(self._loss.named_buffers())
+        shared = len(list(self._loss.named_parameters(remove_duplicate=False))) - len(list(self._loss.parameters()))
+        if shared:
+            raise Unstackable("its network uses the same weights in several places")
+        reached = self._reached(n)
+        self.moving = [name for name in every if name in reached]
+        self.fixed = [name for name in every if name not in reached]
+
+    def _reached(self, n: int) -> set[str]:
+        """The names of the parameters that a loss depends on; optimizers leave others alone."""
+        changed = {name: buffer.clone() for name, buffer in self._loss.named_buffers()}
+        state = torch.get_rng_state()
+        trained = [(name, parameter) for name, parameter in self._loss.named_parameters() if parameter.requires_grad]
+        with torch.enable_grad():
+            x = torch.ones(2, n, device=trained[0][1].device, dtype=trained[0][1].dtype)
+            loss, _ = self._loss(x, x[:, 0])
+            gradients = torch.autograd.grad(loss, [parameter for _, parameter in trained], allow_unused=True)
+        drew = not torch.equal(state, torch.get_rng_state())
+        torch.set_rng_state(state)
+        unchanged = all(torch.equal(buffer, changed[name]) for name, buffer in self._loss.named_buffers())
+        for name, buffer in self._loss.named_buffers():
+            buffer.copy_(changed[name])
+        if drew:
+            raise Unstackable("its network draws random numbers in training, as dropout does")
+        if not unchanged:
+            raise Unstackable("its network changes buffers in training, as batch normalization does")
+        return {name for (name, _), gradient in zip(trained, gradients, strict=True) if gradient is not None}
+
+    def tensors_of(self, module: ParityModule) -> tuple[list[Tensor], list[Tensor]]:
+        """The tensors of a module that move, and the others, without a trial axis; they share its memory."""
+        known = {f"module.{name}": value.detach() for name, value in module.named_parameters()}
+        known |= {f"module.{name}": value for name, value in module.named_buffers()}
+        return [known[name] for name in self.moving], [known[name] for name in self.fixed]
+
+    def parameters_of(self, module: ParityModule) -> list[nn.Parameter]:
+        """The parameters of a module that move."""
+        known = dict(module.named_parameters())
+        return [known[name.removeprefix("module.")] for name in self.moving]
+
+    def _call(self, moving: Sequence[Tensor], fixed: Sequence[Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        tensors = dict(zip(self.moving, moving, strict=True)) | dict(zip(self.fixed, fixed, strict=True))
+        loss, prediction = functional_call(self._loss, tensors, (x, y))  # type: ignore[misc]
+        return loss, prediction
+
+    def gradients(
+        self, moving: Sequence[Tensor], fixed: Sequence[Tensor], x: Tensor, y: Tensor
+    ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """The gradients of every trial.
+
+        Args:
+            moving: Each of shape ``(T, ...)``.
+            fixed: Likewise.
+            x: Inputs of shape ``(T, B, n)``.
+            y: Labels of shape ``(T, B)``.
+
+        Returns:
+            The gradients of the moving tensors, the losses of shape ``(T,)`` and the predictions of shape ``(T, B)``.
+        """
+        each = vmap(grad_and_value(self._call, has_aux=True))
+        gradients, (loss, prediction) = each(tuple(moving), tuple(fixed), x, y)
+        return gradients, loss, prediction
+
+    def losses(
+        self, moving: Sequence[Tensor], fixed: Sequence[Tensor], x: Tensor, y: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The losses and predictions of every trial, of shapes as in `gradients`."""
+        loss, prediction = vmap(self._call)(tuple(moving), tuple(fixed), x, y)
+        return loss, prediction

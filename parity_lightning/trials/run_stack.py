@@ -1,0 +1,250 @@
+"""Runs trials in a stack: steps, evaluations, and the exchange of trials that are done for new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from parity_lightning.callbacks.hidden_progress import movement_of
+from parity_lightning.callbacks.phase_transition import PhaseTransition
+from parity_lightning.data.batches import TrainingBatches
+from parity_lightning.data.datamodule import HELD_OUT
+from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.modules import ParityModule
+from parity_lightning.trials.compiled import NotCompiled
+from parity_lightning.trials.objective import Objective
+from parity_lightning.trials.optimizer_options import OptimizerOptions
+from parity_lightning.trials.setting import Setting
+from parity_lightning.trials.stack import Stack, online_indices
+from parity_lightning.trials.update_rules import Unstackable, find_rule
+
+# At most so many steps between two looks at whether losses are finite, and so many indices at a time (64 MiB).
+_MOST_STEPS = 256
+_MOST_INDICES = 2**23
+
+# How many examples are looked at in one go to confirm that trials are solved.
+_CONFIRMED_AT_ONCE = 1024
+
+
+class Ticket(NamedTuple):
+    """A trial that is to be run: its number, its setting among several, and its seed."""
+
+    number: int
+    setting: int
+    seed: int
+
+
+class Outcome(NamedTuple):
+    """What came of a trial."""
+
+    ticket: Ticket
+    support: tuple[int, ...]
+    convergence_time: int | None
+    onset: int | None
+    steps: int
+    val_accuracy: float
+    hidden_progress: float
+    stop_reason: str
+
+
+class _Running:
+    """A trial at work."""
+
+    def __init__(self, ticket: Ticket, parity: SparseParity, module: ParityModule, batches: TrainingBatches) -> None:
+        self.ticket = ticket
+        self.parity = parity
+        self.batches = batches
+        self.first_layer = module.first_layer.detach().clone()
+        self.transition = PhaseTransition()
+        self.steps = 0
+        self.accuracy = 0.0
+        self.stop_reason: str | None = None
+
+
+class StackRunner:
+    """Runs trials of settings that can share a stack.
+
+    Settings share one if they differ only in numbers that every trial has for itself: options of the optimizer,
+    initialization, support, label noise and seeds.
+
+    Args:
+        settings: The settings.
+        capacity: How many trials to have at work at a time.
+        compile_after: After how many SGD steps, of all trials together, to compile; None for never.
+        device: Where to train.
+
+    Raises:
+        Unstackable: If trials of these settings cannot be stacked.
+    """
+
+    def __init__(
+        self,
+        settings: Sequence[Setting],
+        capacity: int,
+        compile_after: int | None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        first = settings[0]
+        if not first.module.steps_alone:
+            raise Unstackable(f"{type(first.module).__name__} overrides a hook of single steps")
+        self._settings = settings
+        self._device = torch.device(device)
+        # Loaded with the weights of a trial that is done, to read its first layer.
+        self._reader = first.start(0).module.to(self._device)
+        template = first.module.again().to(self._device)
+        self._objective = Objective(template, first.data.parity.n)
+        optimizer, _ = first.copy(module=template).make_optimizer()
+        rule = find_rule([setting.make_optimizer()[0] for setting in settings])
+        self._options = [OptimizerOptions(setting, rule) for setting in settings]
+        group_of = {id(weight): place for place, group in enumerate(optimizer.param_groups) for weight in group["params"]}
+        groups = [group_of[id(weight)] for weight in self._objective.parameters_of(template)]
+        noisy = any(setting.data.parity.flip_below for setting in settings)
+        batch_size = first.data.batch_size
+        self.stack = Stack(self._objective, rule, groups, first.data.parity, batch_size, noisy, capacity)
+        self._running: list[_Running] = []
+        self._compile_after = compile_after
+        self.steps_taken = 0
+        self.not_compiled: str | None = None
+        """Why the steps could not be compiled, if they could not."""
+
+    def run(self, tickets: Iterable[Ticket]) -> Iterator[Outcome]:
+        """Runs trials; outcomes come in the order in which trials end.
+
+        Args:
+            tickets: Which trials; taken one by one, whenever there is room.
+        """
+        waiting = iter(tickets)
+        with torch.no_grad():
+            while True:
+                while len(self._running) < self.stack.capacity and (ticket := next(waiting, None)) is not None:
+                    self._begin(ticket)
+                if not self._running:
+                    return
+                if self._compile_after is not None and self.steps_taken >= self._compile_after:
+                    self._compile()
+                self._advance()
+                yield from self._take_out()
+
+    def _begin(self, ticket: Ticket) -> None:
+        setting = self._settings[ticket.setting]
+        parity, module = setting.start(ticket.seed)
+        data = setting.data
+        batches = TrainingBatches(parity, data.batch_size, data.num_samples, device=self._device)
+        self._running.append(_Running(ticket, parity, module.to(self._device), batches))
+        self.stack.put(parity, module, self._options[ticket.setting].first)
+
+    def _compile(self) -> None:
+        self._compile_after = None
+        try:
+            self.stack.compile()
+        except NotCompiled as why:
+            self.not_compiled = str(why)
+
+    def _until_due(self, trial: _Running) -> int:
+        setting = self._settings[trial.ticket.setting]
+        return min(setting.every - trial.steps % setting.every, setting.max_steps - trial.steps)
+
+    def _advance(self) -> None:
+        """Takes steps up to the next evaluation of any trial, and evaluates."""
+        steps = min(map(self._until_due, self._running))
+        due = [self._until_due(trial) == steps for trial in self._running]
+        finite = torch.ones(len(self._running), dtype=torch.bool, device=self._device)
+        most = max(1, min(_MOST_STEPS, _MOST_INDICES // (len(self._running) * self._running[0].batches.batch_size)))
+        while steps and finite.any():
+            now = min(steps, most)
+            finite &= torch.isfinite(self._take_steps(now)).all(0)
+            steps -= now
+        for trial, is_finite in zip(self._running, finite.tolist(), strict=True):
+            if not is_finite:
+                trial.stop_reason = "diverged"
+        self._evaluate(due)
+
+    def _take_steps(self, steps: int) -> Tensor:
+        """Takes so many steps of every trial; returns the losses, of shape ``(steps, T)``."""
+        indices = self._indices(steps)
+        options = self._options_of(steps)
+        losses = []
+        for step, index in enumerate(indices.unbind()):
+            if options is not None:
+                self.stack.options.copy_(options[step])
+            loss, _ = self.stack.step(index)
+            losses.append(loss)
+        for trial in self._running:
+            trial.steps += steps
+        self.steps_taken += steps * len(self._running)
+        return torch.stack(losses)
+
+    def _indices(self, steps: int) -> Tensor:
+        """Which examples the next steps take, of shape ``(steps, T, B)``."""
+        batches = self._running[0].batches
+        if batches.num_samples is None:
+            first = torch.tensor([trial.steps for trial in self._running], device=self._device)
+            return online_indices(first, steps, batches.batch_size)
+        each = [trial.batches.indices(trial.steps, trial.steps + steps) for trial in self._running]
+        return torch.stack(each, dim=1)
+
+    def _options_of(self, steps: int) -> Tensor | None:
+        """The options of the next steps, of shape ``(steps, T, options)``; None if they do not change."""
+        if all(options.is_constant for options in self._options):
+            return None
+        each = [
+            self._options[trial.ticket.setting].of_steps(trial.steps, trial.steps + steps) for trial in self._running
+        ]
+        return torch.stack(each, dim=1).to(self._device)
+
+    def _evaluate(self, due: Sequence[bool]) -> None:
+        """Counts the errors of the trials that are due: on the screen and, where there are none, on the whole set."""
+        screen = min(self._settings[0].module.screen, HELD_OUT)
+        errors = self.stack.errors(0, screen)
+        examples = torch.full_like(errors, screen)
+        places = torch.tensor(due, device=self._device).logical_and(errors == 0).nonzero().squeeze(-1)
+        for start in range(screen, HELD_OUT, _CONFIRMED_AT_ONCE):
+            if not len(places):
+                break
+            end = min(start + _CONFIRMED_AT_ONCE, HELD_OUT)
+            errors[places] += self.stack.errors(start, end, places)
+            examples[places] = end
+            places = places[errors[places] == 0]
+        accuracy = 1 - errors.float() / examples.float()
+        for trial, is_due, wrong, right in zip(self._running, due, errors.tolist(), accuracy.tolist(), strict=True):
+            if not is_due:
+                continue
+            trial.accuracy = right
+            trial.transition.observe(trial.steps, right, wrong)
+            if wrong == 0:
+                trial.stop_reason = trial.stop_reason or "solved"
+            elif trial.steps >= self._settings[trial.ticket.setting].max_steps:
+                trial.stop_reason = trial.stop_reason or "max_steps"
+
+    def _take_out(self) -> Iterator[Outcome]:
+        """Ends the trials that are done."""
+        for place in reversed(range(len(self._running))):
+            trial = self._running[place]
+            if trial.stop_reason is None:
+                continue
+            outcome = self._outcome(trial, place)
+            self.stack.drop(place)
+            self._running[place] = self._running[-1]
+            del self._running[-1]
+            yield outcome
+
+    def _outcome(self, trial: _Running, place: int) -> Outcome:
+        for mine, its in zip(self._objective.tensors_of(self._reader), self.stack.weights_of(place), strict=True):
+            for tensor, value in zip(mine, its, strict=True):
+                tensor.copy_(value)
+        moved = movement_of(self._reader.first_layer, trial.first_layer, trial.parity.support)
+        assert trial.stop_reason is not None
+        solved = trial.transition.convergence_time is not None
+        return Outcome(
+            trial.ticket,
+            trial.parity.support,
+            trial.transition.convergence_time,
+            trial.transition.onset if solved else None,
+            trial.steps,
+            trial.accuracy,
+            moved.hidden_progress,
+            trial.stop_reason,
+        )

@@ -1,0 +1,188 @@
+"""Trials side by side: the tensors they are made of, and what is done with all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from parity_lightning.data.parity_stack import ParityStack
+from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.modules.base import ParityModule
+from parity_lightning.trials.compiled import Flat, compile_stacked
+from parity_lightning.trials.objective import Objective
+from parity_lightning.trials.stacked_step import LOOK, StackedLook, StackedStep, same_indices
+from parity_lightning.trials.update_rules import UpdateFunction
+
+_WORDS = len(ParityStack._fields)
+
+
+class Stack:
+    """Up to ``capacity`` trials, whose tensors lie one after another in memory.
+
+    Trials have places from 0 to ``size - 1``. Whoever is taken out leaves its place to the last one, so the trials at
+    work always lie together and those that are done cost nothing.
+
+    Args:
+        objective: What is trained.
+        rule: How weights are updated.
+        groups: For each moving tensor, the number of its parameter group.
+        parity: A parity of the kind of all; its n, k and whether there is label noise matter.
+        batch_size: Examples in a step of one trial.
+        noisy: Whether there is label noise in any trial.
+        capacity: How many trials there may be at a time.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        rule: UpdateFunction,
+        groups: Sequence[int],
+        parity: SparseParity,
+        batch_size: int,
+        noisy: bool,
+        capacity: int,
+    ) -> None:
+        self.capacity = capacity
+        self.size = 0
+        self._objective = objective
+        self._state_each = len(rule.state)
+        self._step = StackedStep(objective, rule, groups, parity.n, noisy)
+        self._look = StackedLook(objective, parity.n)
+        self._options = (max(groups) + 1) * len(rule.options)
+        self._batch_size = batch_size
+        self._k = parity.k
+        self._buffers: list[Tensor] = []
+        self._views: list[Tensor] | None = None
+        self._run_step: Flat = lambda tensors: self._flat_step(*tensors)
+        self._run_look: Flat = lambda tensors: self._flat_look(*tensors)
+        self.is_compiled = False
+
+    def _flat_step(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+        index, *rest = tensors
+        words, options, steps = ParityStack(*rest[:_WORDS]), rest[_WORDS], rest[_WORDS + 1]
+        moving, state, fixed = self._parts(rest)
+        return self._step(index, words, options, steps, moving, state, fixed)
+
+    def _flat_look(self, *tensors: Tensor) -> tuple[Tensor]:
+        index, counted, *rest = tensors
+        words = ParityStack(*rest[:_WORDS])
+        count = len(self._objective.moving)
+        moving, fixed = rest[_WORDS : _WORDS + count], rest[_WORDS + count :]
+        return (self._look(index, counted, words, moving, fixed),)
+
+    def _parts(self, tensors: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]:
+        """The weights, the optimizers' state and the other tensors, of all that a trial is made of."""
+        first = _WORDS + 2
+        state = first + len(self._objective.moving)
+        fixed = state + self._state_each * len(self._objective.moving)
+        return tensors[first:state], tensors[state:fixed], tensors[fixed:]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What the trials at work are made of, each tensor of shape ``(size, ...)``."""
+        if self._views is None:
+            self._views = [buffer[: self.size] for buffer in self._buffers]
+        return self._views
+
+    @property
+    def options(self) -> Tensor:
+        """The optimizers' options, of shape ``(size, options)``; to be written to."""
+        return self.tensors[_WORDS]
+
+    def put(self, parity: SparseParity, module: ParityModule, options: Sequence[float]) -> int:
+        """Begins a trial with the weights of a module; returns its place."""
+        moving, fixed = self._objective.tensors_of(module)
+        state = [torch.zeros_like(weight) for weight in moving for _ in range(self._state_each)]
+        numbers = [
+            torch.tensor(value, device=moving[0].device)
+            for value in (*parity.key, list(parity.support), parity.flip_below)
+        ]
+        option = torch.tensor(list(options), dtype=torch.float64, device=moving[0].device)
+        values = [*numbers, option, option.new_zeros(()), *moving, *state, *fixed]
+        if not self._buffers:
+            self._buffers = [value.new_zeros((self.capacity, *value.shape)) for value in values]
+        for buffer, value in zip(self._buffers, values, strict=True):
+            buffer[self.size] = value
+        self.size += 1
+        self._views = None
+        return self.size - 1
+
+    def drop(self, place: int) -> None:
+        """Takes out a trial; the last one gets its place."""
+        last = self.size - 1
+        if place != last:
+            for buffer in self._buffers:
+                buffer[place] = buffer[last]
+        self.size = last
+        self._views = None
+
+    def weights_of(self, place: int) -> tuple[list[Tensor], list[Tensor]]:
+        """The moving and the other tensors of one trial, without a trial axis; they share its memory."""
+        moving, _, fixed = self._parts([view[place] for view in self.tensors])
+        return list(moving), list(fixed)
+
+    def step(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Takes one SGD step of every trial.
+
+        Args:
+            index: Which training examples, int64 of shape ``(size, B)``.
+
+        Returns:
+            The losses and the numbers of errors before the update, both of shape ``(size,)``.
+        """
+        loss, errors = self._run_step([index, *self.tensors])
+        return loss, errors
+
+    def errors(self, first: int, end: int, places: Tensor | None = None) -> Tensor:
+        """Counts errors on the validation examples ``first .. end - 1``.
+
+        Args:
+            first: The first example.
+            end: The one after the last.
+            places: Of which trials; all by default.
+
+        Returns:
+            int64 tensor of shape ``(size,)``, or of one count for each place.
+        """
+        moving, _, fixed = self._parts(self.tensors)
+        each = [*self.tensors[:_WORDS], *moving, *fixed]
+        if places is not None:
+            each = [tensor[places] for tensor in each]
+        count = torch.zeros(len(each[0]), dtype=torch.int64, device=each[0].device)
+        for start in range(first, end, LOOK):
+            index, counted = same_indices(start, end)
+            count += self._run_look([index.to(count.device), counted.to(count.device), *each])[0]
+        return count
+
+    def compile(self) -> None:
+        """Compiles steps and looks; needs a trial as an example.
+
+        Raises:
+            NotCompiled: If that cannot be done; then all goes on as before.
+        """
+        index = torch.zeros(self.size, self._batch_size, dtype=torch.int64, device=self.tensors[0].device)
+        step = compile_stacked(self._flat_step, [index, *self.tensors])
+        moving, _, fixed = self._parts(self.tensors)
+        look_at = [part.to(index.device) for part in same_indices(0, LOOK)]
+        look = compile_stacked(self._flat_look, [*look_at, *self.tensors[:_WORDS], *moving, *fixed], shared=2)
+        self._run_step, self._run_look, self.is_compiled = step, look, True
+
+
+def online_indices(first_steps: Tensor, steps: int, batch_size: int) -> Tensor:
+    """Which training examples the next steps of online trials take.
+
+    Args:
+        first_steps: How many steps each trial has taken, int64 of shape ``(T,)``.
+        steps: For how many steps.
+        batch_size: The batch size B.
+
+    Returns:
+        int64 tensor of shape ``(steps, T, B)``.
+    """
+    device = first_steps.device
+    reached = first_steps + torch.arange(steps, device=device).unsqueeze(-1)
+    return reached.unsqueeze(-1) * batch_size + torch.arange(batch_size, device=device)
+
+
