@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from parity_lightning.callbacks.announce import announce
+from parity_lightning.announce import announce
 from parity_lightning.callbacks.needs import begins_run, is_evaluation, metric_of
 
 PLATEAU_ERROR = 0.49

@@ -31,6 +31,9 @@ class StepCheckpoint(ModelCheckpoint):
             warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Does nothing, at once: Lightning's would copy all metrics to find that nothing is to be saved."""
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves the end of the run."""
         if trainer.global_step and self._last_global_step_saved != trainer.global_step:

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from parity_lightning.callbacks.announce import announce
+from parity_lightning.announce import announce
 from parity_lightning.callbacks.needs import begins_run, is_evaluation, metric_of
 
 

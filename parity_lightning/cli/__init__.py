@@ -12,6 +12,7 @@ from parity_lightning import __version__
 
 SUBCOMMANDS = {
     "fit": "train a network on a sparse parity, show its hidden progress, stop when it is solved",
+    "trials": "run many seeds side by side and draw their convergence times",
     "validate": "evaluate a checkpoint on the validation set",
     "test": "evaluate a checkpoint on the test set",
     "predict": "write a checkpoint's predictions on the test set",
@@ -21,6 +22,7 @@ _EXAMPLES = """\
 examples:
   parity-lightning fit --config configs/online.yaml
   parity-lightning fit --config configs/online.yaml --data.n 30 --model.optimizer.lr 0.05
+  parity-lightning trials --config configs/online.yaml --trials 100
   parity-lightning test --config RUN/config.yaml --ckpt_path RUN/checkpoints/last.ckpt
   parity-lightning fit --help"""
 
@@ -58,6 +60,10 @@ def _main(arguments: list[str]) -> None:
         print(help_text())
     elif first == "--version":
         print(f"parity-lightning {__version__}")
+    elif first == "trials":
+        from parity_lightning.cli.trials import run as run_trials
+
+        run_trials(arguments[1:])
     elif first in SUBCOMMANDS:
         from parity_lightning.cli.training import run
 

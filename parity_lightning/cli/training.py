@@ -86,6 +86,8 @@ class ParityCLI(LightningCLI):
     """LightningCLI with our defaults, a folder for every run, and one seed for everything unless two are given."""
 
     folder: RunFolder | None = None
+    name: str | None = None
+    """The subcommand in complaints, if it is not the first argument."""
 
     def __init__(self, args: Sequence[str]) -> None:
         self.arguments = list(args)
@@ -109,7 +111,7 @@ class ParityCLI(LightningCLI):
             # Once a step was taken, what the run has written stays.
             if self.folder is not None and not (hasattr(self, "trainer") and self.trainer.global_step):
                 self.folder.discard()
-            usage_error(self.arguments[0], self._complaint(error))
+            usage_error(self.name or self.arguments[0], self._complaint(error))
         finally:
             self._leave()
 
@@ -353,8 +355,13 @@ def run(arguments: Sequence[str]) -> None:
     Raises:
         SystemExit: With 2 for a usage error, 130 or 143 when interrupted.
     """
+    prepare()
+    ParityCLI(arguments)
+
+
+def prepare() -> None:
+    """Readies this process for the command line: less noise, and a user's own modules within reach."""
     _quieten()
-    # A user's own module lies in the folder where the command is given.
+    # They lie in the folder where the command is given.
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    ParityCLI(arguments)

@@ -11,9 +11,23 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from parity_lightning.data.sparse_parity import SparseParity
 
 Block = tuple[Tensor, Tensor]
+"""Inputs and labels of several batches."""
 
 
-class TrainingBatches(IterableDataset[Block]):
+class Steps:
+    """The steps of a block whose examples nobody has drawn. Lightning would take a ``range`` apart.
+
+    Args:
+        first: The first step.
+        end: The one after the last.
+    """
+
+    def __init__(self, first: int, end: int) -> None:
+        self.first = first
+        self.end = end
+
+
+class TrainingBatches(IterableDataset[Block | Steps]):
     """The batches of the online or of the finite-sample regime, from any step on.
 
     Batch ``t`` holds the examples at positions ``t*B .. t*B + B - 1`` of an endless sequence. Online that sequence is
@@ -23,7 +37,8 @@ class TrainingBatches(IterableDataset[Block]):
     the same batches.
 
     Iterating yields *blocks*: the batches of several steps, stacked. A block ends where somebody must look between
-    two steps, at the multiples of ``cut_every`` and at ``last_step``.
+    two steps, at the multiples of ``cut_every`` and at ``last_step``. From the step ``announced_from`` on, blocks are
+    `Steps` only: the examples are made by who trains on them.
 
     Args:
         parity: Where examples come from.
@@ -60,6 +75,7 @@ class TrainingBatches(IterableDataset[Block]):
         self.last_step: int | None = None
         self.cut_every: tuple[int, ...] = ()
         self.in_blocks = True
+        self.announced_from: int | None = None
         self._orders: tuple[tuple[int, int], Tensor] | None = None
 
     def indices(self, first_step: int, last_step: int) -> Tensor:
@@ -99,21 +115,29 @@ class TrainingBatches(IterableDataset[Block]):
         ends = [step + longest, *((step // every + 1) * every for every in self.cut_every)]
         if self.last_step is not None and step < self.last_step:
             ends.append(self.last_step)
+        if self.announced_from is not None and step < self.announced_from:
+            ends.append(self.announced_from)
         return min(ends)
 
-    def __iter__(self) -> Iterator[Block]:
+    def __iter__(self) -> Iterator[Block | Steps]:
         worker = get_worker_info()
         this_worker, workers = (worker.id, worker.num_workers) if worker else (0, 1)
         step, number = self.first_step, 0
         while True:
             end = self._block_end(step) if self.in_blocks else step + 1
             if number % workers == this_worker:
-                x, y = self.block(step, end)
-                yield (x, y) if self.in_blocks else (x[0], y[0])
+                yield self._made(step, end)
             step, number = end, number + 1
 
+    def _made(self, first_step: int, last_step: int) -> Block | Steps:
+        """What stands for a block: its examples, those of its only batch, or nothing but its steps."""
+        if self.in_blocks and self.announced_from is not None and first_step >= self.announced_from:
+            return Steps(first_step, last_step)
+        x, y = self.block(first_step, last_step)
+        return (x, y) if self.in_blocks else (x[0], y[0])
 
-class TrainingLoader(DataLoader[Block]):
+
+class TrainingLoader(DataLoader[Block | Steps]):
     """Loads `TrainingBatches` from the step that training has reached.
 
     Args:
@@ -127,7 +151,7 @@ class TrainingLoader(DataLoader[Block]):
         self._batches = batches
         self._reached = reached
 
-    def __iter__(self) -> Iterator[Block]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Block | Steps]:  # type: ignore[override]
         self._batches.first_step = self._reached()
         return super().__iter__()
 

@@ -186,6 +186,7 @@ class ParityDataModule(LightningDataModule):
             raise RuntimeError("train_dataloader needs a trainer; without one, iterate over batches() instead")
         batches = self.batches()
         batches.in_blocks = getattr(trainer.lightning_module, "takes_blocks", False)
+        batches.announced_from = getattr(trainer.lightning_module, "compiled_from", None)
         batches.last_step = trainer.max_steps if trainer.max_steps > 0 else None
         batches.cut_every = intervals_of(trainer.callbacks)  # type: ignore[attr-defined]
         if isinstance(trainer.val_check_interval, int):

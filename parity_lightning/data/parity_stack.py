@@ -58,7 +58,8 @@ def stack_parities(parities: Sequence[SparseParity]) -> ParityStack:
         True
     """
     return ParityStack(
-        *(torch.tensor([parity.key[word] for parity in parities]) for word in (0, 1)),
+        torch.tensor([parity.key[0] for parity in parities]),
+        torch.tensor([parity.key[1] for parity in parities]),
         torch.tensor([parity.support for parity in parities]),
         torch.tensor([parity.flip_below for parity in parities]),
     )

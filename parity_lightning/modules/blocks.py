@@ -70,13 +70,13 @@ class Stepper:
         optimizer = module.optimizers(use_pl_optimizer=True)
         assert not isinstance(optimizer, list), "blocks of steps need exactly one optimizer"
         schedulers = module.lr_schedulers() or []
-        self._schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
+        self.schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
         self._module = module
         self._through_lightning: LightningOptimizer | None = None
         plain = type(trainer.strategy) is SingleDeviceStrategy
         if not plain or type(trainer.precision_plugin) not in (Precision, DoublePrecision):
             self._through_lightning = optimizer
-        self._optimizer: Optimizer = optimizer.optimizer
+        self.optimizer: Optimizer = optimizer.optimizer
         self._progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
 
     def step(self, loss: Tensor) -> None:
@@ -86,14 +86,22 @@ class Stepper:
             self._module.manual_backward(loss)
             self._through_lightning.step()
         else:
-            self._optimizer.zero_grad()
+            self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             # What LightningOptimizer.step does to the counter that Trainer.global_step reads.
             self._progress.increment_ready()
-            self._optimizer.step()
+            self.optimizer.step()
             self._progress.increment_completed()
-        for scheduler in self._schedulers:
+        self.follow_schedule()
+
+    def follow_schedule(self) -> None:
+        """Sets the learning rate, or whatever is scheduled, for the next step."""
+        for scheduler in self.schedulers:
             scheduler.step()  # type: ignore[call-arg]
+
+    def count(self, steps: int) -> None:
+        """Counts steps that somebody else has taken."""
+        self._progress.increment_by(steps)
 
 
 class CountSteps(Callback):

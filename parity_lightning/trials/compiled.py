@@ -60,14 +60,15 @@ def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], sha
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            graph = make_fx(function, tracing_mode="symbolic")(*arguments)
-            library = cache_folder() / f"{_fingerprint(graph, arguments)}.pt2"
+            # The graph for some number of trials tells what is computed; that for any takes ten times as long to trace.
+            library = cache_folder() / f"{_fingerprint(make_fx(function)(*_copies(arguments)), arguments)}.pt2"
             if not library.exists():
+                graph = make_fx(function, tracing_mode="symbolic")(*_copies(arguments))
                 _build(graph, arguments, shared, library)
             package = torch._inductor.aoti_load_package(str(library))
     except Exception as error:
         raise NotCompiled(" ".join(f"{type(error).__name__}: {error}".split())[:300]) from error
-    run: Flat = package.loader.run  # type: ignore[attr-defined]
+    run: Flat = package.loader.run
     return run
 
 
@@ -76,12 +77,15 @@ def _with_trials(argument: Tensor) -> Tensor:
     return torch.cat([argument.detach()[:1]] * _TRACED_TRIALS)
 
 
+def _copies(arguments: Sequence[Tensor]) -> list[Tensor]:
+    """Tracing runs a function, which may change its arguments."""
+    return [argument.clone() for argument in arguments]
+
+
 def _fingerprint(graph: torch.fx.GraphModule, arguments: Sequence[Tensor]) -> str:
     """What the compiled function depends on."""
     constants = [(name, value.tolist()) for name, value in sorted(graph.state_dict().items())]
-    constants += [
-        (name, value.tolist()) for name, value in sorted(vars(graph).items()) if isinstance(value, Tensor)
-    ]
+    constants += [(name, value.tolist()) for name, value in sorted(vars(graph).items()) if isinstance(value, Tensor)]
     kinds = [(tuple(argument.shape), str(argument.dtype), str(argument.device)) for argument in arguments]
     machine = (torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads())
     told = repr((graph.code, constants, kinds, machine))

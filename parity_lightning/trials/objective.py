@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from parity_lightning.modules.base import ParityModule
 from parity_lightning.trials.update_rules import Unstackable
+
+if TYPE_CHECKING:
+    from parity_lightning.modules.base import ParityModule
 
 
 class _Loss(nn.Module):
@@ -83,7 +86,7 @@ class Objective:
 
     def _call(self, moving: Sequence[Tensor], fixed: Sequence[Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         tensors = dict(zip(self.moving, moving, strict=True)) | dict(zip(self.fixed, fixed, strict=True))
-        loss, prediction = functional_call(self._loss, tensors, (x, y))  # type: ignore[misc]
+        loss, prediction = functional_call(self._loss, tensors, (x, y))
         return loss, prediction
 
     def gradients(
@@ -104,9 +107,7 @@ class Objective:
         gradients, (loss, prediction) = each(tuple(moving), tuple(fixed), x, y)
         return gradients, loss, prediction
 
-    def losses(
-        self, moving: Sequence[Tensor], fixed: Sequence[Tensor], x: Tensor, y: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def losses(self, moving: Sequence[Tensor], fixed: Sequence[Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """The losses and predictions of every trial, of shapes as in `gradients`."""
         loss, prediction = vmap(self._call)(tuple(moving), tuple(fixed), x, y)
         return loss, prediction

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,9 +16,10 @@ from parity_lightning.modules import ParityModule
 from parity_lightning.trials.compiled import NotCompiled
 from parity_lightning.trials.objective import Objective
 from parity_lightning.trials.optimizer_options import OptimizerOptions
+from parity_lightning.trials.outcome import Outcome, Ticket
 from parity_lightning.trials.setting import Setting
 from parity_lightning.trials.stack import Stack, online_indices
-from parity_lightning.trials.update_rules import Unstackable, find_rule
+from parity_lightning.trials.update_rules import Unstackable, find_rule, groups_of
 
 # At most so many steps between two looks at whether losses are finite, and so many indices at a time (64 MiB).
 _MOST_STEPS = 256
@@ -27,27 +27,6 @@ _MOST_INDICES = 2**23
 
 # How many examples are looked at in one go to confirm that trials are solved.
 _CONFIRMED_AT_ONCE = 1024
-
-
-class Ticket(NamedTuple):
-    """A trial that is to be run: its number, its setting among several, and its seed."""
-
-    number: int
-    setting: int
-    seed: int
-
-
-class Outcome(NamedTuple):
-    """What came of a trial."""
-
-    ticket: Ticket
-    support: tuple[int, ...]
-    convergence_time: int | None
-    onset: int | None
-    steps: int
-    val_accuracy: float
-    hidden_progress: float
-    stop_reason: str
 
 
 class _Running:
@@ -94,27 +73,29 @@ class StackRunner:
         self._device = torch.device(device)
         # Loaded with the weights of a trial that is done, to read its first layer.
         self._reader = first.start(0).module.to(self._device)
-        template = first.module.again().to(self._device)
+        template = first.module.again().to(self._device, torch.float64 if first.double else None)
         self._objective = Objective(template, first.data.parity.n)
         optimizer, _ = first.copy(module=template).make_optimizer()
         rule = find_rule([setting.make_optimizer()[0] for setting in settings])
         self._options = [OptimizerOptions(setting, rule) for setting in settings]
-        group_of = {id(weight): place for place, group in enumerate(optimizer.param_groups) for weight in group["params"]}
-        groups = [group_of[id(weight)] for weight in self._objective.parameters_of(template)]
+        groups = groups_of(optimizer, self._objective.parameters_of(template))
         noisy = any(setting.data.parity.flip_below for setting in settings)
         batch_size = first.data.batch_size
         self.stack = Stack(self._objective, rule, groups, first.data.parity, batch_size, noisy, capacity)
         self._running: list[_Running] = []
         self._compile_after = compile_after
         self.steps_taken = 0
-        self.not_compiled: str | None = None
+        self.note: str | None = None
         """Why the steps could not be compiled, if they could not."""
 
-    def run(self, tickets: Iterable[Ticket]) -> Iterator[Outcome]:
-        """Runs trials; outcomes come in the order in which trials end.
+    def run(self, tickets: Iterable[Ticket]) -> Iterator[list[Outcome]]:
+        """Runs trials.
 
         Args:
             tickets: Which trials; taken one by one, whenever there is room.
+
+        Yields:
+            After every evaluation the outcomes of the trials that ended with it, perhaps none.
         """
         waiting = iter(tickets)
         with torch.no_grad():
@@ -126,7 +107,7 @@ class StackRunner:
                 if self._compile_after is not None and self.steps_taken >= self._compile_after:
                     self._compile()
                 self._advance()
-                yield from self._take_out()
+                yield self._take_out()
 
     def _begin(self, ticket: Ticket) -> None:
         setting = self._settings[ticket.setting]
@@ -141,7 +122,7 @@ class StackRunner:
         try:
             self.stack.compile()
         except NotCompiled as why:
-            self.not_compiled = str(why)
+            self.note = f"running without compiled steps, at a tenth of their speed ({why})"
 
     def _until_due(self, trial: _Running) -> int:
         setting = self._settings[trial.ticket.setting]
@@ -219,17 +200,18 @@ class StackRunner:
             elif trial.steps >= self._settings[trial.ticket.setting].max_steps:
                 trial.stop_reason = trial.stop_reason or "max_steps"
 
-    def _take_out(self) -> Iterator[Outcome]:
+    def _take_out(self) -> list[Outcome]:
         """Ends the trials that are done."""
+        outcomes = []
         for place in reversed(range(len(self._running))):
             trial = self._running[place]
             if trial.stop_reason is None:
                 continue
-            outcome = self._outcome(trial, place)
+            outcomes.append(self._outcome(trial, place))
             self.stack.drop(place)
             self._running[place] = self._running[-1]
             del self._running[-1]
-            yield outcome
+        return outcomes
 
     def _outcome(self, trial: _Running, place: int) -> Outcome:
         for mine, its in zip(self._objective.tensors_of(self._reader), self.stack.weights_of(place), strict=True):
@@ -239,8 +221,9 @@ class StackRunner:
         assert trial.stop_reason is not None
         solved = trial.transition.convergence_time is not None
         return Outcome(
-            trial.ticket,
+            trial.ticket.number,
             trial.parity.support,
+            trial.parity.seed,
             trial.transition.convergence_time,
             trial.transition.onset if solved else None,
             trial.steps,

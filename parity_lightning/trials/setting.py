@@ -31,7 +31,10 @@ class Setting:
         max_steps: After how many SGD steps a trial ends unsolved.
         every: SGD steps between evaluations.
         data_seed: The seed of the data of every trial; by default it is the trial's own.
-        told: What to write beside every trial: values of options by their names.
+        double: Whether to train in float64.
+
+    Raises:
+        Unstackable: If the module's weights cannot be drawn again.
     """
 
     def __init__(
@@ -41,22 +44,21 @@ class Setting:
         max_steps: int,
         every: int,
         data_seed: int | None = None,
-        told: dict[str, Any] | None = None,
+        double: bool = False,
     ) -> None:
         self.module = module
         self.data = data
         self.max_steps = max_steps
         self.every = every
-        self.told = told or {}
-        self._data_seed = data_seed
-        args, kwargs = module._made_with
-        if any(_holds_weights(value) for value in (*args, *kwargs.values())):
+        self.double = double
+        self.data_seed = data_seed
+        if any(map(_holds_weights, module.made_with)):
             raise Unstackable("its network is handed over ready made, so it cannot be drawn again for every seed")
 
     def start(self, seed: int) -> Start:
         """Draws what ``fit`` draws with this seed: the same weights and the same examples, bit for bit."""
         seed_everything(seed, workers=True, verbose=False)
-        parity = self.data.parity.with_seed(seed if self._data_seed is None else self._data_seed)
+        parity = self.data.parity.with_seed(seed if self.data_seed is None else self.data_seed)
         try:
             module = self.module.again(bare=True)
         except AttributeError:
@@ -64,6 +66,8 @@ class Setting:
             seed_everything(seed, workers=True, verbose=False)
             module = self.module.again()
         self.module.check_parity(parity)
+        if self.double:
+            module.double()
         return Start(parity, module)
 
     def make_optimizer(self) -> tuple[torch.optim.Optimizer, Any | None]:

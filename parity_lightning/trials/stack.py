@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from parity_lightning.data.parity_stack import ParityStack
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.modules.base import ParityModule
 from parity_lightning.trials.compiled import Flat, compile_stacked
 from parity_lightning.trials.objective import Objective
 from parity_lightning.trials.stacked_step import LOOK, StackedLook, StackedStep, same_indices
 from parity_lightning.trials.update_rules import UpdateFunction
+
+if TYPE_CHECKING:
+    from parity_lightning.modules.base import ParityModule
 
 _WORDS = len(ParityStack._fields)
 
@@ -57,7 +60,6 @@ class Stack:
         self._views: list[Tensor] | None = None
         self._run_step: Flat = lambda tensors: self._flat_step(*tensors)
         self._run_look: Flat = lambda tensors: self._flat_look(*tensors)
-        self.is_compiled = False
 
     def _flat_step(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         index, *rest = tensors
@@ -87,6 +89,11 @@ class Stack:
         return self._views
 
     @property
+    def steps_made(self) -> Tensor:
+        """How many updates each optimizer has made, float64 of shape ``(size,)``."""
+        return self.tensors[_WORDS + 1]
+
+    @property
     def options(self) -> Tensor:
         """The optimizers' options, of shape ``(size, options)``; to be written to."""
         return self.tensors[_WORDS]
@@ -95,12 +102,8 @@ class Stack:
         """Begins a trial with the weights of a module; returns its place."""
         moving, fixed = self._objective.tensors_of(module)
         state = [torch.zeros_like(weight) for weight in moving for _ in range(self._state_each)]
-        numbers = [
-            torch.tensor(value, device=moving[0].device)
-            for value in (*parity.key, list(parity.support), parity.flip_below)
-        ]
         option = torch.tensor(list(options), dtype=torch.float64, device=moving[0].device)
-        values = [*numbers, option, option.new_zeros(()), *moving, *state, *fixed]
+        values = [*_numbers(parity, option.device), option, option.new_zeros(()), *moving, *state, *fixed]
         if not self._buffers:
             self._buffers = [value.new_zeros((self.capacity, *value.shape)) for value in values]
         for buffer, value in zip(self._buffers, values, strict=True):
@@ -108,6 +111,21 @@ class Stack:
         self.size += 1
         self._views = None
         return self.size - 1
+
+    def adopt(self, parity: SparseParity, module: ParityModule, state: Sequence[Tensor], steps: int) -> None:
+        """Takes a module itself for the only trial: its weights, and its optimizer's state, change in place.
+
+        Args:
+            parity: What it learns.
+            module: The module.
+            state: Its optimizer's state of the first moving weight, of the next, and so on.
+            steps: How many updates the optimizer has made.
+        """
+        moving, fixed = self._objective.tensors_of(module)
+        option = torch.zeros(self._options, dtype=torch.float64, device=moving[0].device)
+        values = [*_numbers(parity, option.device), option, torch.full_like(option[0], steps), *moving, *state, *fixed]
+        self._buffers = [value.unsqueeze(0) for value in values]
+        self.size, self._views = 1, None
 
     def drop(self, place: int) -> None:
         """Takes out a trial; the last one gets its place."""
@@ -156,18 +174,33 @@ class Stack:
             count += self._run_look([index.to(count.device), counted.to(count.device), *each])[0]
         return count
 
-    def compile(self) -> None:
-        """Compiles steps and looks; needs a trial as an example.
+    def compile_step(self) -> None:
+        """Compiles the step; needs a trial as an example.
 
         Raises:
             NotCompiled: If that cannot be done; then all goes on as before.
         """
         index = torch.zeros(self.size, self._batch_size, dtype=torch.int64, device=self.tensors[0].device)
-        step = compile_stacked(self._flat_step, [index, *self.tensors])
+        self._run_step = compile_stacked(self._flat_step, [index, *self.tensors])
+
+    def compile(self) -> None:
+        """Compiles steps and looks; needs a trial as an example.
+
+        Raises:
+            NotCompiled: If that cannot be done.
+        """
+        self.compile_step()
+        device = self.tensors[0].device
         moving, _, fixed = self._parts(self.tensors)
-        look_at = [part.to(index.device) for part in same_indices(0, LOOK)]
-        look = compile_stacked(self._flat_look, [*look_at, *self.tensors[:_WORDS], *moving, *fixed], shared=2)
-        self._run_step, self._run_look, self.is_compiled = step, look, True
+        look_at = [part.to(device) for part in same_indices(0, LOOK)]
+        example = [*look_at, *self.tensors[:_WORDS], *moving, *fixed]
+        self._run_look = compile_stacked(self._flat_look, example, shared=2)
+
+
+def _numbers(parity: SparseParity, device: torch.device) -> list[Tensor]:
+    """What a `ParityStack` has of one parity."""
+    values = (*parity.key, list(parity.support), parity.flip_below)
+    return [torch.tensor(value, device=device) for value in values]
 
 
 def online_indices(first_steps: Tensor, steps: int, batch_size: int) -> Tensor:
@@ -184,5 +217,3 @@ def online_indices(first_steps: Tensor, steps: int, batch_size: int) -> Tensor:
     device = first_steps.device
     reached = first_steps + torch.arange(steps, device=device).unsqueeze(-1)
     return reached.unsqueeze(-1) * batch_size + torch.arange(batch_size, device=device)
-
-

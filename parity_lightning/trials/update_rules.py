@@ -159,11 +159,19 @@ def find_rule(optimizers: Sequence[torch.optim.Optimizer]) -> UpdateFunction:
     """
     first = optimizers[0]
     if type(first) not in _RULES:
-        raise Unstackable(f"the optimizer {type(first).__name__} is none of {', '.join(kind.__name__ for kind in _RULES)}")
+        known = ", ".join(kind.__name__ for kind in _RULES)
+        raise Unstackable(f"the optimizer {type(first).__name__} is none of {known}")
     hooks = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
     if any(getattr(optimizer, name) for optimizer in optimizers for name in hooks):
         raise Unstackable("the optimizer has hooks")
     return _RULES[type(first)]([group for optimizer in optimizers for group in optimizer.param_groups])
+
+
+def groups_of(optimizer: torch.optim.Optimizer, weights: Sequence[Tensor]) -> list[int]:
+    """The number of the parameter group of each weight."""
+    groups = enumerate(optimizer.param_groups)
+    place_of = {id(weight): place for place, group in groups for weight in group["params"]}
+    return [place_of[id(weight)] for weight in weights]
 
 
 def options_of(rule: UpdateFunction, optimizer: torch.optim.Optimizer) -> list[float]:

@@ -1,0 +1,73 @@
+"""What ``trials`` prints in the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from parity_lightning.trials.record import Record
+from parity_lightning.trials.survival import quantile_of, solved_share
+
+_QUANTILES = (0.1, 0.5, 0.9)
+_MOST_ROWS = 40
+
+
+def report(record: Record, varied: Sequence[str]) -> None:
+    """Prints a table, a row for each setting, and draws the convergence times.
+
+    Args:
+        record: Of trials that are all done.
+        varied: The columns in which settings differ.
+    """
+    times = record.convergence_times()
+    first = record.settings[0]
+    print(_title(first, record.trials))
+    print(table([{name: setting.get(name) for name in varied} for setting in record.settings], times))
+    # Matplotlib takes half a second to import.
+    from parity_lightning.trials.draw_trials import draw_trials
+
+    picture = draw_trials(record.path.with_suffix(".png"), record.settings, varied, times)
+    print(f"picture: {os.path.relpath(picture)}")
+    print(f"trials: {os.path.relpath(record.path)}", flush=True)
+
+
+def _title(setting: dict[str, object], trials: int) -> str:
+    kind = str(setting["architecture"]).rpartition(".")[2]
+    regime = "online" if setting["num_samples"] is None else f"m={setting['num_samples']:,}"
+    return (
+        f"{kind} on the ({setting['n']}, {setting['k']})-parity, {regime}, B={setting['batch_size']:,}, "
+        f"evaluated every {setting['val_check_interval']:,} steps: {trials:,} trials"
+    )
+
+
+def table(settings: Sequence[dict[str, object]], times: np.ndarray) -> str:
+    """Convergence times as a table for a terminal.
+
+    Args:
+        settings: What tells the settings apart.
+        times: Convergence times of shape ``(settings, trials)``, infinite where a trial was not solved.
+
+    Example:
+        >>> print(table([{}], np.array([[10.0, 20.0, 30.0, np.inf]])))
+        solved (95 %)            t_c: 10 %   median (95 %)           90 %
+        75.0 % (19.4 to 99.4)    10          25 (0 to unsolved)      unsolved
+        <BLANKLINE>
+        Unsolved trials are censored. Intervals are exact: of the binomial share, and of order statistics.
+    """
+    names = list(settings[0])
+    rows = [[*names, "solved (95 %)", "t_c: 10 %", "median (95 %)", "90 %"]]
+    for setting, own in list(zip(settings, times, strict=True))[:_MOST_ROWS]:
+        share = solved_share(own)
+        low, middle, high = (quantile_of(own, quantile) for quantile in _QUANTILES)
+        told = f"{share.value:.1%} ({100 * share.low:.1f} to {100 * share.high:.1f})".replace("%", " %", 1)
+        ends = (f"{end.value:,g}" if np.isfinite(end.value) else "unsolved" for end in (low, high))
+        first, last = ends
+        rows.append([*(str(setting[name]) for name in names), told, first, str(middle), last])
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    lines = ["    ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    if len(settings) > _MOST_ROWS:
+        lines.append(f"... and {len(settings) - _MOST_ROWS:,} more settings, in the file")
+    lines += ["", "Unsolved trials are censored. Intervals are exact: of the binomial share, and of order statistics."]
+    return "\n".join(lines)

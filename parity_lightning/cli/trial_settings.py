@@ -1,0 +1,112 @@
+"""Makes settings of trials out of command lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.accelerators import CUDAAccelerator
+from lightning.pytorch.plugins.precision import DoublePrecision, Precision
+
+from parity_lightning.cli.training import ParityCLI
+from parity_lightning.data import ParityDataModule
+from parity_lightning.errors import SettingError
+from parity_lightning.modules import ParityModule
+from parity_lightning.modules.blocks import allows_blocks
+from parity_lightning.trials.setting import Setting
+from parity_lightning.trials.update_rules import Unstackable
+
+# Lists of callbacks, loggers and folders say nothing about what a trial does.
+_NOT_TOLD = ("callbacks", "logger", "default_root_dir")
+
+
+class SettingCLI(ParityCLI):
+    """Parses the options of ``fit`` and makes what they describe, and stops there.
+
+    Args:
+        options: What one would give to ``fit``.
+    """
+
+    name = "trials"
+    trainer: Trainer
+
+    def __init__(self, options: Sequence[str]) -> None:
+        self.follows_seed = True
+        super().__init__(["fit", *options])
+
+    def before_instantiate_classes(self) -> None:
+        """Checks what ``fit`` checks."""
+        config = self.config[self.subcommand]
+        data = config.data.init_args
+        self._check_links(data)
+        self._check_intervals(config.trainer)
+        if config.ckpt_path is not None:
+            raise SettingError("--ckpt_path", config.ckpt_path, "trials begin at step 0; leave it out")
+        self.follows_seed = "seed" in data and data.seed is None
+        if self.follows_seed:
+            data.seed = config.seed_everything
+        self.save_config_callback = None
+
+    def _trainer_settings(self) -> dict[str, Any]:
+        """Nothing is written."""
+        return {
+            "callbacks": self._get(self.config_init, "trainer").callbacks,
+            "logger": False,
+            "enable_checkpointing": None,
+        }
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        self.model.check_parity(self.datamodule.parity)
+
+    @property
+    def device(self) -> str:
+        """The kind of device to train on."""
+        return "cuda" if isinstance(self.trainer.accelerator, CUDAAccelerator) else "cpu"
+
+    @property
+    def seed(self) -> int:
+        """The seed of the first trial."""
+        seed: int = self._get(self.config, "seed_everything")
+        return seed
+
+    @property
+    def root(self) -> str:
+        """The folder below which everything is written."""
+        root: str = self._get(self.config, "trainer").default_root_dir
+        return root
+
+    def settings(self) -> dict[str, Any]:
+        """What stands beside every trial."""
+        kind = type(self.model)
+        data = self.datamodule.settings()
+        told = {name: data[name] for name in ("n", "k", "regime", "num_samples", "batch_size", "label_noise")}
+        trainer = {"max_steps": self.trainer.max_steps, "val_check_interval": self.trainer.val_check_interval}
+        return {"architecture": f"{kind.__module__}.{kind.__qualname__}", **told, **trainer}
+
+    def whole_config(self) -> dict[str, Any]:
+        """All that decides what the trials do, to tell them from others."""
+        config: dict[str, Any] = self._get(self.config, "model").as_dict()
+        trainer = self._get(self.config, "trainer").as_dict()
+        trainer = {name: value for name, value in trainer.items() if name not in _NOT_TOLD}
+        return {"model": config, "data": self._get(self.config, "data").as_dict(), "trainer": trainer}
+
+    def setting(self) -> Setting:
+        """The setting of stacked trials.
+
+        Raises:
+            Unstackable: If somebody acts between single steps, or data or precision are not what a stack knows.
+        """
+        if type(self.datamodule) is not ParityDataModule:
+            raise Unstackable(f"{type(self.datamodule).__name__} may draw its examples in a way of its own")
+        if not isinstance(self.model, ParityModule):
+            raise Unstackable(f"{type(self.model).__name__} is no ParityModule")
+        if not allows_blocks(self.trainer):
+            raise Unstackable("a callback or an option of the trainer acts between single steps")
+        if type(self.trainer.precision_plugin) not in (Precision, DoublePrecision):
+            raise Unstackable(f"the precision {self.trainer.precision} is neither 32 nor 64 bits")
+        every = self.trainer.val_check_interval
+        assert isinstance(every, int)
+        double = isinstance(self.trainer.precision_plugin, DoublePrecision)
+        data_seed = None if self.follows_seed else self.datamodule.parity.seed
+        return Setting(self.model, self.datamodule, self.trainer.max_steps, every, data_seed, double)

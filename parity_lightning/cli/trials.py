@@ -1,0 +1,301 @@
+"""The subcommand trials: many seeds side by side, one row each."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import torch
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+
+from parity_lightning.cli.training import prepare
+from parity_lightning.cli.training import run as run_lightning
+from parity_lightning.cli.trial_report import report
+from parity_lightning.cli.trial_settings import SettingCLI
+from parity_lightning.cli.usage import usage_error
+from parity_lightning.cli.variations import Variation, as_text, parse_variation, settings_of
+from parity_lightning.errors import SettingError, whole_number
+from parity_lightning.trials.outcome import Outcome, Ticket
+from parity_lightning.trials.pack_size import pack_size
+from parity_lightning.trials.record import Record
+from parity_lightning.trials.run_stack import StackRunner
+from parity_lightning.trials.setting import Setting
+from parity_lightning.trials.update_rules import Unstackable
+from parity_lightning.trials.workers import Group, Job, Runner, WorkerFailed, run_job, spans_of
+
+_HELP = """\
+usage: parity-lightning trials --config FILE --trials T [--output FILE.parquet] [--vary OPTION=VALUES ...] [OPTIONS]
+
+Run T trials of a configuration side by side, each with its own seed: trial j is what `parity-lightning fit` does with
+--seed_everything S+j, S being the configuration's seed. Print and draw their convergence times.
+
+options:
+  --trials T             how many trials of each setting
+  --output FILE.parquet  where to write one row for each trial; in a folder below runs/ by default. The same command
+                         goes on where an earlier one was stopped
+  --vary OPTION=VALUES   run T trials for each value, [0.01,0.1,1] or, for whole numbers, 0..99; may be given several
+                         times, for all combinations
+  --workers W            how many processes; one for each core by default, the first alone for the first seconds
+  --threads H            threads of each process (default 1)
+  --stack N              how many trials a process has at work at a time; by default as many as are fast
+  --compile_after STEPS  after how many SGD steps, of all trials of a process together, to compile the step
+                         (default 200,000), or null for never
+  OPTIONS                any options of `parity-lightning fit`, see parity-lightning fit --help"""
+
+_COMPILE_AFTER = 200_000
+_DATA_SEED = ("data.seed", "data.init_args.seed")
+_COMMIT_EVERY = 1.0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        usage_error("trials", f"{message}; see parity-lightning trials --help")
+
+
+class Plan(NamedTuple):
+    """What was asked for, in terms that every worker understands.
+
+    Attributes:
+        options: What goes to ``fit``.
+        cells: The varied options of each setting.
+        stack: How many trials at a time, if that was said.
+        workers: How many processes.
+        compile_after: After how many steps to compile.
+    """
+
+    options: tuple[str, ...]
+    cells: tuple[dict[str, Any], ...]
+    stack: int | None
+    workers: int
+    compile_after: int | None
+
+    def options_that_matter(self) -> list[str]:
+        """The varied options, for the configuration alone does not tell them."""
+        return sorted({name for cell in self.cells for name in cell})
+
+    def command_line(self, setting: int) -> list[str]:
+        """The options of ``fit`` of a setting."""
+        return [*self.options, *(f"--{name}={as_text(value)}" for name, value in self.cells[setting].items())]
+
+    def make_runner(self, group: Group, worker: int) -> Runner:
+        """Makes what runs the trials of a group: a stack if that can be, else one fit after another."""
+        prepare()
+        try:
+            settings, kind = self._settings(group)
+            device = _device(kind, worker)
+            capacity = self.stack or pack_size(settings[0], device, self.workers)
+            return StackRunner(settings, capacity, self.compile_after, device)
+        except Unstackable as why:
+            return _OneByOne([self.command_line(setting) for setting in group.settings], str(why))
+
+    def _settings(self, group: Group) -> tuple[list[Setting], str]:
+        """The settings of a group, and the kind of device they train on."""
+        made: dict[str, SettingCLI] = {}
+        settings = []
+        for number in group.settings:
+            # The seed of the data is no matter of the command line: there may be thousands.
+            rest = {name: value for name, value in self.cells[number].items() if name not in _DATA_SEED}
+            told = json.dumps(rest)
+            if told not in made:
+                made[told] = SettingCLI(self.command_line(number))
+            seeds = [self.cells[number][name] for name in _DATA_SEED if name in self.cells[number]]
+            setting = made[told].setting()
+            settings.append(setting.copy(data_seed=seeds[0]) if seeds else setting)
+        return settings, next(iter(made.values())).device
+
+
+def _device(kind: str, worker: int) -> torch.device:
+    if kind == "cuda":
+        return torch.device("cuda", worker % torch.cuda.device_count())
+    return torch.device("cpu")
+
+
+class _OneByOne:
+    """Runs trials as fits of their own, for want of a better way.
+
+    Args:
+        options: What goes to ``fit``, for each setting.
+        why: Why they cannot be stacked.
+    """
+
+    def __init__(self, options: Sequence[Sequence[str]], why: str) -> None:
+        self._options = options
+        self.note: str | None = f"trials run one by one, for {why}"
+
+    def run(self, tickets: Iterator[Ticket]) -> Iterator[list[Outcome]]:
+        """Runs trials."""
+        for ticket in tickets:
+            yield [self._fit(ticket)]
+
+    def _fit(self, ticket: Ticket) -> Outcome:
+        quiet = [f"--trainer.{what}=false" for what in ("logger", "enable_progress_bar", "enable_checkpointing")]
+        with tempfile.TemporaryDirectory() as folder:
+            where = f"--trainer.default_root_dir={folder}"
+            arguments = ["fit", *self._options[ticket.setting], f"--seed_everything={ticket.seed}", where, *quiet]
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                run_lightning(arguments)
+            (path,) = Path(folder).glob("*/summary.json")
+            summary = json.loads(path.read_text())
+        names = [name for name in Outcome._fields if name not in ("number", "support")]
+        return Outcome(ticket.number, tuple(summary["support"]), *(summary[name] for name in names))
+
+
+def _group(variations: Sequence[Variation], cells: Sequence[dict[str, Any]]) -> list[Group]:
+    """Puts settings together that can share a stack."""
+    groups: dict[str, list[int]] = {}
+    apart = [variation.option for variation in variations if not variation.shares_stack]
+    for number, cell in enumerate(cells):
+        groups.setdefault(json.dumps([cell[name] for name in apart]), []).append(number)
+    return [Group(tuple(numbers)) for numbers in groups.values()]
+
+
+def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = _Parser(prog="parity-lightning trials", add_help=False, allow_abbrev=False)
+    parser.add_argument("--trials", required=True)
+    parser.add_argument("--output")
+    parser.add_argument("--vary", action="append", default=[])
+    parser.add_argument("--workers")
+    parser.add_argument("--threads", default="1")
+    parser.add_argument("--stack")
+    parser.add_argument("--compile_after", default=str(_COMPILE_AFTER))
+    return parser.parse_known_args(arguments)
+
+
+def _number(name: str, given: str, at_least: int = 1) -> int:
+    text = given.replace("_", "").replace(",", "")
+    value: Any = int(text) if re.fullmatch(r"[+-]?\d+", text) else given
+    return whole_number(f"--{name}", value, at_least=at_least)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Runs ``parity-lightning trials``.
+
+    Args:
+        arguments: Its options.
+
+    Raises:
+        SystemExit: With 2 for a usage error, 1 if a worker failed.
+    """
+    if not arguments or "--help" in arguments or "-h" in arguments:
+        print(_HELP)
+        return
+    given, options = _parse(arguments)
+    try:
+        _run(given, options)
+    except SettingError as error:
+        usage_error("trials", str(error))
+    except WorkerFailed as error:
+        print(f"parity-lightning trials: {error}; the same command goes on from here", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _run(given: argparse.Namespace, options: list[str]) -> None:
+    trials = _number("trials", given.trials)
+    workers = _cores() if given.workers is None else _number("workers", given.workers)
+    threads = _number("threads", given.threads)
+    stack = None if given.stack is None else _number("stack", given.stack)
+    compile_after = None if given.compile_after == "null" else _number("compile_after", given.compile_after, 0)
+    variations = [parse_variation(text) for text in given.vary]
+    cells = settings_of(variations)
+    plan = Plan(tuple(options), tuple(cells), stack, workers, compile_after)
+    groups = _group(variations, cells)
+    prepare()
+    # Every group is made once before hours of others, so that a mistake is told at once.
+    known = [SettingCLI(plan.command_line(group.settings[0])) for group in groups]
+    rows = [_row(known[place], cell) for cell, place in zip(cells, _places(groups), strict=True)]
+    about = json.dumps([known[0].whole_config(), plan.options_that_matter(), rows], sort_keys=True, default=str)
+    path = _output(given.output, known[0], about, trials)
+    record = Record(path, rows, about, known[0].seed, trials)
+    _work(record, plan, groups, threads)
+    report(record, [_column(variation.option, rows[0]) for variation in variations])
+
+
+def _places(groups: Sequence[Group]) -> list[int]:
+    """The group of each setting."""
+    place_of = {setting: place for place, group in enumerate(groups) for setting in group.settings}
+    return [place_of[setting] for setting in sorted(place_of)]
+
+
+def _column(option: str, row: dict[str, Any]) -> str:
+    """The column of a varied option: that of the settings if they have one of this name."""
+    name = option.rpartition(".")[2]
+    return name if name in row else option.replace(".init_args", "")
+
+
+def _row(cli: SettingCLI, cell: dict[str, Any]) -> dict[str, Any]:
+    """What stands beside the trials of a setting."""
+    row = cli.settings()
+    for option, value in cell.items():
+        row[_column(option, row)] = value if isinstance(value, (int, float, str, type(None))) else as_text(value)
+    return row
+
+
+def _output(given: str | None, cli: SettingCLI, about: str, trials: int) -> Path:
+    """The file to write; the same for the same trials."""
+    if given is not None:
+        path = Path(given).expanduser().absolute()
+        if path.suffix != ".parquet":
+            raise SettingError("--output", given, "must end with .parquet")
+        return path
+    told = hashlib.sha256(f"{about} {cli.seed} {trials}".encode()).hexdigest()[:8]
+    parity = cli.datamodule.parity
+    name = f"trials-{type(cli.model).__name__}-n{parity.n}-k{parity.k}-{told}"
+    return Path(cli.root).absolute() / name / "trials.parquet"
+
+
+def _work(record: Record, plan: Plan, groups: Sequence[Group], threads: int) -> None:
+    """Runs the trials that have no row yet."""
+    if record.is_complete:
+        print(f"{record.path} holds these trials already")
+        return
+    done, solved = record.count()
+    job = Job(
+        plan.make_runner,
+        groups,
+        spans_of(record.missing(), groups, record.trials),
+        record.trials,
+        record.first_seed,
+        threads,
+    )
+    bar = Tqdm(
+        total=record.total,
+        initial=done,
+        desc="trials",
+        unit=" trials",
+        dynamic_ncols=True,
+        file=sys.stderr,
+        smoothing=0,
+        mininterval=0.2 if sys.stderr.isatty() else 30,
+    )
+    waiting: list[Outcome] = []
+    written = time.monotonic()
+    try:
+        for outcomes in run_job(job, plan.workers, tell=lambda note: bar.write(note, file=sys.stderr)):
+            waiting += outcomes
+            done += len(outcomes)
+            solved += sum(outcome.convergence_time is not None for outcome in outcomes)
+            if waiting and time.monotonic() - written > _COMMIT_EVERY:
+                record.add(waiting)
+                waiting, written = [], time.monotonic()
+            if outcomes:
+                bar.set_postfix_str(f"solved {solved / done:.1%}", refresh=False)
+                bar.update(len(outcomes))
+    finally:
+        bar.close()
+        record.add(waiting)
+    record.finish()

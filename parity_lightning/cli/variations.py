@@ -1,0 +1,94 @@
+"""Options that take several values, one after another: ``--vary OPTION=VALUES``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import yaml
+
+from parity_lightning.errors import SettingError
+
+# What trials of one stack may have for themselves.
+_OWN = (
+    r"model\.(init_args\.)?optimizer\.(init_args\.)?(lr|weight_decay|decay|momentum|eps|betas)",
+    r"model\.(init_args\.)?initialization",
+    r"data\.(init_args\.)?(support|label_noise|seed)",
+    r"seed_everything",
+)
+_RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
+_MOST_SETTINGS = 1_000_000
+
+
+class Variation(NamedTuple):
+    """An option and the values it takes."""
+
+    option: str
+    values: tuple[Any, ...]
+
+    @property
+    def shares_stack(self) -> bool:
+        """Whether trials with different values can be stacked."""
+        return any(re.fullmatch(pattern, self.option) for pattern in _OWN)
+
+
+def parse_variation(text: str) -> Variation:
+    """Parses ``OPTION=[VALUE,VALUE,...]`` or, for whole numbers, ``OPTION=FIRST..LAST``.
+
+    Raises:
+        SettingError: If it is neither.
+
+    Example:
+        >>> parse_variation("model.optimizer.lr=[0.01, 0.1]")
+        Variation(option='model.optimizer.lr', values=(0.01, 0.1))
+        >>> parse_variation("data.seed=1..3").values
+        (1, 2, 3)
+    """
+    option, sign, listed = text.partition("=")
+    option = option.removeprefix("--")
+    values: Any = None
+    if span := _RANGE.fullmatch(listed.strip()):
+        values = list(range(int(span[1]), int(span[2]) + 1))
+    elif sign:
+        try:
+            values = yaml.safe_load(listed)
+        except yaml.YAMLError:
+            values = None
+    if not option or not isinstance(values, list) or not values:
+        raise SettingError("--vary", text, "give OPTION=[VALUE,VALUE] or, for whole numbers, OPTION=FIRST..LAST")
+    return Variation(option, tuple(values))
+
+
+def as_text(value: Any) -> str:
+    """A value as it is given on the command line.
+
+    Example:
+        >>> as_text(None), as_text(0.1), as_text("gaussian"), as_text([1, 2])
+        ('null', '0.1', 'gaussian', '[1, 2]')
+    """
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def settings_of(variations: Sequence[Variation]) -> list[dict[str, Any]]:
+    """Every combination of values, the last option's changing fastest.
+
+    Raises:
+        SettingError: If an option is varied twice, or if there are too many combinations.
+
+    Example:
+        >>> settings_of([parse_variation("data.k=[2,3]"), parse_variation("data.n=[10]")])
+        [{'data.k': 2, 'data.n': 10}, {'data.k': 3, 'data.n': 10}]
+    """
+    names = [variation.option for variation in variations]
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingError("--vary", name, "is varied twice; give all its values at once")
+    count = 1
+    for variation in variations:
+        count *= len(variation.values)
+    if count > _MOST_SETTINGS:
+        raise SettingError("--vary", f"{count:,} settings", f"are more than {_MOST_SETTINGS:,}; give fewer values")
+    return [dict(zip(names, values, strict=True)) for values in product(*(each.values for each in variations))]

@@ -1,0 +1,121 @@
+"""The SGD steps of a module's own training, compiled: a stack of one trial that is the module itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.plugins.precision import DoublePrecision, Precision
+from lightning.pytorch.strategies import SingleDeviceStrategy
+from torch import Tensor
+
+from parity_lightning.data.batches import Steps, TrainingBatches
+from parity_lightning.data.datamodule import ParityDataModule
+from parity_lightning.modules.blocks import Stepper
+from parity_lightning.trials.compiled import NotCompiled
+from parity_lightning.trials.objective import Objective
+from parity_lightning.trials.stack import Stack, online_indices
+from parity_lightning.trials.update_rules import Unstackable, find_rule, groups_of, options_of
+
+if TYPE_CHECKING:
+    from parity_lightning.modules.base import ParityModule
+
+
+def why_not_compiled(module: ParityModule, trainer: Trainer) -> str | None:
+    """Why the steps of a run cannot be compiled, in one line; None if they perhaps can."""
+    if not module.takes_blocks:
+        return "somebody acts between single steps: the module, a callback or an option of the trainer"
+    if type(trainer.strategy) is not SingleDeviceStrategy:
+        return "several devices share a batch"
+    if type(trainer.precision_plugin) not in (Precision, DoublePrecision):
+        return f"the precision {trainer.precision} is neither 32 nor 64 bits"
+    if type(trainer.datamodule) is not ParityDataModule:  # type: ignore[attr-defined]
+        return "the data are not those of ParityDataModule itself"
+    return None
+
+
+class CompiledSteps:
+    """Trains a module in place, one compiled call a step.
+
+    Args:
+        module: A module that is being fitted.
+        batches: Its training batches.
+        stepper: Its optimizer and schedules.
+        steps: How many steps it has taken.
+
+    Raises:
+        Unstackable: If its steps are no function of tensors.
+        NotCompiled: If they cannot be compiled.
+    """
+
+    def __init__(self, module: ParityModule, batches: TrainingBatches, stepper: Stepper, steps: int) -> None:
+        self._batches = batches
+        self._stepper = stepper
+        optimizer = stepper.optimizer
+        self._rule = find_rule([optimizer])
+        objective = Objective(module, batches.parity.n)
+        self._weights = objective.parameters_of(module)
+        groups = groups_of(optimizer, self._weights)
+        noisy = batches.parity.flip_below > 0
+        self._stack = Stack(objective, self._rule, groups, batches.parity, batches.batch_size, noisy, capacity=1)
+        self._stack.adopt(batches.parity, module, self._states(optimizer), steps)
+        self._stack.compile_step()
+
+    def _states(self, optimizer: torch.optim.Optimizer) -> list[Tensor]:
+        """The optimizer's state of each weight; where it has none yet, it gets zeros."""
+        tensors = []
+        for weight in self._weights:
+            state = optimizer.state[weight]
+            for name in self._rule.state:
+                if state.get(name) is None:
+                    state[name] = torch.zeros_like(weight)
+                tensors.append(state[name])
+        return tensors
+
+    def run(self, steps: Steps) -> tuple[Tensor, Tensor]:
+        """Takes steps.
+
+        Args:
+            steps: Which.
+
+        Returns:
+            The loss of each step, of shape ``(steps,)``, and the number of errors of all, both before the updates.
+        """
+        losses, errors = [], []
+        with torch.no_grad():
+            self._set_options()
+            for index in self._indices(steps).unbind():
+                loss, wrong = self._stack.step(index)
+                losses.append(loss)
+                errors.append(wrong)
+                if self._stepper.schedulers:
+                    self._stepper.follow_schedule()
+                    self._set_options()
+            self._stepper.count(steps.end - steps.first)
+            if "exp_avg" in self._rule.state:
+                for weight in self._weights:
+                    self._state_of(weight)["step"] = self._stack.steps_made[0].to(torch.float32).clone()
+            return torch.cat(losses), torch.cat(errors).sum()
+
+    def _state_of(self, weight: Tensor) -> dict[str, Any]:
+        state: dict[str, Any] = self._stepper.optimizer.state[weight]
+        return state
+
+    def _set_options(self) -> None:
+        # Schedules change them at every step, and callbacks may between blocks.
+        self._stack.options[0] = torch.tensor(options_of(self._rule, self._stepper.optimizer), dtype=torch.float64)
+
+    def _indices(self, steps: Steps) -> Tensor:
+        if self._batches.num_samples is None:
+            first = torch.tensor([steps.first], device=self._batches.device)
+            return online_indices(first, steps.end - steps.first, self._batches.batch_size)
+        return self._batches.indices(steps.first, steps.end).unsqueeze(1)
+
+
+def compile_steps(module: ParityModule, batches: TrainingBatches, stepper: Stepper, steps: int) -> CompiledSteps | str:
+    """Compiles the steps of a module that is being fitted, or tells in one line why that cannot be."""
+    try:
+        return CompiledSteps(module, batches, stepper, steps)
+    except (Unstackable, NotCompiled) as why:
+        return str(why)

@@ -1,0 +1,218 @@
+"""The record of trials: rows that come in while they run, and one Parquet file in the end.
+
+While trials run, their outcomes go into a journal beside the file, an SQLite database whose primary key is the trial's
+number: whoever is killed loses the trials at work and nothing else, and no trial has two rows. When all are done, the
+journal becomes the Parquet file, at once or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from parity_lightning.errors import SettingError
+from parity_lightning.trials.outcome import Outcome
+
+_COLUMNS = {
+    "number": "INTEGER PRIMARY KEY",
+    "support": "TEXT",
+    "data_seed": "TEXT",
+    "convergence_time": "INTEGER",
+    "onset": "INTEGER",
+    "steps": "INTEGER",
+    "val_accuracy": "REAL",
+    "hidden_progress": "REAL",
+    "stop_reason": "TEXT",
+}
+_ROWS_AT_ONCE = 50_000
+
+# Names in the file's metadata.
+_TRIALS = "parity_lightning.trials"
+_ABOUT = "parity_lightning.settings"
+
+
+class Record:
+    """What came of the trials of some settings.
+
+    Trial j of setting i has the number ``i * trials + j``.
+
+    Args:
+        path: The Parquet file; the journal beside it has the same name and ends with ``.journal``.
+        settings: What to write beside the trials of each setting: values by the names of their columns.
+        about: All that decides what the trials do, as a text; it is kept in the file.
+        first_seed: The seed of the first trial of every setting; the others count on from it.
+        trials: Trials of each setting.
+
+    Raises:
+        SettingError: If there is a file of other trials, or one that is no record of trials.
+    """
+
+    def __init__(
+        self, path: Path, settings: Sequence[dict[str, Any]], about: str, first_seed: int, trials: int
+    ) -> None:
+        self.path = path
+        self.settings = settings
+        self.trials = trials
+        self.first_seed = first_seed
+        self._journal = Path(f"{path}.journal")
+        self._about = about
+        self._fingerprint = hashlib.sha256(f"{about} {first_seed} {trials}".encode()).hexdigest()
+        self._database: sqlite3.Connection | None = None
+        if path.exists():
+            self._check(self._fingerprint_of_file(), path)
+        else:
+            self._open()
+
+    @property
+    def total(self) -> int:
+        """How many trials there are to be."""
+        return len(self.settings) * self.trials
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the Parquet file is there."""
+        return self.path.exists()
+
+    def _check(self, fingerprint: str | None, path: Path) -> None:
+        if fingerprint != self._fingerprint:
+            raise SettingError("--output", path, "holds something else than these trials; name another file")
+
+    def _fingerprint_of_file(self) -> str | None:
+        import pyarrow.parquet as parquet
+
+        try:
+            metadata = parquet.read_schema(self.path).metadata or {}
+        except (OSError, ValueError):
+            return None
+        return str(metadata.get(_TRIALS.encode(), b"").decode())
+
+    def _open(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(self._journal)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("CREATE TABLE IF NOT EXISTS about (fingerprint TEXT)")
+            columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
+            self._database.execute(f"CREATE TABLE IF NOT EXISTS trials ({columns})")
+            known = self._database.execute("SELECT fingerprint FROM about").fetchone()
+            if known is None:
+                self._database.execute("INSERT INTO about VALUES (?)", (self._fingerprint,))
+                self._database.commit()
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise SettingError("--output", self.path, f"cannot be written ({error}); name another file") from error
+        if known is not None:
+            self._check(known[0], self._journal)
+
+    def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        assert self._database is not None
+        return iter(self._database.execute(query))
+
+    def missing(self) -> Iterator[int]:
+        """The numbers of the trials that have no row yet, in order."""
+        done = iter(sorted(number for (number,) in self._rows("SELECT number FROM trials")))
+        next_done = next(done, None)
+        for number in range(self.total):
+            if number == next_done:
+                next_done = next(done, None)
+            else:
+                yield number
+
+    def count(self) -> tuple[int, int]:
+        """How many trials have a row, and how many of them are solved."""
+        (counts,) = self._rows("SELECT COUNT(*), COUNT(convergence_time) FROM trials")
+        return counts[0], counts[1]
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Writes rows; what is written survives whatever happens to this process."""
+        assert self._database is not None
+        rows = [
+            outcome._replace(support=json.dumps(outcome.support), data_seed=str(outcome.data_seed))  # type: ignore[arg-type]
+            for outcome in outcomes
+        ]
+        marks = ", ".join("?" for _ in _COLUMNS)
+        with self._database:
+            self._database.executemany(f"INSERT OR IGNORE INTO trials VALUES ({marks})", rows)
+
+    def finish(self) -> None:
+        """Makes the Parquet file of the journal, once all trials are there."""
+        if self.is_complete:
+            return
+        import pyarrow
+        import pyarrow.parquet as parquet
+
+        assert self._database is not None
+        schema = self._schema()
+        new = self.path.with_name(f"{self.path.name}.new")
+        with parquet.ParquetWriter(new, schema, compression="zstd") as writer:
+            cursor = self._database.execute(f"SELECT {', '.join(_COLUMNS)} FROM trials ORDER BY number")
+            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                table = [self._as_row(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
+                writer.write_table(pyarrow.Table.from_pylist(table, schema=schema))
+        os.replace(new, self.path)
+        self.close()
+        for file in (self._journal, Path(f"{self._journal}-wal"), Path(f"{self._journal}-shm")):
+            file.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Lets go of the journal."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _schema(self) -> Any:
+        import pyarrow
+
+        names = {
+            "trial": pyarrow.int64(),
+            "seed": pyarrow.uint64(),
+            "support": pyarrow.list_(pyarrow.int64()),
+            "solved": pyarrow.bool_(),
+            "convergence_time": pyarrow.int64(),
+            "onset": pyarrow.int64(),
+            "steps": pyarrow.int64(),
+            "val_accuracy": pyarrow.float64(),
+            "hidden_progress": pyarrow.float64(),
+            "stop_reason": pyarrow.string(),
+            "data_seed": pyarrow.uint64(),
+        }
+        fields = [pyarrow.field(name, kind) for name, kind in names.items()]
+        for name in dict.fromkeys(name for setting in self.settings for name in setting):
+            kind = pyarrow.infer_type([setting.get(name) for setting in self.settings])
+            # A column without any value, that of num_samples online, may have some in other files.
+            fields.append(pyarrow.field(name, pyarrow.int64() if pyarrow.types.is_null(kind) else kind))
+        return pyarrow.schema(fields, metadata={_ABOUT: self._about, _TRIALS: self._fingerprint})
+
+    def _as_row(self, row: dict[str, Any]) -> dict[str, Any]:
+        setting, trial = divmod(row.pop("number"), self.trials)
+        row |= {
+            "trial": trial,
+            "seed": self.first_seed + trial,
+            "support": json.loads(row["support"]),
+            "data_seed": int(row["data_seed"]),
+            "solved": row["convergence_time"] is not None,
+        }
+        row |= self.settings[setting]
+        return row
+
+    def convergence_times(self) -> np.ndarray:
+        """The convergence times, of shape ``(settings, trials)``; infinite where a trial was not solved.
+
+        Trials that have no row yet are NaN.
+        """
+        times = np.full(self.total, np.nan)
+        if self.is_complete:
+            import pyarrow.parquet as parquet
+
+            known = parquet.read_table(self.path, columns=["convergence_time"])["convergence_time"].to_numpy()
+            times[:] = np.where(np.isnan(known.astype(float)), np.inf, known)
+        else:
+            for number, time in self._rows("SELECT number, convergence_time FROM trials"):
+                times[number] = np.inf if time is None else time
+        return times.reshape(len(self.settings), self.trials)

@@ -1,0 +1,116 @@
+"""Convergence times of which some were never reached: medians, quantiles and survival curves.
+
+A trial that was not solved is censored: all that is known is that its time is larger than the steps it was given.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+
+class Quantile(NamedTuple):
+    """A quantile of convergence times with an interval, in steps; infinite where trials did not get there.
+
+    Attributes:
+        value: The smallest time by which this share of trials was solved (of two medians, their mean).
+        low: The lower end of the interval.
+        high: Its upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        low, high = (f"{bound:,g}" if math.isfinite(bound) else "unsolved" for bound in (self.low, self.high))
+        return f"{self.value:,g} ({low} to {high})" if math.isfinite(self.value) else "unsolved"
+
+
+def quantile_of(times: np.ndarray, share: float = 0.5, level: float = 0.95) -> Quantile:
+    """A quantile and the exact interval between two order statistics that covers it with at least this probability.
+
+    The interval assumes nothing about the distribution. Trials are censored at the same number of steps all, so their
+    order is known as far as any is solved and the quantile is that of the Kaplan-Meier curve.
+
+    Args:
+        times: Convergence times in steps, infinite for trials that were not solved.
+        share: Which quantile, between 0 and 1.
+        level: How probable it is at least that the interval covers it.
+
+    Example:
+        >>> quantile_of(np.array([100.0, 200.0, 300.0, 400.0, np.inf]))
+        Quantile(value=300.0, low=0.0, high=inf)
+    """
+    ordered, count = np.sort(times), len(times)
+    place = share * count
+    upper = min(math.floor(place + 1e-9), count - 1)
+    lower = upper - 1 if abs(place - round(place)) < 1e-9 and upper > 0 else upper
+    with np.errstate(invalid="ignore"):
+        value = float((ordered[lower] + ordered[upper]) / 2)
+    below = int(stats.binom.ppf((1 - level) / 2, count, share))
+    above = int(stats.binom.ppf((1 + level) / 2, count, share))
+    # Few trials may bound it on no side.
+    low = float(ordered[below - 1]) if below > 0 else 0.0
+    return Quantile(value, low, float(ordered[above]) if above < count else math.inf)
+
+
+class Share(NamedTuple):
+    """A share of trials with an exact (Clopper-Pearson) 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def solved_share(times: np.ndarray, level: float = 0.95) -> Share:
+    """The share of trials that were solved.
+
+    Example:
+        >>> share = solved_share(np.array([10.0, np.inf, 30.0, 40.0]))
+        >>> share.value, round(share.low, 3), round(share.high, 3)
+        (0.75, 0.194, 0.994)
+    """
+    solved = int(np.isfinite(times).sum())
+    interval = stats.binomtest(solved, len(times)).proportion_ci(level, method="exact")
+    return Share(solved / len(times), float(interval.low), float(interval.high))
+
+
+class SurvivalCurve(NamedTuple):
+    """The Kaplan-Meier estimate of the share of trials not yet solved after so many steps.
+
+    Attributes:
+        steps: When any trial was solved or censored, ascending.
+        share: The share still unsolved after each.
+        low: The lower end of the pointwise 95 % interval (log-log transformed Greenwood).
+        high: Its upper end.
+    """
+
+    steps: np.ndarray
+    share: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def survival_of(times: np.ndarray, max_steps: int) -> SurvivalCurve:
+    """The survival curve of trials that were censored after ``max_steps``.
+
+    Example:
+        >>> curve = survival_of(np.array([10.0, 20.0, np.inf, np.inf]), max_steps=100)
+        >>> curve.steps.tolist(), curve.share.tolist()
+        ([10.0, 20.0, 100.0], [0.75, 0.5, 0.5])
+    """
+    solved = np.isfinite(times)
+    sample = stats.CensoredData(uncensored=times[solved], right=np.full(int((~solved).sum()), float(max_steps)))
+    function = stats.ecdf(sample).sf
+    with warnings.catch_warnings():
+        # That it has no width where the share is 0 or 1.
+        warnings.simplefilter("ignore")
+        interval = function.confidence_interval(method="log-log")
+    low = np.nan_to_num(interval.low.probabilities, nan=0.0)
+    high = np.nan_to_num(interval.high.probabilities, nan=1.0)
+    return SurvivalCurve(function.quantiles, function.probabilities, low, high)
