@@ -51,8 +51,8 @@ def table(settings: Sequence[dict[str, object]], times: np.ndarray) -> str:
 
     Example:
         >>> print(table([{}], np.array([[10.0, 20.0, 30.0, np.inf]])))
-        solved (95 %)            t_c: 10 %   median (95 %)           90 %
-        75.0 % (19.4 to 99.4)    10          25 (0 to unsolved)      unsolved
+        solved (95 %)            t_c: 10 %    median (95 %)         90 %
+        75.0 % (19.4 to 99.4)    10           25 (0 to unsolved)    unsolved
         <BLANKLINE>
         Unsolved trials are censored. Intervals are exact: of the binomial share, and of order statistics.
     """

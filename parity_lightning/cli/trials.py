@@ -51,7 +51,7 @@ options:
   --stack N              how many trials a process has at work at a time; by default as many as are fast
   --compile_after STEPS  after how many SGD steps, of all trials of a process together, to compile the step
                          (default 200,000), or null for never
-  OPTIONS                any options of `parity-lightning fit`, see parity-lightning fit --help"""
+  OPTIONS                any options of `parity-lightning fit`, --trainer.max_steps and all; see its --help"""
 
 _COMPILE_AFTER = 200_000
 _DATA_SEED = ("data.seed", "data.init_args.seed")
@@ -193,7 +193,7 @@ def run(arguments: Sequence[str]) -> None:
     """
     if not arguments or "--help" in arguments or "-h" in arguments:
         print(_HELP)
-        return
+        raise SystemExit(0)
     given, options = _parse(arguments)
     try:
         _run(given, options)

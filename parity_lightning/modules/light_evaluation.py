@@ -96,6 +96,8 @@ class LightEvaluation:
                 return self._heavy()
             self._ready()
         trainer, module = self._trainer, self._module
+        # ModelCheckpoint asks for it when it misses a metric.
+        self._loop._has_run = True
         modes = [part for part in module.modules() if part.training]
         module.eval()
         with torch.no_grad():

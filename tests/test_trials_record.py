@@ -1,0 +1,124 @@
+"""Rows are written as they come, none is lost and none is there twice; statistics treat censored trials as such."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from parity_lightning.cli.variations import parse_variation, settings_of
+from parity_lightning.errors import SettingError
+from parity_lightning.trials.outcome import Outcome
+from parity_lightning.trials.record import Record
+from parity_lightning.trials.survival import quantile_of, solved_share, survival_of
+from parity_lightning.trials.workers import Group, spans_of
+
+SETTINGS = [{"n": 10, "num_samples": None, "lr": 0.1}, {"n": 10, "num_samples": None, "lr": 1.0}]
+
+
+def outcome(number: int, time: int | None = 100) -> Outcome:
+    return Outcome(number, (1, 4), 2**64 - 1, time, time and 50, time or 500, 0.5, 1.5, "solved" if time else "max_steps")
+
+
+def record(path: Path, trials: int = 3, about: str = "these") -> Record:
+    return Record(path / "t.parquet", SETTINGS, about, first_seed=7, trials=trials)
+
+
+def test_rows_become_a_file_in_order_with_their_settings(tmp_path: Path) -> None:
+    written = record(tmp_path)
+    written.add([outcome(5), outcome(1, None)])
+    written.add([outcome(0), outcome(2), outcome(3), outcome(4)])
+    written.finish()
+    rows = parquet.read_table(tmp_path / "t.parquet").to_pylist()
+    assert [(row["trial"], row["seed"], row["lr"]) for row in rows] == [
+        *((0, 7, 0.1), (1, 8, 0.1), (2, 9, 0.1)),
+        *((0, 7, 1.0), (1, 8, 1.0), (2, 9, 1.0)),
+    ]
+    assert [row["solved"] for row in rows] == [True, False, True, True, True, True]
+    assert rows[1]["convergence_time"] is None
+    assert rows[1]["stop_reason"] == "max_steps"
+    assert rows[0]["support"] == [1, 4]
+    assert rows[0]["data_seed"] == 2**64 - 1
+    assert not list(tmp_path.glob("*.journal*"))
+    times = record(tmp_path).convergence_times()
+    assert times.shape == (2, 3)
+    assert times[0].tolist() == [100, math.inf, 100]
+
+
+def test_a_record_that_was_cut_short_goes_on_and_takes_no_row_twice(tmp_path: Path) -> None:
+    first = record(tmp_path)
+    first.add([outcome(4), outcome(0)])
+    del first
+    second = record(tmp_path)
+    assert list(second.missing()) == [1, 2, 3, 5]
+    assert second.count() == (2, 2)
+    second.add([outcome(0, None), outcome(1, None)])
+    assert second.count() == (3, 2)
+    assert np.isnan(second.convergence_times()).sum() == 3
+
+
+def test_other_trials_are_not_mixed_into_a_record(tmp_path: Path) -> None:
+    record(tmp_path).close()
+    with pytest.raises(SettingError, match="holds something else"):
+        record(tmp_path, about="others")
+    whole = record(tmp_path)
+    whole.add([outcome(number) for number in range(6)])
+    whole.finish()
+    with pytest.raises(SettingError, match="holds something else"):
+        record(tmp_path, trials=4)
+    (tmp_path / "t.parquet").write_text("somebody's notes")
+    with pytest.raises(SettingError, match="holds something else"):
+        record(tmp_path)
+    assert (tmp_path / "t.parquet").read_text() == "somebody's notes"
+
+
+@given(st.sets(st.integers(0, 19)))
+def test_spans_hold_every_number_once_group_by_group(missing: set[int]) -> None:
+    groups = [Group((0, 3)), Group((1, 2))]
+    spans = spans_of(iter(sorted(missing)), groups, trials=5)
+    assert sorted(number for _, first, end in spans for number in range(first, end)) == sorted(missing)
+    assert [group for group, _, _ in spans] == sorted(group for group, _, _ in spans)
+    for group, first, end in spans:
+        assert {number // 5 for number in range(first, end)} <= set(groups[group].settings)
+
+
+@given(st.integers(1, 60), st.sampled_from([0.1, 0.5, 0.9]))
+def test_intervals_of_quantiles_cover_as_often_as_they_say(count: int, share: float) -> None:
+    interval = quantile_of(np.arange(1.0, count + 1), share)
+    low = 0 if interval.low == 0 else int(interval.low)
+    high = count + 1 if math.isinf(interval.high) else int(interval.high)
+    # The number of trials below the true quantile is binomial; the interval covers it if that is low .. high - 1.
+    covered = sum(binom.pmf(below, count, share) for below in range(low, high))
+    assert covered >= 0.95 - 1e-9
+
+
+@given(st.lists(st.one_of(st.integers(1, 9), st.none()), min_size=1, max_size=30))
+def test_survival_is_the_share_that_takes_longer(times: list[int | None]) -> None:
+    steps = np.array([math.inf if time is None else float(time) for time in times])
+    curve = survival_of(steps, max_steps=10)
+    for at, share in zip(curve.steps, curve.share, strict=True):
+        assert share == pytest.approx(np.mean(steps > at))
+    assert (curve.low <= curve.share + 1e-12).all()
+    assert (curve.share <= curve.high + 1e-12).all()
+
+
+def test_a_median_of_mostly_unsolved_trials_is_unsolved() -> None:
+    assert str(quantile_of(np.array([10.0, math.inf, math.inf]))) == "unsolved"
+    assert solved_share(np.array([math.inf])).low == 0
+
+
+@pytest.mark.parametrize("text", ["lr", "lr=", "=[1]", "lr=3", "lr=[]", "lr=[1", "lr=a..b"])
+def test_a_bad_variation_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(SettingError, match="give OPTION="):
+        parse_variation(text)
+
+
+def test_an_option_is_not_varied_twice() -> None:
+    with pytest.raises(SettingError, match="varied twice"):
+        settings_of([parse_variation("a=[1]"), parse_variation("a=[2]")])

@@ -1,0 +1,255 @@
+"""A trial in a stack is the run of its own: same examples, same first weights, same trajectory, same dates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from conftest import CONFIGS, ROOT, Run
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parity_lightning import SparseParity
+from parity_lightning.cli.trial_settings import SettingCLI
+from parity_lightning.data.parity_stack import stack_parities
+from parity_lightning.modules import MLP, ParityModule
+from parity_lightning.trials.outcome import Outcome, Ticket
+from parity_lightning.trials.run_stack import StackRunner
+from parity_lightning.trials.update_rules import Unstackable
+
+# What is needed for dates, and nothing that draws or saves.
+DATES = ["--trainer.enable_checkpointing=false", "--trainer.callbacks=[]"] + [
+    f"--trainer.callbacks+={name}"
+    for name in ("HiddenProgress", "PhaseTransition", "StopWhenSolved", "StopWhenDiverged", "RunSummary")
+]
+
+
+class Case(NamedTuple):
+    """A configuration, changed so that it is solved in a second, and how many seeds of it to try."""
+
+    config: str
+    options: tuple[str, ...]
+    seeds: int = 3
+
+    @property
+    def arguments(self) -> list[str]:
+        own = ["--trainer.accelerator=cpu", "--trainer.val_check_interval=10", "--trainer.max_steps=1500"]
+        return [f"--config={CONFIGS / self.config}.yaml", "--data.n=12", "--data.k=2", *own, *self.options]
+
+
+def sgd(*options: str) -> tuple[str, ...]:
+    return ("--model.optimizer=SGD", *(f"--model.optimizer.{option}" for option in options))
+
+
+CASES = {
+    "ReLU": Case("online", (), 8),
+    "finite sample": Case("grokking", ("--data.num_samples=200", "--model.optimizer.decay=0.002"), 8),
+    "square loss": Case("online", ("--model.loss=square",)),
+    "cross entropy": Case("online", ("--model.loss=cross_entropy",)),
+    "correlation loss": Case("online", ("--model.loss=correlation",)),
+    "gaussian": Case("online", ("--model.initialization=gaussian",)),
+    "momentum": Case("online", sgd("lr=0.03", "momentum=0.9")),
+    "Nesterov": Case("online", sgd("lr=0.03", "momentum=0.9", "nesterov=true")),
+    "weight decay": Case("online", sgd("lr=0.1", "weight_decay=0.01")),
+    "decay": Case("online", ("--model.optimizer=DecayedSGD", "--model.optimizer.decay=0.001")),
+    "decay and momentum": Case(
+        "online", ("--model.optimizer=DecayedSGD", "--model.optimizer.decay=0.001", "--model.optimizer.momentum=0.5")
+    ),
+    "sign-SGD": Case("online", ("--model.optimizer=SignSGD", "--model.optimizer.lr=0.003")),
+    "Adam": Case("online", ("--model.optimizer=Adam", "--model.optimizer.lr=0.01"), 8),
+    "AdamW": Case("online", ("--model.optimizer=AdamW", "--model.optimizer.lr=0.01")),
+    "Adam, weight decay": Case("online", ("--model.optimizer=Adam", "--model.optimizer.weight_decay=0.001")),
+    "label noise": Case("online", ("--data.label_noise=0.1",)),
+    "finite, noisy": Case("grokking", ("--data.num_samples=150", "--data.label_noise=0.05")),
+    "schedule": Case("online", ("--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size=40", "--model.lr_scheduler.gamma=0.8")),
+    "layers": Case("online", ("--model.layers={output: {lr: 0.02}}",)),
+    "float64": Case("online", ("--trainer.precision=64",)),
+    "power": Case("architectures/iv", ()),
+    "zigzag": Case("architectures/vii", ()),
+    "polynomial": Case("architectures/viii", ()),
+    "infinite zigzag": Case("architectures/ix", ()),
+    "sinusoid": Case("architectures/x", ()),
+    "PolyNet": Case("architectures/xv", ()),
+    "disjoint PolyNet": Case("architectures/disjoint-polynet", ()),
+    "Transformer": Case(
+        "architectures/star-iii", ("--model.d_emb=32", "--model.heads=4", "--trainer.max_steps=200")
+    ),
+}
+
+
+def runner_of(case: Case, capacity: int) -> StackRunner:
+    return StackRunner([SettingCLI(case.arguments).setting()], capacity, compile_after=None)
+
+
+def outcomes_of(case: Case, seeds: int, capacity: int = 8) -> list[Outcome]:
+    tickets = (Ticket(seed, 0, seed) for seed in range(seeds))
+    return sorted(outcome for some in runner_of(case, capacity).run(tickets) for outcome in some)
+
+
+def compare(fit: Callable[..., Run], case: Case) -> None:
+    """Runs the seeds of a case in a stack and one by one, and expects the same of 95 % of them."""
+    stacked = outcomes_of(case, case.seeds)
+    same = 0
+    for outcome in stacked:
+        options = [*case.arguments[1:], *DATES, f"--seed_everything={outcome.number}", "--data.seed=null"]
+        alone = fit(*options, config=CONFIGS / f"{case.config}.yaml").summary
+        assert outcome.support == tuple(alone["support"])
+        same += (
+            outcome.convergence_time == alone["convergence_time"]
+            and outcome.onset == alone["onset"]
+            and outcome.steps == alone["steps"]
+            and outcome.stop_reason == alone["stop_reason"]
+            and outcome.val_accuracy == pytest.approx(alone["val_accuracy"], abs=1e-6)
+            and outcome.hidden_progress == pytest.approx(alone["hidden_progress"], rel=1e-2)
+        )
+    assert same >= 0.95 * case.seeds
+    # A trial that is never solved has no date to compare; the cases are meant to be solved.
+    assert sum(outcome.convergence_time is not None for outcome in stacked) >= case.seeds / 2
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_stacked_trials_have_the_dates_of_runs_of_their_own(fit: Callable[..., Run], name: str) -> None:
+    compare(fit, CASES[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_many_stacked_trials_have_the_dates_of_runs_of_their_own(fit: Callable[..., Run], name: str) -> None:
+    compare(fit, CASES[name]._replace(seeds=40))
+
+
+@pytest.mark.parametrize("name", ["ReLU", "finite, noisy", "Adam", "sinusoid", "Transformer", "float64"])
+def test_first_weights_and_examples_are_those_of_fit_bit_for_bit(tmp_path: Path, name: str) -> None:
+    case = CASES[name]
+    setting = SettingCLI(case.arguments).setting()
+    for seed in (0, 3):
+        parity, module = setting.start(seed)
+
+        class Started(SettingCLI):
+            """Makes what fit makes, with this seed on the command line."""
+
+        made = Started([*case.arguments, f"--seed_everything={seed}"])
+        for (name_here, here), (name_there, there) in zip(
+            module.named_parameters(), made.model.named_parameters(), strict=True
+        ):
+            assert name_here == name_there
+            assert torch.equal(here, there.to(here.dtype))
+        x, y = parity.draw(torch.arange(100))
+        x_fit, y_fit = made.datamodule.parity.draw(torch.arange(100))
+        assert torch.equal(x, x_fit)
+        assert torch.equal(y, y_fit)
+
+
+@given(
+    n=st.integers(1, 200),
+    seeds=st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=4),
+    noise=st.sampled_from([0.0, 0.25]),
+    data=st.data(),
+)
+def test_stacked_parities_draw_the_bits_of_each(n: int, seeds: list[int], noise: float, data: st.DataObject) -> None:
+    k = data.draw(st.integers(1, min(n, 5)))
+    parities = [SparseParity(n, k, seed=seed, label_noise=noise) for seed in seeds]
+    index = torch.tensor([[data.draw(st.integers(0, 2**62)) for _ in range(3)] for _ in seeds])
+    for stream in ("train", "validation"):
+        x, y = stack_parities(parities).draw(index, n, stream, noisy=noise > 0)
+        for place, parity in enumerate(parities):
+            x_alone, y_alone = parity.draw(index[place], stream)
+            assert torch.equal(x[place], x_alone)
+            assert torch.equal(y[place], y_alone)
+
+
+def test_trials_do_not_depend_on_their_company() -> None:
+    case = CASES["ReLU"]
+    few, many = outcomes_of(case, 9, capacity=2), outcomes_of(case, 9, capacity=9)
+    assert [outcome.convergence_time for outcome in few] == [outcome.convergence_time for outcome in many]
+    assert [outcome.number for outcome in few] == list(range(9))
+
+
+def test_a_stack_follows_a_run_of_its_own_step_by_step() -> None:
+    # In float64: where a gradient is next to nothing, Adam makes much of how it is rounded.
+    case = Case("online", ("--model.optimizer=Adam", "--model.optimizer.lr=0.01", "--trainer.precision=64"))
+    runner = runner_of(case, 3)
+    setting = runner._settings[0]
+    with torch.no_grad():
+        for seed in range(3):
+            runner._begin(Ticket(seed, 0, seed))
+        runner._take_steps(40)
+    for seed in range(3):
+        parity, module = setting.start(seed)
+        optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
+        for step in range(40):
+            x, y = parity.draw(torch.arange(step * 32, step * 32 + 32))
+            optimizer.zero_grad()
+            torch.relu(1 - module.network(x.double()) * y.double()).mean().backward()
+            optimizer.step()
+        for stacked, alone in zip(runner.stack.weights_of(seed)[0], module.parameters(), strict=True):
+            torch.testing.assert_close(stacked, alone, rtol=1e-9, atol=1e-12)
+
+
+class Dropping(ParityModule):
+    """Draws random numbers in training."""
+
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        layers = torch.nn.Linear(n, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 1)
+        super().__init__(torch.nn.Sequential(*layers), **kwargs)
+
+
+class Normed(ParityModule):
+    """Changes buffers in training."""
+
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        layers = torch.nn.Linear(n, 8), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 1)
+        super().__init__(torch.nn.Sequential(*layers), **kwargs)
+
+
+class Stepping(MLP):
+    """Does steps its own way."""
+
+    def training_step(self, batch: Any) -> Any:
+        return super().training_step(batch)
+
+
+class ReadyMade(ParityModule):
+    """Is given its network."""
+
+    def __init__(self, network: torch.nn.Module, **kwargs: Any) -> None:
+        super().__init__(network, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--model=test_trials_stack.Dropping"], "random numbers"),
+        (["--model=test_trials_stack.Normed"], "buffers"),
+        (["--model=test_trials_stack.Stepping"], "hook of single steps"),
+        (["--model.optimizer=RMSprop"], "none of SGD"),
+        (["--model.optimizer=Adam", "--model.optimizer.amsgrad=true"], "amsgrad"),
+        (["--trainer.gradient_clip_val=1"], "between single steps"),
+        (["--trainer.precision=bf16-mixed"], "neither 32 nor 64"),
+    ],
+)
+def test_what_cannot_be_stacked_says_why(options: list[str], why: str) -> None:
+    arguments = [f"--config={CONFIGS / 'online.yaml'}", "--data.n=12", "--trainer.accelerator=cpu", *options]
+    with pytest.raises(Unstackable, match=why):
+        StackRunner([SettingCLI(arguments).setting()], 2, None)
+
+
+def test_a_network_that_is_handed_over_ready_made_cannot_be_stacked() -> None:
+    from parity_lightning import ParityDataModule
+    from parity_lightning.trials.setting import Setting
+
+    network = torch.nn.Sequential(torch.nn.Linear(10, 1))
+    with pytest.raises(Unstackable, match="ready made"):
+        Setting(ReadyMade(network), ParityDataModule(10, 2), 100, 10)
+
+
+@pytest.mark.parametrize("name", ["my_network.MyNetwork", "gated_mlp.GatedMLP"])
+def test_modules_of_users_are_stacked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    case = Case("online", (f"--model={name}", "--model.optimizer.lr=0.1"))
+    outcomes = outcomes_of(case, 4)
+    assert [outcome.number for outcome in outcomes] == [0, 1, 2, 3]
+    assert all(outcome.stop_reason in ("solved", "max_steps") for outcome in outcomes)
