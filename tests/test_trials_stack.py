@@ -63,7 +63,7 @@ CASES = {
     "AdamW": Case("online", ("--model.optimizer=AdamW", "--model.optimizer.lr=0.01")),
     "Adam, weight decay": Case("online", ("--model.optimizer=Adam", "--model.optimizer.weight_decay=0.001")),
     "label noise": Case("online", ("--data.label_noise=0.1",)),
-    "finite, noisy": Case("grokking", ("--data.num_samples=150", "--data.label_noise=0.05")),
+    "finite, noisy": Case("grokking", ("--data.num_samples=400", "--data.label_noise=0.05")),
     "schedule": Case("online", ("--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size=40", "--model.lr_scheduler.gamma=0.8")),
     "layers": Case("online", ("--model.layers={output: {lr: 0.02}}",)),
     "float64": Case("online", ("--trainer.precision=64",)),

@@ -250,6 +250,9 @@ class ParityModule(MadeAgain, LightningModule, ABC):
         # Asked at every step, and settled from here on.
         self._takes_blocks = self.takes_blocks
         self._stepper = None if self.automatic_optimization else Stepper(self)
+        after, last = self.compile_after, self.trainer.max_steps
+        if after is not None and not 0 <= last <= after and (why := why_not_compiled(self, self.trainer)):
+            announce(self.trainer, f"training without compiled steps, for {why}")
         self._evaluation = LightEvaluation(self, self.trainer)
         self._evaluation.install()
 

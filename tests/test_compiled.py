@@ -1,0 +1,153 @@
+"""Compiled steps do what eager ones do, in stacks of any size and in fit, and are found again on disk."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import Run
+from test_trials_stack import CASES, Case, runner_of
+
+from parity_lightning.modules import MLP
+from parity_lightning.trials.compiled import NotCompiled, cache_folder, compile_stacked
+from parity_lightning.trials.outcome import Ticket
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+
+
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of compiled functions that no earlier run of the tests has filled."""
+    return tmp_path_factory.mktemp("libraries")
+
+
+@pytest.fixture(autouse=True)
+def own_folder(libraries: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("PARITY_LIGHTNING_CACHE", str(libraries))
+    torch.set_num_threads(1)
+    yield
+
+
+def weights_after(case: Case, trials: int, steps: int, compiled: bool) -> tuple[list[list[torch.Tensor]], list[int]]:
+    runner = runner_of(case, trials)
+    with torch.no_grad():
+        for seed in range(trials):
+            runner._begin(Ticket(seed, 0, seed))
+        if compiled:
+            runner._compile()
+            assert runner.note is None
+        runner._take_steps(steps)
+        errors = runner.stack.errors(0, 1000).tolist()
+    return [runner.stack.weights_of(place)[0] for place in range(trials)], errors
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["decay and momentum", pytest.param("Adam", marks=pytest.mark.slow)])
+def test_a_compiled_stack_of_any_size_does_what_an_eager_one_does(name: str, libraries: Path) -> None:
+    case = CASES[name]
+    case = case._replace(options=(*case.options, "--trainer.precision=64", "--data.label_noise=0.1"))
+    for trials in (1, 2, 5):
+        compiled, wrong = weights_after(case, trials, 30, compiled=True)
+        eager, wrong_eager = weights_after(case, trials, 30, compiled=False)
+        for one, other in zip(compiled, eager, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-10)
+        assert wrong == wrong_eager
+    assert len(list(libraries.glob("*.pt2"))) % 2 == 0  # a step and a look, whatever the number of trials
+
+
+@needs_compiler
+def test_fit_goes_on_compiled_and_resumes_bit_for_bit(fit: Callable[..., Run], tmp_path: Path) -> None:
+    options = ["--model.width=20", "--data.n=12", "--data.k=3", "--trainer.val_check_interval=20"]
+    options += ["--model.optimizer=DecayedSGD", "--model.optimizer.momentum=0.5", "--model.optimizer.decay=0.0001"]
+    options += ["--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size=50", "--model.lr_scheduler.gamma=0.9"]
+    options += ["--data.num_samples=500"]
+    eager = fit(*options, "--model.compile_after=null", "--trainer.max_steps=200")
+    whole = fit(*options, "--model.compile_after=50", "--trainer.max_steps=200")
+    assert "without compiled steps" not in whole.out + whole.err
+    for row, other in zip(rows(eager), rows(whole), strict=True):
+        for name in other:
+            assert float(other[name]) == pytest.approx(float(row[name]), rel=1e-3, abs=1e-4)
+    # Nothing but rounding may differ, and it does: these steps are compiled.
+    assert rows(whole)[:2] == [{name: row[name] for name in rows(whole)[0]} for row in rows(eager)[:2]]
+    half = fit(*options, "--model.compile_after=50", "--trainer.max_steps=120")
+    saved = f"--ckpt_path={half.folder / 'checkpoints' / 'last.ckpt'}"
+    resumed = fit(*options, "--model.compile_after=50", "--trainer.max_steps=200", saved)
+    assert rows(half) + rows(resumed) == rows(whole)
+    ends = [torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True) for run in (whole, resumed)]
+    for name, weight in ends[0]["state_dict"].items():
+        assert torch.equal(weight, ends[1]["state_dict"][name])
+
+
+def rows(run: Run) -> list[dict[str, str]]:
+    with (run.folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_goes_on_without_a_compiler_and_says_so(fit: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    options = ["--data.n=11", "--data.k=2", "--trainer.max_steps=200", "--trainer.val_check_interval=50"]
+    run = fit(*options, "--model.compile_after=60", "--model.width=17")
+    (line,) = [line for line in run.out.splitlines() if "without compiled steps" in line]
+    assert line.startswith("step 60: going on without compiled steps, for ")
+    without = fit(*options, "--model.compile_after=null", "--model.width=17")
+    assert rows(run) == rows(without)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--model.optimizer=RMSprop", "--model.optimizer.lr=0.001"], "none of SGD"),
+        (["--model=test_trials_stack.Dropping"], "random numbers"),
+        (["--model=test_trials_stack.Stepping"], "between single steps"),
+        (["--trainer.gradient_clip_val=1"], "between single steps"),
+    ],
+)
+def test_what_cannot_be_compiled_is_told_in_one_line(fit: Callable[..., Run], options: list[str], why: str) -> None:
+    run = fit(*options, "--model.compile_after=50", "--trainer.max_steps=100", "--trainer.val_check_interval=50")
+    (line,) = [line for line in run.out.splitlines() if "without compiled steps" in line]
+    assert why in line
+    assert run.summary["steps"] == 100
+
+
+def test_a_short_run_is_not_compiled_and_says_nothing(fit: Callable[..., Run], libraries: Path) -> None:
+    before = set(libraries.iterdir())
+    run = fit("--trainer.max_steps=100", "--model.width=33")
+    assert "compiled" not in run.out + run.err
+    assert set(libraries.iterdir()) == before
+
+
+def test_what_cannot_be_traced_is_not_compiled() -> None:
+    def function(x: torch.Tensor) -> tuple[torch.Tensor]:
+        return (x if x.sum() > 0 else -x,)
+
+    with pytest.raises(NotCompiled):
+        compile_stacked(function, [torch.ones(2, 2)])
+
+
+def test_the_folder_of_compiled_functions_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PARITY_LIGHTNING_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_folder() == Path("/somewhere/parity-lightning")
+
+
+class Attentive(MLP):
+    """Has a hook of evaluations of its own, so Lightning's loop evaluates."""
+
+    def on_validation_start(self) -> None:
+        """Does nothing."""
+
+
+def test_evaluations_log_the_same_in_and_past_lightnings_loop(fit: Callable[..., Run]) -> None:
+    light = fit("--trainer.max_steps=300")
+    heavy = fit("--trainer.max_steps=300", "--model=test_compiled.Attentive")
+    assert rows(light) == rows(heavy)
+    told: Any = ("elapsed_seconds", "steps_per_second", "architecture")
+    assert {name: value for name, value in light.summary.items() if name not in told} == {
+        name: value for name, value in heavy.summary.items() if name not in told
+    }
