@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +27,16 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_folder(libraries: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_folder(libraries: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARITY_LIGHTNING_CACHE", str(libraries))
     torch.set_num_threads(1)
-    yield
 
 
 def weights_after(case: Case, trials: int, steps: int, compiled: bool) -> tuple[list[list[torch.Tensor]], list[int]]:
     runner = runner_of(case, trials)
     with torch.no_grad():
         for seed in range(trials):
-            runner._begin(Ticket(seed, 0, seed))
+            runner._begin(Ticket(seed, 0, seed), runner._settings[0].start(seed))
         if compiled:
             runner._compile()
             assert runner.note is None

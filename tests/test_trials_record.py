@@ -23,7 +23,9 @@ SETTINGS = [{"n": 10, "num_samples": None, "lr": 0.1}, {"n": 10, "num_samples": 
 
 
 def outcome(number: int, time: int | None = 100) -> Outcome:
-    return Outcome(number, (1, 4), 2**64 - 1, time, time and 50, time or 500, 0.5, 1.5, "solved" if time else "max_steps")
+    return Outcome(
+        number, (1, 4), 2**64 - 1, time, time and 50, time or 500, 0.5, 1.5, "solved" if time else "max_steps"
+    )
 
 
 def record(path: Path, trials: int = 3, about: str = "these") -> Record:

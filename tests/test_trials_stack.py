@@ -64,7 +64,9 @@ CASES = {
     "Adam, weight decay": Case("online", ("--model.optimizer=Adam", "--model.optimizer.weight_decay=0.001")),
     "label noise": Case("online", ("--data.label_noise=0.1",)),
     "finite, noisy": Case("grokking", ("--data.num_samples=400", "--data.label_noise=0.05")),
-    "schedule": Case("online", ("--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size=40", "--model.lr_scheduler.gamma=0.8")),
+    "schedule": Case(
+        "online", ("--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size=40", "--model.lr_scheduler.gamma=0.8")
+    ),
     "layers": Case("online", ("--model.layers={output: {lr: 0.02}}",)),
     "float64": Case("online", ("--trainer.precision=64",)),
     "power": Case("architectures/iv", ()),
@@ -74,9 +76,7 @@ CASES = {
     "sinusoid": Case("architectures/x", ()),
     "PolyNet": Case("architectures/xv", ()),
     "disjoint PolyNet": Case("architectures/disjoint-polynet", ()),
-    "Transformer": Case(
-        "architectures/star-iii", ("--model.d_emb=32", "--model.heads=4", "--trainer.max_steps=200")
-    ),
+    "Transformer": Case("architectures/star-iii", ("--model.d_emb=32", "--model.heads=4", "--trainer.max_steps=200")),
 }
 
 
@@ -175,7 +175,7 @@ def test_a_stack_follows_a_run_of_its_own_step_by_step() -> None:
     setting = runner._settings[0]
     with torch.no_grad():
         for seed in range(3):
-            runner._begin(Ticket(seed, 0, seed))
+            runner._begin(Ticket(seed, 0, seed), runner._settings[0].start(seed))
         runner._take_steps(40)
     for seed in range(3):
         parity, module = setting.start(seed)

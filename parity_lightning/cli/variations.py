@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -44,6 +45,8 @@ def parse_variation(text: str) -> Variation:
     Example:
         >>> parse_variation("model.optimizer.lr=[0.01, 0.1]")
         Variation(option='model.optimizer.lr', values=(0.01, 0.1))
+        >>> parse_variation("model.optimizer.lr=[1e-3]").values
+        (0.001,)
         >>> parse_variation("data.seed=1..3").values
         (1, 2, 3)
     """
@@ -59,7 +62,15 @@ def parse_variation(text: str) -> Variation:
             values = None
     if not option or not isinstance(values, list) or not values:
         raise SettingError("--vary", text, "give OPTION=[VALUE,VALUE] or, for whole numbers, OPTION=FIRST..LAST")
-    return Variation(option, tuple(values))
+    return Variation(option, tuple(map(_as_number, values)))
+
+
+def _as_number(value: Any) -> Any:
+    """What YAML takes for a text and everybody else for a number: 1e-3."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return float(value)
+    return value
 
 
 def as_text(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from parity_lightning.data.sparse_parity import SparseParity, Stream, draw_flips, draw_inputs
+from parity_lightning.data.sparse_parity import SparseParity, Stream, draw_flips, draw_words, inputs_of
 
 
 class ParityStack(NamedTuple):
@@ -17,13 +17,13 @@ class ParityStack(NamedTuple):
     Attributes:
         low: The low words of the seeds, int64 of shape ``(T,)``.
         high: Their high words.
-        support: The supports, int64 of shape ``(T, k)``.
+        relevant: The bits of the supports, int64 of shape ``(T, ceil(n / 32))``; see `relevant_words`.
         flip_below: The label noise in units of 2^-32, int64 of shape ``(T,)``.
     """
 
     low: Tensor
     high: Tensor
-    support: Tensor
+    relevant: Tensor
     flip_below: Tensor
 
     def draw(self, index: Tensor, n: int, stream: Stream, noisy: bool) -> tuple[Tensor, Tensor]:
@@ -39,12 +39,12 @@ class ParityStack(NamedTuple):
             The inputs, of shape ``(T, B, n)``, and the labels, of shape ``(T, B)``.
         """
         key = (self.low.unsqueeze(-1), self.high.unsqueeze(-1))
-        x = draw_inputs(key, index, n, stream)
-        relevant = self.support.unsqueeze(1).expand(-1, x.shape[1], -1)
-        y = torch.gather(x, 2, relevant).prod(-1)
+        words = draw_words(key, index, n, stream)
+        # Of the words, not of the inputs: a compiler fuses this with drawing, for every example once.
+        y = 1.0 - 2.0 * _parity_of_bits(words & self.relevant.unsqueeze(1))
         if noisy and stream == "train":
             y = torch.where(draw_flips(key, index, self.flip_below.unsqueeze(-1)), -y, y)
-        return x, y
+        return inputs_of(words, n), y
 
 
 def stack_parities(parities: Sequence[SparseParity]) -> ParityStack:
@@ -60,6 +60,26 @@ def stack_parities(parities: Sequence[SparseParity]) -> ParityStack:
     return ParityStack(
         torch.tensor([parity.key[0] for parity in parities]),
         torch.tensor([parity.key[1] for parity in parities]),
-        torch.tensor([parity.support for parity in parities]),
+        torch.stack([relevant_words(parity) for parity in parities]),
         torch.tensor([parity.flip_below for parity in parities]),
     )
+
+
+def relevant_words(parity: SparseParity) -> Tensor:
+    """The support of a parity as the bits of words, laid out as inputs are: int64 of shape ``(ceil(n / 32),)``.
+
+    Example:
+        >>> relevant_words(SparseParity(n=40, k=3, support=[0, 2, 33]))
+        tensor([5, 2])
+    """
+    words = [0] * -(-parity.n // 32)
+    for index in parity.support:
+        words[index // 32] |= 1 << (index % 32)
+    return torch.tensor(words)
+
+
+def _parity_of_bits(words: Tensor) -> Tensor:
+    """Whether the number of ones in words of 32 bits, of shape ``(..., m)``, is odd: 0 or 1, of shape ``(...)``."""
+    for shift in (16, 8, 4, 2, 1):
+        words = words ^ (words >> shift)
+    return (words & 1).sum(-1) & 1

@@ -35,10 +35,22 @@ def draw_inputs(key: Key, index: Tensor, n: int, stream: Stream) -> Tensor:
     Returns:
         float32 tensor of shape ``index.shape + (n,)``, values -1 and +1.
     """
-    # Bit j of an example is bit j mod 32 of word j div 32. A bit b stands for (-1)^b.
-    words = random_words(key, index, blocks=-(-n // 128), purpose=_INPUTS[stream])
-    words = words[..., : -(-n // 32)].to(torch.int32).unsqueeze(-1)
-    bits = (words >> torch.arange(32, dtype=torch.int32, device=index.device)) & 1
+    return inputs_of(draw_words(key, index, n, stream), n)
+
+
+def draw_words(key: Key, index: Tensor, n: int, stream: Stream) -> Tensor:
+    """The inputs that `draw_inputs` draws, 32 to a word: bit j of an input is bit ``j mod 32`` of word ``j div 32``.
+
+    Returns:
+        int64 tensor of shape ``index.shape + (ceil(n / 32),)``; the bits from n on are random, too.
+    """
+    return random_words(key, index, blocks=-(-n // 128), purpose=_INPUTS[stream])[..., : -(-n // 32)]
+
+
+def inputs_of(words: Tensor, n: int) -> Tensor:
+    """Inputs of shape ``(..., n)`` out of words: a bit b stands for ``(-1)^b``."""
+    shifts = torch.arange(32, dtype=torch.int32, device=words.device)
+    bits = (words.to(torch.int32).unsqueeze(-1) >> shifts) & 1
     return 1.0 - 2.0 * bits.flatten(-2)[..., :n]
 
 
@@ -116,20 +128,24 @@ class SparseParity:
             if one_per_block:
                 check_one_per_block(self.support, self.n, ", or one_per_block be false")
         else:
-            self.support = self._draw_one_per_block() if one_per_block else self._draw_support()
+            (self.support,) = self._draw_supports([self.seed])
 
     def __repr__(self) -> str:
         noise = f", label_noise={self.label_noise}" if self.label_noise else ""
         return f"SparseParity(n={self.n}, k={self.k}, support={list(self.support)}, seed={self.seed}{noise})"
 
-    def _draw_support(self) -> tuple[int, ...]:
-        order = random_orders(self.key, self.n, torch.zeros(1, dtype=torch.int64), purpose=_SUPPORT)[0]
-        return tuple(sorted(order[: self.k].tolist()))
-
-    def _draw_one_per_block(self) -> tuple[int, ...]:
-        length = block_length(self.n, self.k)
-        first = random_orders(self.key, length, torch.arange(self.k), purpose=_BLOCKS)[:, 0]
-        return tuple((first + length * torch.arange(self.k)).tolist())
+    def _draw_supports(self, seeds: Sequence[int]) -> list[tuple[int, ...]]:
+        """The supports that some seeds draw."""
+        words = torch.tensor([split(seed) for seed in seeds]).T.unsqueeze(-1)
+        key = (words[0], words[1])
+        if self._one_per_block:
+            length = block_length(self.n, self.k)
+            first = random_orders(key, length, torch.arange(self.k), purpose=_BLOCKS)[..., 0]
+            drawn = first + length * torch.arange(self.k)
+        else:
+            orders = random_orders(key, self.n, torch.zeros(1, dtype=torch.int64), purpose=_SUPPORT)[:, 0]
+            drawn = orders[:, : self.k].sort().values
+        return [tuple(support) for support in drawn.tolist()]
 
     def _check_support(self, support: Sequence[int]) -> tuple[int, ...]:
         shown = list(support)
@@ -144,17 +160,22 @@ class SparseParity:
             raise SettingError("support", shown, f"must have k={self.k} indices, it has {len(shown)}")
         return tuple(sorted(shown))
 
-    def with_seed(self, seed: int) -> SparseParity:
-        """The same problem with another seed, and with another support if this one's was drawn.
+    def with_seeds(self, seeds: Sequence[int]) -> list[SparseParity]:
+        """The same problem with other seeds, and with other supports if this one's was drawn.
 
         Example:
-            >>> SparseParity(n=10, k=3, seed=1).with_seed(2).support
-            (2, 3, 5)
-            >>> SparseParity(n=10, k=3, support=[0, 1, 2], seed=1).with_seed(2).support
-            (0, 1, 2)
+            >>> [parity.support for parity in SparseParity(n=10, k=3).with_seeds([1, 2])]
+            [(2, 6, 7), (2, 3, 5)]
+            >>> [parity.support for parity in SparseParity(n=10, k=3, support=[0, 1, 2]).with_seeds([1, 2])]
+            [(0, 1, 2), (0, 1, 2)]
         """
-        support = None if self._is_drawn else self.support
-        return SparseParity(self.n, self.k, support, seed, self.label_noise, self._one_per_block)
+        supports = self._draw_supports(seeds) if self._is_drawn else [self.support] * len(seeds)
+        others = []
+        for seed, support in zip(seeds, supports, strict=True):
+            other = SparseParity(self.n, self.k, support, seed, self.label_noise, self._one_per_block)
+            other._is_drawn = self._is_drawn
+            others.append(other)
+        return others
 
     def draw(self, index: Tensor, stream: Stream = "train") -> tuple[Tensor, Tensor]:
         """Draws the examples of a stream that stand at the given indices.

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from parity_lightning.trials.setting import Setting
-from parity_lightning.trials.stacked_step import LOOK
 
 # On a CPU some trials are as fast as many, and networks that fill the cache alone are slower in company.
 _CACHE = 2**25
@@ -40,9 +39,8 @@ def bytes_per_trial(setting: Setting) -> int:
         module.loss(module(x), x[:, 0])
     own = {parameter.data_ptr() for parameter in module.parameters()}
     each = sum(size for place, size in kept.items() if place not in own) / sample
-    examples = max(setting.data.batch_size, LOOK)
-    indices = examples * 8 * 256
-    return int(5 * weights + examples * (2 * each + 4 * setting.data.parity.n) + indices)
+    indices = 8 * 256
+    return int(5 * weights + setting.data.batch_size * (2 * each + 4 * setting.data.parity.n + indices))
 
 
 def _free_memory(device: torch.device, workers: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from parity_lightning.trials.compiled import NotCompiled
 from parity_lightning.trials.objective import Objective
 from parity_lightning.trials.optimizer_options import OptimizerOptions
 from parity_lightning.trials.outcome import Outcome, Ticket
-from parity_lightning.trials.setting import Setting
+from parity_lightning.trials.setting import Setting, Start
 from parity_lightning.trials.stack import Stack, online_indices
 from parity_lightning.trials.update_rules import Unstackable, find_rule, groups_of
 
@@ -27,6 +28,10 @@ _MOST_INDICES = 2**23
 
 # How many examples are looked at in one go to confirm that trials are solved.
 _CONFIRMED_AT_ONCE = 1024
+
+
+# For how many trials parities are drawn in one go.
+_DRAWN_AT_ONCE = 32
 
 
 class _Running:
@@ -81,7 +86,8 @@ class StackRunner:
         groups = groups_of(optimizer, self._objective.parameters_of(template))
         noisy = any(setting.data.parity.flip_below for setting in settings)
         batch_size = first.data.batch_size
-        self.stack = Stack(self._objective, rule, groups, first.data.parity, batch_size, noisy, capacity)
+        look = min(first.module.screen, _CONFIRMED_AT_ONCE)
+        self.stack = Stack(self._objective, rule, groups, first.data.parity, batch_size, noisy, capacity, look)
         self._running: list[_Running] = []
         self._compile_after = compile_after
         self.steps_taken = 0
@@ -97,11 +103,11 @@ class StackRunner:
         Yields:
             After every evaluation the outcomes of the trials that ended with it, perhaps none.
         """
-        waiting = iter(tickets)
+        waiting = self._started(iter(tickets))
         with torch.no_grad():
             while True:
-                while len(self._running) < self.stack.capacity and (ticket := next(waiting, None)) is not None:
-                    self._begin(ticket)
+                while len(self._running) < self.stack.capacity and (begun := next(waiting, None)) is not None:
+                    self._begin(*begun)
                 if not self._running:
                     return
                 if self._compile_after is not None and self.steps_taken >= self._compile_after:
@@ -109,10 +115,17 @@ class StackRunner:
                 self._advance()
                 yield self._take_out()
 
-    def _begin(self, ticket: Ticket) -> None:
-        setting = self._settings[ticket.setting]
-        parity, module = setting.start(ticket.seed)
-        data = setting.data
+    def _started(self, tickets: Iterator[Ticket]) -> Iterator[tuple[Ticket, Start]]:
+        """Draws how trials begin, a few at a time."""
+        while some := list(islice(tickets, _DRAWN_AT_ONCE)):
+            for setting, own in groupby(some, key=lambda ticket: ticket.setting):
+                mine = list(own)
+                seeds = [ticket.seed for ticket in mine]
+                yield from zip(mine, self._settings[setting].starts(seeds), strict=True)
+
+    def _begin(self, ticket: Ticket, start: Start) -> None:
+        parity, module = start
+        data = self._settings[ticket.setting].data
         batches = TrainingBatches(parity, data.batch_size, data.num_samples, device=self._device)
         self._running.append(_Running(ticket, parity, module.to(self._device), batches))
         self.stack.put(parity, module, self._options[ticket.setting].first)

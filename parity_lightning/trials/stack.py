@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from parity_lightning.data.parity_stack import ParityStack
+from parity_lightning.data.parity_stack import ParityStack, relevant_words
 from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.trials.allocator import keep_freed_memory
 from parity_lightning.trials.compiled import Flat, compile_stacked
 from parity_lightning.trials.objective import Objective
-from parity_lightning.trials.stacked_step import LOOK, StackedLook, StackedStep, same_indices
+from parity_lightning.trials.stacked_step import StackedLook, StackedStep, places_of
 from parity_lightning.trials.update_rules import UpdateFunction
 
 if TYPE_CHECKING:
     from parity_lightning.modules.base import ParityModule
+
+_TRIALS_A_LOOK = 4
 
 _WORDS = len(ParityStack._fields)
 
@@ -35,6 +38,7 @@ class Stack:
         batch_size: Examples in a step of one trial.
         noisy: Whether there is label noise in any trial.
         capacity: How many trials there may be at a time.
+        look: How many held-out examples to look at in one call.
     """
 
     def __init__(
@@ -46,7 +50,9 @@ class Stack:
         batch_size: int,
         noisy: bool,
         capacity: int,
+        look: int = 1024,
     ) -> None:
+        keep_freed_memory()
         self.capacity = capacity
         self.size = 0
         self._objective = objective
@@ -55,7 +61,7 @@ class Stack:
         self._look = StackedLook(objective, parity.n)
         self._options = (max(groups) + 1) * len(rule.options)
         self._batch_size = batch_size
-        self._k = parity.k
+        self._look_size = look
         self._buffers: list[Tensor] = []
         self._views: list[Tensor] | None = None
         self._run_step: Flat = lambda tensors: self._flat_step(*tensors)
@@ -169,10 +175,17 @@ class Stack:
         if places is not None:
             each = [tensor[places] for tensor in each]
         count = torch.zeros(len(each[0]), dtype=torch.int64, device=each[0].device)
-        for start in range(first, end, LOOK):
-            index, counted = same_indices(start, end)
-            count += self._run_look([index.to(count.device), counted.to(count.device), *each])[0]
+        for start in range(first, end, self._look_size):
+            look_at = self._look_at(start, end)
+            # Few trials at a time: all that is computed for them stays in the cache.
+            for some in range(0, len(count), _TRIALS_A_LOOK):
+                part = slice(some, some + _TRIALS_A_LOOK)
+                count[part] += self._run_look([*look_at, *(tensor[part] for tensor in each)])[0]
         return count
+
+    def _look_at(self, first: int, end: int) -> list[Tensor]:
+        device = self.tensors[0].device
+        return [part.to(device) for part in places_of(first, end, self._look_size)]
 
     def compile_step(self) -> None:
         """Compiles the step; needs a trial as an example.
@@ -190,17 +203,15 @@ class Stack:
             NotCompiled: If that cannot be done.
         """
         self.compile_step()
-        device = self.tensors[0].device
         moving, _, fixed = self._parts(self.tensors)
-        look_at = [part.to(device) for part in same_indices(0, LOOK)]
-        example = [*look_at, *self.tensors[:_WORDS], *moving, *fixed]
+        example = [*self._look_at(0, self._look_size), *self.tensors[:_WORDS], *moving, *fixed]
         self._run_look = compile_stacked(self._flat_look, example, shared=2)
 
 
 def _numbers(parity: SparseParity, device: torch.device) -> list[Tensor]:
     """What a `ParityStack` has of one parity."""
-    values = (*parity.key, list(parity.support), parity.flip_below)
-    return [torch.tensor(value, device=device) for value in values]
+    low, high, flip_below = (torch.tensor(word, device=device) for word in (*parity.key, parity.flip_below))
+    return [low, high, relevant_words(parity).to(device), flip_below]
 
 
 def online_indices(first_steps: Tensor, steps: int, batch_size: int) -> Tensor:

@@ -13,9 +13,6 @@ from parity_lightning.metrics import is_error
 from parity_lightning.trials.objective import Objective
 from parity_lightning.trials.update_rules import UpdateFunction
 
-LOOK = 128
-"""How many held-out examples a stack looks at in one call: few enough that all it computes stays in the cache."""
-
 
 class StackedStep:
     """One SGD step of every trial of a stack, which changes weights and optimizer state in place.
@@ -76,7 +73,12 @@ class StackedStep:
             weight.copy_(new)
             for old, value in zip(own, new_own, strict=True):
                 old.copy_(value)
-        return loss, is_error(prediction, y).sum(-1)
+        return loss, _count(is_error(prediction, y))
+
+
+def _count(errors: Tensor) -> Tensor:
+    # The compiler makes vector instructions of a sum of floats, and none of one of truth values. Exact up to 2^24.
+    return errors.to(torch.float32).sum(-1).to(torch.int64)
 
 
 class StackedLook:
@@ -102,7 +104,7 @@ class StackedLook:
         """Looks.
 
         Args:
-            index: Which validation examples, int64 of shape ``(LOOK,)``.
+            index: Which validation examples, int64 of shape ``(v,)``.
             counted: Which of them to count, bool of the same shape.
             parities: Of every trial.
             moving: The weights, each of shape ``(T, ...)``.
@@ -114,18 +116,18 @@ class StackedLook:
         x, y = parities.draw(index, self._n, "validation", noisy=False)
         x, y = x.to(moving[0].dtype), y.to(moving[0].dtype)
         _, prediction = self._objective.losses(moving, fixed, x, y)
-        return (is_error(prediction, y) & counted).sum(-1)
+        return _count(is_error(prediction, y) & counted)
 
 
 @cache
-def same_indices(first: int, end: int) -> tuple[Tensor, Tensor]:
-    """The places ``first .. end - 1``, at most `LOOK` of them, filled up to `LOOK`, and which of them to count.
+def places_of(first: int, end: int, count: int) -> tuple[Tensor, Tensor]:
+    """The places ``first .. end - 1``, at most ``count`` of them and filled up to that, and which of them to count.
 
     Example:
-        >>> index, counted = same_indices(256, 356)
+        >>> index, counted = places_of(256, 356, 128)
         >>> len(index), int(index[99]), int(counted.sum())
         (128, 355, 100)
     """
-    index = torch.arange(first, first + LOOK)
+    index = torch.arange(first, first + count)
     counted = index < end
     return torch.where(counted, index, first), counted

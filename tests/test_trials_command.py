@@ -1,0 +1,239 @@
+"""``parity-lightning trials``: what it prints and writes, how it goes on, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as parquet
+import pytest
+from conftest import CONFIGS, Run
+
+from parity_lightning.cli import main
+from parity_lightning.trials.outcome import Outcome, Ticket
+from parity_lightning.trials.workers import Group, Job, WorkerFailed, run_job
+
+QUICK = [
+    f"--config={CONFIGS / 'online.yaml'}",
+    *("--data.n=10", "--data.k=2", "--model.width=20", "--trainer.val_check_interval=10", "--trainer.accelerator=cpu"),
+]
+
+
+@pytest.fixture
+def trials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[list[dict[str, Any]], str]]:
+    """Runs the command into one file; returns its rows and what was printed."""
+
+    def run(*options: str) -> tuple[list[dict[str, Any]], str]:
+        main(["trials", *QUICK, f"--output={tmp_path / 't.parquet'}", *options])
+        rows: list[dict[str, Any]] = parquet.read_table(tmp_path / "t.parquet").to_pylist()
+        return rows, capsys.readouterr().out
+
+    return run
+
+
+def test_rows_a_table_and_a_picture(trials: Callable[..., Any], tmp_path: Path, fit: Callable[..., Run]) -> None:
+    rows, out = trials("--trials=6", "--seed_everything=3")
+    assert [(row["trial"], row["seed"], row["data_seed"]) for row in rows] == [(j, 3 + j, 3 + j) for j in range(6)]
+    alone = fit(*QUICK[1:], "--seed_everything=5", "--data.seed=null").summary
+    for name in ("support", "solved", "convergence_time", "onset", "steps", "stop_reason", "n", "k", "batch_size"):
+        assert rows[2][name] == alone[name]
+    assert rows[2]["hidden_progress"] == pytest.approx(alone["hidden_progress"], rel=1e-3)
+    assert rows[0]["architecture"] == alone["architecture"]
+    assert "6 trials" in out
+    assert "median" in out
+    assert all(len(line) <= 100 for line in out.splitlines())
+    assert out.splitlines()[-1].endswith("t.parquet")
+    assert out.splitlines()[-1].startswith("trials: ")
+    assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
+    assert {path.name for path in tmp_path.glob("t.*")} == {"t.parquet", "t.png"}
+
+
+def test_the_same_command_again_reads_what_is_there(trials: Callable[..., Any], tmp_path: Path) -> None:
+    rows, out = trials("--trials=3")
+    written = (tmp_path / "t.parquet").stat().st_mtime_ns
+    again, told = trials("--trials=3")
+    assert again == rows
+    assert (tmp_path / "t.parquet").stat().st_mtime_ns == written
+    assert "holds these trials already" in told
+    assert out.splitlines()[1] in told
+
+
+def test_unsolved_trials_are_rows_without_a_date(trials: Callable[..., Any]) -> None:
+    rows, out = trials("--trials=4", "--data.k=5", "--trainer.max_steps=25")
+    assert [row["convergence_time"] for row in rows] == [None] * 4
+    assert {row["stop_reason"] for row in rows} == {"max_steps"}
+    assert {row["steps"] for row in rows} == {25}
+    assert "0.0 %" in out
+    assert "unsolved" in out
+
+
+def test_diverged_trials_stop_and_do_not_disturb_others(trials: Callable[..., Any]) -> None:
+    options = [
+        "--model.activation=power",
+        "--data.k=3",
+        "--trainer.max_steps=60",
+        "--vary=model.optimizer.lr=[1e20,0.1]",
+    ]
+    rows, _ = trials("--trials=2", *options)
+    assert [row["stop_reason"] == "diverged" for row in rows] == [True, True, False, False]
+    assert all(row["convergence_time"] is None for row in rows[:2])
+
+
+def test_axes_are_combined_and_each_trial_is_that_of_its_setting(trials: Callable[..., Any]) -> None:
+    rates, widths = "--vary=model.optimizer.lr=[0.05,0.3]", "--vary=model.width=[5,30]"
+    rows, out = trials("--trials=2", rates, widths, "--trainer.max_steps=400")
+    told = [(row["model.optimizer.lr"], row["model.width"], row["trial"]) for row in rows]
+    assert told == [(rate, width, trial) for rate in (0.05, 0.3) for width in (5, 30) for trial in (0, 1)]
+    assert out.count("100.0 %") + out.count("50.0 %") + out.count("0.0 %") >= 4
+
+
+def test_each_varied_setting_gives_what_it_gives_alone(trials: Callable[..., Any], tmp_path: Path) -> None:
+    axes = {
+        "model.optimizer.lr": [0.05, 0.2],
+        "model.initialization": ["gaussian", "uniform"],
+        "data.label_noise": [0.0, 0.2],
+        "data.support": [[0, 1], [3, 7]],
+        "data.seed": [8, 9],
+        "data.batch_size": [16, 32],
+    }
+    for option, values in axes.items():
+        together = tmp_path / f"{option}.parquet"
+        main(["trials", *QUICK, "--trials=2", f"--vary={option}={json.dumps(values)}", f"--output={together}"])
+        rows = parquet.read_table(together).to_pylist()
+        for place, value in enumerate(values):
+            given = value if isinstance(value, str) else json.dumps(value)
+            alone = tmp_path / f"{option}-{place}.parquet"
+            main(["trials", *QUICK, "--trials=2", f"--{option}={given}", f"--output={alone}"])
+            for row, other in zip(rows[2 * place : 2 * place + 2], parquet.read_table(alone).to_pylist(), strict=True):
+                assert row["support"] == other["support"]
+                assert row["data_seed"] == other["data_seed"]
+                assert row["convergence_time"] == other["convergence_time"], option
+
+
+def test_seeds_of_the_data_alone_keep_the_first_weights(trials: Callable[..., Any]) -> None:
+    rows, _ = trials("--trials=1", "--vary=data.seed=10..13")
+    assert [row["data_seed"] for row in rows] == [10, 11, 12, 13]
+    assert {row["seed"] for row in rows} == {0}
+
+
+def test_trials_that_cannot_be_stacked_run_one_by_one(trials: Callable[..., Any], fit: Callable[..., Run]) -> None:
+    options = ["--model.optimizer=RMSprop", "--model.optimizer.lr=0.003", "--trainer.max_steps=300"]
+    rows, _ = trials("--trials=2", *options)
+    alone = fit(*QUICK[1:], *options, "--seed_everything=1", "--data.seed=null").summary
+    for name in ("support", "convergence_time", "onset", "steps", "hidden_progress", "stop_reason"):
+        assert rows[1][name] == alone[name]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "the following arguments are required: --trials"),
+        (["--trials=0"], "--trials=0: must be at least 1"),
+        (["--trials=many"], "--trials=many: must be a whole number"),
+        (["--trials=2", "--output=t.csv"], "--output=t.csv: must end with .parquet"),
+        (["--trials=2", "--vary=data.n"], "--vary=data.n: give OPTION="),
+        (["--trials=2", "--vary=data.m=[1]"], "--data.m: no such option"),
+        (["--trials=2", "--data.k=0"], "--data.k=0: must be at least 1"),
+        (["--trials=2", "--vary=data.k=[2,11]"], "--data.k=11: must be at most n=10"),
+        (["--trials=2", "--ckpt_path=a.ckpt"], "--ckpt_path"),
+        (["--trials=2", "--workers=0"], "--workers=0: must be at least 1"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line_and_leaves_nothing(
+    options: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["trials", *QUICK, *options])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("parity-lightning trials: error: ")
+    assert told in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_killed_at_any_moment_it_goes_on_with_the_same_command(tmp_path: Path) -> None:
+    output = tmp_path / "t.parquet"
+    options = [*QUICK, "--data.k=3", "--trials=300", f"--output={output}", "--stack=8", "--workers=2"]
+    command = [sys.executable, "-m", "parity_lightning", "trials", *options]
+    journal = Path(f"{output}.journal")
+    kept: set[int] = set()
+    for _ in range(2):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+        deadline = time.monotonic() + 120
+        while len(numbers(journal)) <= len(kept) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert kept < numbers(journal)
+        kept = numbers(journal)
+    finished = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert finished.stdout.splitlines()[-1] == "trials: t.parquet"
+    rows = parquet.read_table(output).to_pylist()
+    assert [row["trial"] for row in rows] == list(range(300))
+    whole = tmp_path / "whole.parquet"
+    subprocess.run([*command, f"--output={whole}"], capture_output=True, cwd=tmp_path, check=True)
+    times = [row["convergence_time"] for row in parquet.read_table(whole).to_pylist()]
+    assert sum(row["convergence_time"] == time for row, time in zip(rows, times, strict=True)) >= 0.95 * 300
+
+
+def numbers(journal: Path) -> set[int]:
+    """The trials that have a row in a journal."""
+    try:
+        with sqlite3.connect(f"file:{journal}?mode=ro", uri=True) as database:
+            return {number for (number,) in database.execute("SELECT number FROM trials")}
+    except sqlite3.OperationalError:
+        return set()
+
+
+class Slow:
+    """A runner whose trials take a while, for the exchange between processes."""
+
+    note = None
+
+    def __init__(self, group: Group, worker: int) -> None:
+        self.worker = worker
+
+    def run(self, tickets: Any) -> Any:
+        for ticket in tickets:
+            time.sleep(0.02)
+            if ticket.seed == 10**6 and self.worker:
+                raise RuntimeError("broken")
+            yield [outcome_of(ticket, self.worker)]
+
+
+def outcome_of(ticket: Ticket, worker: int) -> Outcome:
+    return Outcome(ticket.number, (ticket.setting,), ticket.seed, worker, None, 1, 1.0, 0.0, "solved")
+
+
+def job_of(spans: list[tuple[int, int, int]], first_seed: int = 100) -> Job:
+    return Job(Slow, [Group((0, 1)), Group((2,))], spans, trials=300, first_seed=first_seed, threads=1)
+
+
+def test_several_processes_share_trials_and_do_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parity_lightning.trials.workers._HELP_AFTER", 0.0)
+    job = job_of([(0, 0, 450), (1, 650, 900)])
+    done = [outcome for outcomes in run_job(job, 2, print) for outcome in outcomes]
+    assert sorted(outcome.number for outcome in done) == [*range(450), *range(650, 900)]
+    assert {outcome.convergence_time for outcome in done} == {0, 1}
+    for outcome in done:
+        assert outcome.data_seed == 100 + outcome.number % 300
+        assert outcome.support == (outcome.number // 300 if outcome.number < 600 else 0,)
+
+
+def test_a_worker_that_fails_ends_the_job_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parity_lightning.trials.workers._HELP_AFTER", 0.0)
+    # Every trial has the seed at which helpers break.
+    job = Job(Slow, [Group((0,))], [(0, n, n + 1) for n in range(600)], trials=1, first_seed=10**6, threads=1)
+    job = job._replace(groups=[Group(tuple(range(600)))])
+    with pytest.raises(WorkerFailed, match=re.compile("broken", re.DOTALL)):
+        list(run_job(job, 2, print))
