@@ -23,8 +23,6 @@ Flat = Callable[[list[Tensor]], Sequence[Tensor]]
 
 _FOLDER_VARIABLE = "PARITY_LIGHTNING_CACHE"
 
-# How many trials the example has that a function is traced with: neither 0 nor 1, which PyTorch takes for constants.
-_TRACED_TRIALS = 3
 _MOST_TRIALS = 2**20
 
 
@@ -56,7 +54,8 @@ def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], sha
     # Imported here: PyTorch's compiler takes seconds to import, and most runs never need it.
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    arguments = [*example[:shared], *map(_with_trials, example[shared:])]
+    trials = _number_of_its_own(example)
+    arguments = [*example[:shared], *(torch.cat([argument[:1]] * trials) for argument in example[shared:])]
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -72,9 +71,10 @@ def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], sha
     return run
 
 
-def _with_trials(argument: Tensor) -> Tensor:
-    """An argument of the same kind for the number of trials that is traced."""
-    return torch.cat([argument.detach()[:1]] * _TRACED_TRIALS)
+def _number_of_its_own(example: Sequence[Tensor]) -> int:
+    """With how many trials to trace: neither 0 nor 1, which PyTorch takes for constants, nor any other dimension."""
+    taken = {size for argument in example for size in argument.shape[1:]}
+    return next(number for number in range(2, len(taken) + 3) if number not in taken)
 
 
 def _copies(arguments: Sequence[Tensor]) -> list[Tensor]:
