@@ -44,7 +44,10 @@ architectures: $(VENV)/.installed-dev ## run every setting of the paper 25 times
 	$(BIN)/python benchmarks/architectures.py
 
 bench: $(VENV)/.installed-dev ## measure speed as ratios against peers
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/fit_overhead.py
+	$(BIN)/python benchmarks/stacked_trials.py
+	$(BIN)/python benchmarks/stacked_trials.py solve
 
 build: $(VENV)/.installed-dev ## build sdist and wheel into dist/
 	rm -rf dist

@@ -4,8 +4,8 @@
     python benchmarks/stacked_trials.py                 # training only, several networks
     python benchmarks/stacked_trials.py solve           # the cost of a solved trial, evaluation included
 
-Work: (50,3), B=32, SGD 0.1, fresh examples at every step. Both are compiled before the clock starts. They take turns, and
-of the numbers of trials at a time (1, 16 and 64) each has its best.
+Work: (50,3), B=32, SGD 0.1, fresh examples at every step. Both are compiled before the clock starts. They take turns,
+and of the numbers of trials at a time (1, 16 and 64) each has its best.
 """
 
 from __future__ import annotations

@@ -13,9 +13,11 @@ import torch
 from conftest import Run
 from test_trials_stack import CASES, Case, runner_of
 
+from parity_lightning.cli.trial_settings import SettingCLI
 from parity_lightning.modules import MLP
 from parity_lightning.trials.compiled import NotCompiled, cache_folder, compile_stacked
 from parity_lightning.trials.outcome import Ticket
+from parity_lightning.trials.run_stack import StackRunner
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 
@@ -85,6 +87,21 @@ def test_fit_goes_on_compiled_and_resumes_bit_for_bit(fit: Callable[..., Run], t
 def rows(run: Run) -> list[dict[str, str]]:
     with (run.folder / "metrics.csv").open() as file:
         return list(csv.DictReader(file))
+
+
+@needs_compiler
+def test_a_compiled_trial_is_a_compiled_fit_bit_for_bit(fit: Callable[..., Run]) -> None:
+    case = Case("online", ("--model.width=20", "--data.k=3", "--trainer.val_check_interval=50"))
+    settings = [SettingCLI(case.arguments).setting()]
+    tickets = [Ticket(seed, 0, seed) for seed in range(5)]
+    runner = StackRunner(settings, 3, compile_after=0)
+    outcomes = sorted(outcome for some in runner.run(tickets) for outcome in some)
+    assert runner.note is None
+    for outcome in outcomes:
+        options = [*case.arguments[1:], f"--seed_everything={outcome.number}", "--data.seed=null"]
+        alone = fit(*options, "--model.compile_after=0").summary
+        for name in ("convergence_time", "onset", "steps", "stop_reason", "val_accuracy", "hidden_progress"):
+            assert getattr(outcome, name) == alone[name]
 
 
 def test_a_run_goes_on_without_a_compiler_and_says_so(fit: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,10 @@ from parity_lightning.trials.workers import Group, Job, WorkerFailed, run_job
 QUICK = [
     f"--config={CONFIGS / 'online.yaml'}",
     *("--data.n=10", "--data.k=2", "--model.width=20", "--trainer.val_check_interval=10", "--trainer.accelerator=cpu"),
+    "--compile_after=null",
 ]
+# What fit understands of it.
+OF_FIT = QUICK[1:-1]
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def trials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
 def test_rows_a_table_and_a_picture(trials: Callable[..., Any], tmp_path: Path, fit: Callable[..., Run]) -> None:
     rows, out = trials("--trials=6", "--seed_everything=3")
     assert [(row["trial"], row["seed"], row["data_seed"]) for row in rows] == [(j, 3 + j, 3 + j) for j in range(6)]
-    alone = fit(*QUICK[1:], "--seed_everything=5", "--data.seed=null").summary
+    alone = fit(*OF_FIT, "--seed_everything=5", "--data.seed=null").summary
     for name in ("support", "solved", "convergence_time", "onset", "steps", "stop_reason", "n", "k", "batch_size"):
         assert rows[2][name] == alone[name]
     assert rows[2]["hidden_progress"] == pytest.approx(alone["hidden_progress"], rel=1e-3)
@@ -128,7 +131,7 @@ def test_seeds_of_the_data_alone_keep_the_first_weights(trials: Callable[..., An
 def test_trials_that_cannot_be_stacked_run_one_by_one(trials: Callable[..., Any], fit: Callable[..., Run]) -> None:
     options = ["--model.optimizer=RMSprop", "--model.optimizer.lr=0.003", "--trainer.max_steps=300"]
     rows, _ = trials("--trials=2", *options)
-    alone = fit(*QUICK[1:], *options, "--seed_everything=1", "--data.seed=null").summary
+    alone = fit(*OF_FIT, *options, "--seed_everything=1", "--data.seed=null").summary
     for name in ("support", "convergence_time", "onset", "steps", "hidden_progress", "stop_reason"):
         assert rows[1][name] == alone[name]
 

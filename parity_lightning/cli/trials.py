@@ -49,11 +49,11 @@ options:
   --workers W            how many processes; one for each core by default, the first alone for the first seconds
   --threads H            threads of each process (default 1)
   --stack N              how many trials a process has at work at a time; by default as many as are fast
-  --compile_after STEPS  after how many SGD steps, of all trials of a process together, to compile the step
-                         (default 200,000), or null for never
+  --compile_after STEPS  after how many SGD steps, of all trials of a process together, to compile the step (default
+                         0: each trial is then, bit for bit, that of fit --model.compile_after 0), or null for never
   OPTIONS                any options of `parity-lightning fit`, --trainer.max_steps and all; see its --help"""
 
-_COMPILE_AFTER = 200_000
+_COMPILE_AFTER = 0
 _DATA_SEED = ("data.seed", "data.init_args.seed")
 _COMMIT_EVERY = 1.0
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -100,6 +101,7 @@ def _build(graph: torch.fx.GraphModule, arguments: Sequence[Tensor], shared: int
     with FileLock(f"{library}.lock"):
         if library.exists():
             return
+        print("compiling for this network and batch size, once: about half a minute", file=sys.stderr, flush=True)
         trials = torch.export.Dim("trials", min=2, max=_MOST_TRIALS)
         shapes = tuple({} if place < shared else {0: trials} for place in range(len(arguments)))
         program = torch.export.export(graph, tuple(arguments), dynamic_shapes=shapes, strict=False)
