@@ -14,6 +14,8 @@ from torch import nn
 
 import parity_lightning
 from parity_lightning import DecayedSGD, Timetable
+from parity_lightning.cli.trials import parse_options
+from parity_lightning.cli.variations import parse_variation, settings_of
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
@@ -90,6 +92,10 @@ def test_the_docs_commands_and_links_are_right(page: Path, monkeypatch: pytest.M
                 monkeypatch.syspath_prepend(Path.cwd())
             else:
                 assert program == "parity-lightning"
+                if arguments[0] == "trials":
+                    given, options = parse_options(arguments[1:])
+                    last = settings_of([parse_variation(text) for text in given.vary])[-1]
+                    arguments = ["fit", *options, *(f"--{name}={value}" for name, value in last.items())]
                 Parsed.of(arguments)
 
 

@@ -160,7 +160,8 @@ def _group(variations: Sequence[Variation], cells: Sequence[dict[str, Any]]) -> 
     return [Group(tuple(numbers)) for numbers in groups.values()]
 
 
-def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+def parse_options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Takes the options of ``trials`` out of a command line; the others are those of ``fit``."""
     parser = _Parser(prog="parity-lightning trials", add_help=False, allow_abbrev=False)
     parser.add_argument("--trials", required=True)
     parser.add_argument("--output")
@@ -194,7 +195,7 @@ def run(arguments: Sequence[str]) -> None:
     if not arguments or "--help" in arguments or "-h" in arguments:
         print(_HELP)
         raise SystemExit(0)
-    given, options = _parse(arguments)
+    given, options = parse_options(arguments)
     try:
         _run(given, options)
     except SettingError as error:

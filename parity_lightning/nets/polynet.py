@@ -77,8 +77,8 @@ class DisjointPolyNetwork(nn.Module):
         SettingError: If k does not divide n.
 
     Example:
-        >>> DisjointPolyNetwork(n=21, k=3)(torch.ones(2, 21))
-        tensor([343., 343.], grad_fn=<ProdBackward1>)
+        >>> DisjointPolyNetwork(n=21, k=3)(torch.ones(2, 21)).tolist()
+        [343.0, 343.0]
     """
 
     def __init__(self, n: int, k: int) -> None:
