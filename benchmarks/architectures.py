@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from censored import median_of
 from published import PUBLISHED
 from trials import run_trial
+
+from parity_lightning.trials.survival import quantile_of
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs" / "architectures"
@@ -114,7 +115,7 @@ def outcome(known: Trials, cell: Cell, seeds: int) -> tuple[str, str]:
     if not times:
         return "-", "-"
     reached = [math.inf if time is None else time for time in times]
-    return f"{sum(map(math.isfinite, reached))} of {len(times)}", str(median_of(reached))
+    return f"{sum(map(math.isfinite, reached))} of {len(times)}", str(quantile_of(reached))
 
 
 def published(name: str, n: int, k: int) -> str:

@@ -18,9 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from censored import median_of
 from published import PUBLISHED
 from trials import run_trial
+
+from parity_lightning.trials.survival import quantile_of
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -46,7 +47,7 @@ def many(seeds: int, workers: int, options: Sequence[str]) -> list[Outcome]:
 
 
 def _row(outcomes: Sequence[Outcome]) -> str:
-    middle, low, high = median_of([outcome.convergence_time for outcome in outcomes])
+    middle, low, high = quantile_of([outcome.convergence_time for outcome in outcomes])
     solved = sum(math.isfinite(outcome.convergence_time) for outcome in outcomes)
     return f"{solved:>3} of {len(outcomes)}   {middle:>7,g}   [{low:,g}, {high:,g}]"
 
@@ -84,7 +85,7 @@ def main() -> None:
                 *("--trainer.val_check_interval=1", "--trainer.max_steps=10000"),
             ]
             outcomes = many(**pool, options=options)
-            middle = median_of([outcome.convergence_time for outcome in outcomes]).value
+            middle = quantile_of([outcome.convergence_time for outcome in outcomes]).value
             print(f"{n:>2}  {k}  {_row(outcomes):<38} {published:>7}   {middle / published:.2f}", flush=True)
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import CUDAAccelerator
-from lightning.pytorch.plugins.precision import DoublePrecision, Precision
+from lightning.pytorch.plugins.precision import DoublePrecision
 
 from parity_lightning.cli.training import ParityCLI
-from parity_lightning.data import ParityDataModule
 from parity_lightning.errors import SettingError
 from parity_lightning.modules import ParityModule
 from parity_lightning.modules.blocks import allows_blocks
+from parity_lightning.modules.compiled_steps import why_not_stacked
 from parity_lightning.trials.setting import Setting
 from parity_lightning.trials.update_rules import Unstackable
 
@@ -97,14 +97,12 @@ class SettingCLI(ParityCLI):
         Raises:
             Unstackable: If somebody acts between single steps, or data or precision are not what a stack knows.
         """
-        if type(self.datamodule) is not ParityDataModule:
-            raise Unstackable(f"{type(self.datamodule).__name__} may draw its examples in a way of its own")
         if not isinstance(self.model, ParityModule):
             raise Unstackable(f"{type(self.model).__name__} is no ParityModule")
         if not allows_blocks(self.trainer):
             raise Unstackable("a callback or an option of the trainer acts between single steps")
-        if type(self.trainer.precision_plugin) not in (Precision, DoublePrecision):
-            raise Unstackable(f"the precision {self.trainer.precision} is neither 32 nor 64 bits")
+        if why := why_not_stacked(self.trainer, self.datamodule):
+            raise Unstackable(why)
         every = self.trainer.val_check_interval
         assert isinstance(every, int)
         double = isinstance(self.trainer.precision_plugin, DoublePrecision)

@@ -57,12 +57,13 @@ def stack_parities(parities: Sequence[SparseParity]) -> ParityStack:
         >>> bool((x[1] == parities[1].draw(index[1])[0]).all())
         True
     """
-    return ParityStack(
-        torch.tensor([parity.key[0] for parity in parities]),
-        torch.tensor([parity.key[1] for parity in parities]),
-        torch.stack([relevant_words(parity) for parity in parities]),
-        torch.tensor([parity.flip_below for parity in parities]),
-    )
+    return ParityStack(*map(torch.stack, zip(*map(words_of, parities), strict=True)))
+
+
+def words_of(parity: SparseParity) -> ParityStack:
+    """What the examples of one parity depend on, each tensor without the dimension of trials."""
+    low, high, flip_below = map(torch.tensor, (*parity.key, parity.flip_below))
+    return ParityStack(low, high, relevant_words(parity), flip_below)
 
 
 def relevant_words(parity: SparseParity) -> Tensor:

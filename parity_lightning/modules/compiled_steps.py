@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.plugins.precision import DoublePrecision, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
@@ -15,7 +15,7 @@ from parity_lightning.data.datamodule import ParityDataModule
 from parity_lightning.modules.blocks import Stepper
 from parity_lightning.trials.compiled import NotCompiled
 from parity_lightning.trials.objective import Objective
-from parity_lightning.trials.stack import Stack, online_indices
+from parity_lightning.trials.stack import Stack
 from parity_lightning.trials.update_rules import Unstackable, find_rule, groups_of, options_of
 
 if TYPE_CHECKING:
@@ -28,10 +28,15 @@ def why_not_compiled(module: ParityModule, trainer: Trainer) -> str | None:
         return "somebody acts between single steps: the module, a callback or an option of the trainer"
     if type(trainer.strategy) is not SingleDeviceStrategy:
         return "several devices share a batch"
+    return why_not_stacked(trainer, trainer.datamodule)  # type: ignore[attr-defined]
+
+
+def why_not_stacked(trainer: Trainer, data: LightningDataModule) -> str | None:
+    """Why a stack cannot draw these data or compute in this precision, in one line; None if it can."""
     if type(trainer.precision_plugin) not in (Precision, DoublePrecision):
         return f"the precision {trainer.precision} is neither 32 nor 64 bits"
-    if type(trainer.datamodule) is not ParityDataModule:  # type: ignore[attr-defined]
-        return "the data are not those of ParityDataModule itself"
+    if type(data) is not ParityDataModule:
+        return f"{type(data).__name__} may draw its examples in a way of its own"
     return None
 
 
@@ -85,7 +90,7 @@ class CompiledSteps:
         losses, errors = [], []
         with torch.no_grad():
             self._set_options()
-            for index in self._indices(steps).unbind():
+            for index in self._batches.indices(steps.first, steps.end).unsqueeze(1).unbind():
                 loss, wrong = self._stack.step(index)
                 losses.append(loss)
                 errors.append(wrong)
@@ -105,12 +110,6 @@ class CompiledSteps:
     def _set_options(self) -> None:
         # Schedules change them at every step, and callbacks may between blocks.
         self._stack.options[0] = torch.tensor(options_of(self._rule, self._stepper.optimizer), dtype=torch.float64)
-
-    def _indices(self, steps: Steps) -> Tensor:
-        if self._batches.num_samples is None:
-            first = torch.tensor([steps.first], device=self._batches.device)
-            return online_indices(first, steps.end - steps.first, self._batches.batch_size)
-        return self._batches.indices(steps.first, steps.end).unsqueeze(1)
 
 
 def compile_steps(module: ParityModule, batches: TrainingBatches, stepper: Stepper, steps: int) -> CompiledSteps | str:

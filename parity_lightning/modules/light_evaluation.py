@@ -64,9 +64,10 @@ class LightEvaluation:
 
     def _is_enough(self) -> bool:
         """Whether there is one batch, on one device, and nobody has ideas of his own about evaluating."""
+        from parity_lightning.modules.base import ParityModule
+
         trainer, kind = self._trainer, type(self._module)
         data = trainer.datamodule  # type: ignore[attr-defined]
-        base = next(each for each in kind.__mro__ if each.__module__ == "parity_lightning.modules.base")
         return (
             not trainer.sanity_checking
             and type(trainer.strategy) is SingleDeviceStrategy
@@ -75,7 +76,7 @@ class LightEvaluation:
             and trainer.limit_val_batches == 1.0
             and not trainer.fast_dev_run  # type: ignore[attr-defined]
             and isinstance(trainer.profiler, PassThroughProfiler)  # type: ignore[attr-defined]
-            and all(getattr(kind, name) is getattr(base, name) for name in (*_MODULE_HOOKS, *_HOOKS))
+            and all(getattr(kind, name) is getattr(ParityModule, name) for name in (*_MODULE_HOOKS, *_HOOKS))
         )
 
     def _ready(self) -> None:

@@ -76,9 +76,9 @@ class StackRunner:
             raise Unstackable(f"{type(first.module).__name__} overrides a hook of single steps")
         self._settings = settings
         self._device = torch.device(device)
-        # Loaded with the weights of a trial that is done, to read its first layer.
-        self._reader = first.start(0).module.to(self._device)
         template = first.module.again().to(self._device, torch.float64 if first.double else None)
+        # Loaded with the weights of a trial that is done, to read its first layer.
+        self._reader = template
         self._objective = Objective(template, first.data.parity.n)
         optimizer, _ = first.copy(module=template).make_optimizer()
         rule = find_rule([setting.make_optimizer()[0] for setting in settings])

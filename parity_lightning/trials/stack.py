@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from parity_lightning.data.parity_stack import ParityStack, relevant_words
+from parity_lightning.data.parity_stack import ParityStack, words_of
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.trials.allocator import keep_freed_memory
 from parity_lightning.trials.compiled import Flat, compile_stacked
@@ -109,7 +109,8 @@ class Stack:
         moving, fixed = self._objective.tensors_of(module)
         state = [torch.zeros_like(weight) for weight in moving for _ in range(self._state_each)]
         option = torch.tensor(list(options), dtype=torch.float64, device=moving[0].device)
-        values = [*_numbers(parity, option.device), option, option.new_zeros(()), *moving, *state, *fixed]
+        words = [word.to(option.device) for word in words_of(parity)]
+        values = [*words, option, option.new_zeros(()), *moving, *state, *fixed]
         if not self._buffers:
             self._buffers = [value.new_zeros((self.capacity, *value.shape)) for value in values]
         for buffer, value in zip(self._buffers, values, strict=True):
@@ -129,7 +130,8 @@ class Stack:
         """
         moving, fixed = self._objective.tensors_of(module)
         option = torch.zeros(self._options, dtype=torch.float64, device=moving[0].device)
-        values = [*_numbers(parity, option.device), option, torch.full_like(option[0], steps), *moving, *state, *fixed]
+        words = [word.to(option.device) for word in words_of(parity)]
+        values = [*words, option, torch.full_like(option[0], steps), *moving, *state, *fixed]
         self._buffers = [value.unsqueeze(0) for value in values]
         self.size, self._views = 1, None
 
@@ -206,12 +208,6 @@ class Stack:
         moving, _, fixed = self._parts(self.tensors)
         example = [*self._look_at(0, self._look_size), *self.tensors[:_WORDS], *moving, *fixed]
         self._run_look = compile_stacked(self._flat_look, example, shared=2)
-
-
-def _numbers(parity: SparseParity, device: torch.device) -> list[Tensor]:
-    """What a `ParityStack` has of one parity."""
-    low, high, flip_below = (torch.tensor(word, device=device) for word in (*parity.key, parity.flip_below))
-    return [low, high, relevant_words(parity).to(device), flip_below]
 
 
 def online_indices(first_steps: Tensor, steps: int, batch_size: int) -> Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ class Quantile(NamedTuple):
         return f"{self.value:,g} ({low} to {high})" if math.isfinite(self.value) else "unsolved"
 
 
-def quantile_of(times: np.ndarray, share: float = 0.5, level: float = 0.95) -> Quantile:
+def quantile_of(times: Sequence[float] | np.ndarray, share: float = 0.5, level: float = 0.95) -> Quantile:
     """A quantile and the exact interval between two order statistics that covers it with at least this probability.
 
     The interval assumes nothing about the distribution. Trials are censored at the same number of steps all, so their
