@@ -14,6 +14,8 @@ import argparse
 import hashlib
 import json
 import math
+import multiprocessing
+import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -23,8 +25,8 @@ from typing import Any, NamedTuple
 
 import yaml
 from published import PUBLISHED
-from trials import run_trial
 
+from parity_lightning.cli.fit_once import fit_once
 from parity_lightning.trials.survival import quantile_of
 
 ROOT = Path(__file__).parents[1]
@@ -80,7 +82,7 @@ def load(name: str) -> dict[str, Any]:
 
 def run(cell: Cell, seed: int) -> dict[str, Any]:
     """Runs one trial and returns what is kept of it; its convergence time is None if it was stopped unsolved."""
-    summary = run_trial(cell.options, seed)
+    summary = fit_once([*cell.options, "--trainer.accelerator=cpu"], seed)
     told = ("convergence_time", "stop_reason", "steps", "elapsed_seconds", "recovered_support", "support")
     return {"key": cell.key, "name": cell.name, "k": cell.k, "seed": seed, **{name: summary[name] for name in told}}
 
@@ -100,7 +102,10 @@ def run_all(cells: list[Cell], seeds: int, workers: int) -> None:
     known = kept_trials()
     wanted = [(cell, seed) for cell in cells for seed in range(seeds) if (cell.key, seed) not in known]
     KEPT.parent.mkdir(exist_ok=True)
-    with ProcessPoolExecutor(workers) as pool, KEPT.open("a") as file:
+    # Read by whoever is started from here: one thread each.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn) as pool, KEPT.open("a") as file:
         futures = [pool.submit(run, *each) for each in wanted]
         for done, future in enumerate(as_completed(futures), 1):
             print(json.dumps(future.result()), file=file, flush=True)

@@ -12,12 +12,24 @@ import pytest
 import torch
 from conftest import Run
 from test_trials_stack import CASES, Case, runner_of
+from torch.func import grad, vmap
 
 from parity_lightning.cli.trial_settings import SettingCLI
 from parity_lightning.modules import MLP
-from parity_lightning.trials.compiled import NotCompiled, cache_folder, compile_stacked
+from parity_lightning.trials.compiled import (
+    NotCompiled,
+    _exported,
+    _number_of_its_own,
+    cache_folder,
+    compile_stacked,
+)
 from parity_lightning.trials.outcome import Ticket
 from parity_lightning.trials.run_stack import StackRunner
+
+_ROOT = Path(__file__).parents[1] / "configs"
+CONFIGS = sorted([*_ROOT.glob("*.yaml"), *_ROOT.glob("architectures/*.yaml")])
+    path for path in (Path(__file__).parents[1] / "configs").rglob("*.yaml") if "model:" in path.read_text()
+)
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 
@@ -59,6 +71,46 @@ def test_a_compiled_stack_of_any_size_does_what_an_eager_one_does(name: str, lib
             torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-10)
         assert wrong == wrong_eager
     assert len(list(libraries.glob("*.pt2"))) % 2 == 0  # a step and a look, whatever the number of trials
+
+
+@needs_compiler
+def test_what_cannot_be_compiled_for_any_number_of_trials_is_for_one(libraries: Path) -> None:
+    def step(scale: torch.Tensor, weight: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor]:
+        def loss(own: torch.Tensor, each: torch.Tensor) -> torch.Tensor:
+            return torch.prod(each @ own, -1).mean()
+
+        weight -= scale * vmap(grad(loss))(weight, x)
+        return (weight.sum((1, 2)),)
+
+    def tensors(trials: int) -> list[torch.Tensor]:
+        torch.manual_seed(trials)
+        return [torch.tensor(0.5), torch.randn(trials, 4, 3), torch.randn(trials, 6, 4)]
+
+    compiled = compile_stacked(step, tensors(2), shared=1)
+    (library,) = libraries.glob("*-single.pt2")
+    for run in (compiled, compile_stacked(step, tensors(2), shared=1)):
+        for trials in (1, 2, 5):
+            given = tensors(trials)
+            expected = step(*given)
+            again = tensors(trials)
+            torch.testing.assert_close(run(again), expected)
+            torch.testing.assert_close(again, given)
+    assert list(libraries.glob("*-single.pt2")) == [library]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_step_can_be_compiled_for_any_number_of_trials(config: Path) -> None:
+    smaller = ["--model.d_emb=64"] if config.stem == "star-iii" else []
+    setting = SettingCLI([f"--config={config}", "--trainer.accelerator=cpu", *smaller]).setting()
+    runner = StackRunner([setting], 2, compile_after=None)
+    with torch.no_grad():
+        for seed in range(2):
+            runner._begin(Ticket(seed, 0, seed), setting.start(seed))
+        stack = runner.stack
+        example = [torch.zeros(2, setting.data.batch_size, dtype=torch.int64), *stack.tensors]
+        number = _number_of_its_own(example)
+        _exported(stack._flat_step, [torch.cat([tensor[:1]] * number) for tensor in example], shared=0)
 
 
 @needs_compiler

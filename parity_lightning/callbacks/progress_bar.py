@@ -10,6 +10,8 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.trainer.states import TrainerFn
 
+_NO_BAR = Tqdm(disable=True)
+
 
 class StepProgressBar(TQDMProgressBar):
     """Counts SGD steps up to ``max_steps`` and shows validation accuracy and hidden progress.
@@ -35,7 +37,7 @@ class StepProgressBar(TQDMProgressBar):
 
     def init_validation_tqdm(self) -> Tqdm:
         """No bar for evaluations: they come often and are short."""
-        return Tqdm(disable=True)
+        return _NO_BAR
 
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
         """Lets the bar run on: an epoch has no meaning here."""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
-import io
 import json
 import os
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,8 +16,8 @@ from typing import Any, NamedTuple, NoReturn
 import torch
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
+from parity_lightning.cli.fit_once import fit_once
 from parity_lightning.cli.training import prepare
-from parity_lightning.cli.training import run as run_lightning
 from parity_lightning.cli.trial_report import report
 from parity_lightning.cli.trial_settings import SettingCLI
 from parity_lightning.cli.usage import usage_error
@@ -139,14 +136,7 @@ class _OneByOne:
             yield [self._fit(ticket)]
 
     def _fit(self, ticket: Ticket) -> Outcome:
-        quiet = [f"--trainer.{what}=false" for what in ("logger", "enable_progress_bar", "enable_checkpointing")]
-        with tempfile.TemporaryDirectory() as folder:
-            where = f"--trainer.default_root_dir={folder}"
-            arguments = ["fit", *self._options[ticket.setting], f"--seed_everything={ticket.seed}", where, *quiet]
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                run_lightning(arguments)
-            (path,) = Path(folder).glob("*/summary.json")
-            summary = json.loads(path.read_text())
+        summary = fit_once(self._options[ticket.setting], ticket.seed)
         names = [name for name in Outcome._fields if name not in ("number", "support")]
         return Outcome(ticket.number, tuple(summary["support"]), *(summary[name] for name in names))
 

@@ -66,6 +66,7 @@ class CompiledSteps:
         self._stack = Stack(objective, self._rule, groups, batches.parity, batches.batch_size, noisy, capacity=1)
         self._stack.adopt(batches.parity, module, self._states(optimizer), steps)
         self._stack.compile_step()
+        self._options: list[float] = []
 
     def _states(self, optimizer: torch.optim.Optimizer) -> list[Tensor]:
         """The optimizer's state of each weight; where it has none yet, it gets zeros."""
@@ -109,7 +110,10 @@ class CompiledSteps:
 
     def _set_options(self) -> None:
         # Schedules change them at every step, and callbacks may between blocks.
-        self._stack.options[0] = torch.tensor(options_of(self._rule, self._stepper.optimizer), dtype=torch.float64)
+        options = options_of(self._rule, self._stepper.optimizer)
+        if options != self._options:
+            self._stack.options[0] = torch.tensor(options, dtype=torch.float64)
+            self._options = options
 
 
 def compile_steps(module: ParityModule, batches: TrainingBatches, stepper: Stepper, steps: int) -> CompiledSteps | str:

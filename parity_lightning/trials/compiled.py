@@ -4,6 +4,9 @@ A function is traced into a graph for any number of trials, compiled by TorchInd
 a Python frame in between: some ten microseconds a call. Compiling takes some fifteen seconds, loading what was compiled
 before some milliseconds. What is kept is found by the graph itself, so another network, batch size or version of
 PyTorch never gets it.
+
+Some networks cannot be traced for any number of trials, those with ``torch.prod`` for one. They are compiled for a
+single trial, and the trials of a stack are called one after another.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ Flat = Callable[[list[Tensor]], Sequence[Tensor]]
 _FOLDER_VARIABLE = "PARITY_LIGHTNING_CACHE"
 
 _MOST_TRIALS = 2**20
+
+_SINGLE = "-single"
 
 
 class NotCompiled(Exception):
@@ -61,15 +66,29 @@ def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], sha
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # The graph for some number of trials tells what is computed; that for any takes ten times as long to trace.
-            library = cache_folder() / f"{_fingerprint(make_fx(function)(*_copies(arguments)), arguments)}.pt2"
-            if not library.exists():
-                graph = make_fx(function, tracing_mode="symbolic")(*_copies(arguments))
-                _build(graph, arguments, shared, library)
-            package = torch._inductor.aoti_load_package(str(library))
+            name = _fingerprint(make_fx(function)(*_copies(arguments)), arguments)
+            library = _find(name) or _build(function, arguments, shared, name)
+            run: Flat = torch._inductor.aoti_load_package(str(library)).loader.run
     except Exception as error:
         raise NotCompiled(" ".join(f"{type(error).__name__}: {error}".split())[:300]) from error
-    run: Flat = package.loader.run
-    return run
+    return _one_by_one(run, shared) if library.stem.endswith(_SINGLE) else run
+
+
+def _one_by_one(run: Flat, shared: int) -> Flat:
+    """The function of any number of trials, out of that of one."""
+
+    def run_all(tensors: list[Tensor]) -> list[Tensor]:
+        common, own = tensors[:shared], tensors[shared:]
+        each = [run([*common, *(tensor[place : place + 1] for tensor in own)]) for place in range(len(own[0]))]
+        return [torch.cat(results) for results in zip(*each, strict=True)]
+
+    return run_all
+
+
+def _find(name: str) -> Path | None:
+    """The library of this name, for any number of trials or for one."""
+    paths = (cache_folder() / f"{name}{ending}.pt2" for ending in ("", _SINGLE))
+    return next((path for path in paths if path.exists()), None)
 
 
 def _number_of_its_own(example: Sequence[Tensor]) -> int:
@@ -93,18 +112,34 @@ def _fingerprint(graph: torch.fx.GraphModule, arguments: Sequence[Tensor]) -> st
     return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
-def _build(graph: torch.fx.GraphModule, arguments: Sequence[Tensor], shared: int, library: Path) -> None:
-    """Compiles a graph into a library; one process does it, others that need the same wait for it."""
+def _build(function: Callable[..., Any], arguments: Sequence[Tensor], shared: int, name: str) -> Path:
+    """Compiles a function into a library; one process does it, others that need the same wait for it."""
     from filelock import FileLock
 
-    library.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{library}.lock"):
-        if library.exists():
-            return
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with FileLock(cache_folder() / f"{name}.lock"):
+        if (library := _find(name)) is not None:
+            return library
         print("compiling for this network and batch size, once: about half a minute", file=sys.stderr, flush=True)
-        trials = torch.export.Dim("trials", min=2, max=_MOST_TRIALS)
-        shapes = tuple({} if place < shared else {0: trials} for place in range(len(arguments)))
-        program = torch.export.export(graph, tuple(arguments), dynamic_shapes=shapes, strict=False)
-        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        try:
+            program, ending = _exported(function, arguments, shared), ""
+        except Exception:
+            single = [*arguments[:shared], *(argument[:1] for argument in arguments[shared:])]
+            program, ending = _exported(function, single), _SINGLE
+        library = cache_folder() / f"{name}{ending}.pt2"
+        with tempfile.TemporaryDirectory(dir=cache_folder()) as folder:
             path = torch._inductor.aoti_compile_and_package(program, package_path=f"{folder}/new.pt2")
             os.replace(path, library)
+        return library
+
+
+def _exported(function: Callable[..., Any], arguments: Sequence[Tensor], shared: int | None = None) -> Any:
+    """What the compiler takes: for any number of trials in all arguments but the first ``shared``; or for these."""
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    if shared is None:
+        return torch.export.export(make_fx(function)(*_copies(arguments)), tuple(arguments), strict=False)
+    graph = make_fx(function, tracing_mode="symbolic")(*_copies(arguments))
+    trials = torch.export.Dim("trials", min=2, max=_MOST_TRIALS)
+    shapes = tuple({} if place < shared else {0: trials} for place in range(len(arguments)))
+    return torch.export.export(graph, tuple(arguments), dynamic_shapes=shapes, strict=False)
