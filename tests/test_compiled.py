@@ -28,8 +28,6 @@ from parity_lightning.trials.run_stack import StackRunner
 
 _ROOT = Path(__file__).parents[1] / "configs"
 CONFIGS = sorted([*_ROOT.glob("*.yaml"), *_ROOT.glob("architectures/*.yaml")])
-    path for path in (Path(__file__).parents[1] / "configs").rglob("*.yaml") if "model:" in path.read_text()
-)
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 
