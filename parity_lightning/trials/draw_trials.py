@@ -103,8 +103,9 @@ def _random_search(histogram: Axes, survival: Axes, times: np.ndarray, every: in
         return
     edges = _bins(solved, every)
     stay = 1 - 1 / solved.mean()
-    begins = np.concatenate([[0.0], edges[1:-1]])
-    expected = len(solved) * (stay**begins - stay ** edges[1:])
+    # Whoever is evaluated at a step may have been solved since the evaluation before.
+    found = stay ** (edges - every / 2)
+    expected = len(solved) * (found[:-1] - found[1:])
     histogram.stairs(expected, edges, color="0.35", linestyle="--", label="random search of the same mean (geometric)")
     steps = np.linspace(0, edges[-1], 200)
     survival.plot(steps, stay**steps, color="0.35", linestyle="--", linewidth=1, label="random search")
