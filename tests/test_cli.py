@@ -106,7 +106,7 @@ BAD = [
     ("--trainer.devices=abc", "the trainer cannot be made of these settings"),
     ("--conf=nowhere.yaml", "--conf=nowhere.yaml: no such option"),
     ("-cnowhere.yaml", "--config=nowhere.yaml: no such file"),
-    ("--ckpt_path=last", "--ckpt_path=last: no such file"),
+    ("--ckpt_path=last", "--ckpt_path=last: there is no earlier run of these settings below "),
     ("--trainer.devices=3", "--data.batch_size=32: must be a multiple of the 3 devices"),
     ("--ckpt_path=nowhere.ckpt", "--ckpt_path=nowhere.ckpt: no such file"),
     ("--model.initialization=ones", "--model.initialization=ones: makes no sense for MLP; valid: bernoulli"),

@@ -105,9 +105,10 @@ class HiddenProgress(Callback):
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """The first weights: a resumed run measures from the same start."""
-        return {"initial": self._initial}
+        """The first weights, for a resumed run measures from the same start; and the last measurement."""
+        return {"initial": self._initial, "last": None if self._last is None else list(self._last)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes the first weights of the run that goes on."""
         self._initial = state_dict["initial"]
+        self._last = None if state_dict["last"] is None else Movement(*state_dict["last"])

@@ -10,6 +10,8 @@ from lightning.pytorch import LightningModule, Trainer
 
 from parity_lightning.callbacks.needs import is_evaluation, settings_of, summaries_of
 from parity_lightning.callbacks.run_files import RunFiles
+from parity_lightning.thinning import is_recorded
+from parity_lightning.whole_file import written_whole
 
 _DRAWN = (
     "train/loss",
@@ -41,6 +43,11 @@ class ProgressPicture(RunFiles):
         """Keeps the measurements of an evaluation."""
         if is_evaluation(trainer):
             metrics = trainer.callback_metrics
+            if self.steps and not _is_kept(trainer, self.steps[-1]):
+                # It was there for the case that it should be the last.
+                self.steps.pop()
+                for curve in self.curves.values():
+                    curve.pop()
             self.steps.append(trainer.global_step)
             for name, curve in self.curves.items():
                 curve.append(float(metrics.get(name, torch.nan)))
@@ -60,7 +67,8 @@ class ProgressPicture(RunFiles):
             title += f", {settings['num_samples']:,} training examples"
         # Memorizing takes a small part of the time to generalizing: a finite sample needs a logarithmic axis.
         log_steps = settings.get("num_samples") is not None
-        draw_run(path, self.steps, self.curves, title, dates.get("onset"), dates.get("convergence_time"), log_steps)
+        with written_whole(path) as new:
+            draw_run(new, self.steps, self.curves, title, dates.get("onset"), dates.get("convergence_time"), log_steps)
 
     def state_dict(self) -> dict[str, Any]:
         """The curves so far."""
@@ -71,3 +79,8 @@ class ProgressPicture(RunFiles):
         """Takes the curves of the run that goes on."""
         self.steps = state_dict["steps"].tolist()
         self.curves = {name: curve.tolist() for name, curve in state_dict["curves"].items()}
+
+
+def _is_kept(trainer: Trainer, step: int) -> bool:
+    every = trainer.val_check_interval
+    return not isinstance(every, int) or is_recorded(step, every)

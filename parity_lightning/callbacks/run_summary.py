@@ -13,10 +13,13 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
 import parity_lightning
-from parity_lightning.callbacks.needs import settings_of, summaries_of
+from parity_lightning.callbacks.needs import is_evaluation, settings_of, summaries_of
 from parity_lightning.callbacks.run_files import RunFiles
+from parity_lightning.whole_file import written_whole
 
 Summary = dict[str, Any]
+
+_MEASURED = ("accuracy", "examples", "errors")
 
 
 class RunSummary(RunFiles):
@@ -34,12 +37,19 @@ class RunSummary(RunFiles):
         """Forgets an earlier run."""
         super().forget()
         self.summary_of_run: Summary | None = None
+        self._measured: dict[str, float] = {}
         self._elapsed_before = 0.0
         self._started: float | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clock."""
         self._started = time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keeps what the evaluation found."""
+        if is_evaluation(trainer):
+            found = trainer.callback_metrics
+            self._measured = {name: float(found[f"val/{name}"]) for name in _MEASURED if f"val/{name}" in found}
 
     @property
     def _elapsed(self) -> float:
@@ -49,7 +59,8 @@ class RunSummary(RunFiles):
         """Writes the summary and prints it."""
         self.summary_of_run = summary = self._summarize(trainer, pl_module, interrupted)
         if path is not None:
-            path.write_text(json.dumps(summary, indent=2) + "\n")
+            with written_whole(path) as new:
+                new.write_text(json.dumps(summary, indent=2) + "\n")
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.summary.update(summary)
@@ -58,16 +69,14 @@ class RunSummary(RunFiles):
     def _summarize(self, trainer: Trainer, pl_module: LightningModule, interrupted: bool) -> Summary:
         elapsed, steps = self._elapsed, trainer.global_step
         kind = type(pl_module)
-        accuracy = trainer.callback_metrics.get("val/accuracy")
-        examples = trainer.callback_metrics.get("val/examples")
-        errors = trainer.callback_metrics.get("val/errors")
+        accuracy, examples, errors = map(self._measured.get, _MEASURED)
         summary: Summary = {
             "solved": None if errors is None else bool(errors == 0),
             "convergence_time": None,
             "onset": None,
             "plateau_share": None,
             "steps": steps,
-            "val_accuracy": None if accuracy is None else float(accuracy),
+            "val_accuracy": accuracy,
             "val_examples": None if examples is None else int(examples),
             "hidden_progress": None,
             **dict.fromkeys(("support", "n", "k")),
@@ -85,12 +94,13 @@ class RunSummary(RunFiles):
         return {name: _as_json(value) for name, value in summary.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """The time spent so far."""
-        return {"elapsed": self._elapsed}
+        """The time spent so far, and what the last evaluation found."""
+        return {"elapsed": self._elapsed, "measured": self._measured}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Adds to the time of the run that goes on."""
         self._elapsed_before = state_dict["elapsed"]
+        self._measured = state_dict["measured"]
 
 
 def _stop_reason(trainer: Trainer, summary: Summary, interrupted: bool) -> str:

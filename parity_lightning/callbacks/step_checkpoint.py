@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from parity_lightning.callbacks.needs import is_evaluation
+
 
 class StepCheckpoint(ModelCheckpoint):
     """Saves ``last.ckpt`` at the end of a run, when it is interrupted, and every so many SGD steps in between.
 
-    Besides ``last.ckpt`` it keeps the newest of those saved in between. (Lightning's ModelCheckpoint leaves a
-    ``last.ckpt`` from before the end if it has saved one in between.) It works with any module.
+    A step that is evaluated is saved after its evaluation, with all that came of it, so that a run goes on from there as
+    if nothing had been. Besides ``last.ckpt`` it keeps the newest of those saved in between. (Lightning's
+    ModelCheckpoint leaves a ``last.ckpt`` from before the end if it has saved one in between.) It works with any module.
 
     Args:
         every_n_train_steps: After how many SGD steps to save.
@@ -25,16 +27,38 @@ class StepCheckpoint(ModelCheckpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves if a multiple of the interval is reached."""
-        with warnings.catch_warnings():
-            # Lightning would have us save the weights from before the step; those after it are the step's.
-            warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
-            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        """Saves if a multiple of the interval is reached and no evaluation follows."""
+        epoch_loop = trainer.fit_loop.epoch_loop
+        fetcher = trainer.fit_loop._data_fetcher
+        if self._is_due(trainer) and not (fetcher and epoch_loop._should_check_val_fx(fetcher)):
+            self._save(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Does nothing, at once: Lightning's would copy all metrics to find that nothing is to be saved."""
+        """Saves if a multiple of the interval is reached."""
+        if self._is_due(trainer) and is_evaluation(trainer):
+            self._save(trainer)
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        every = self._every_n_train_steps
+        return every > 0 and trainer.global_step % every == 0 and not self._should_skip_saving_checkpoint(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        candidates = self._monitor_candidates(trainer)
+        self._save_topk_checkpoint(trainer, candidates)
+        self._save_last_checkpoint(trainer, candidates)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves the end of the run."""
         if trainer.global_step and self._last_global_step_saved != trainer.global_step:
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Saves if somebody interrupted the run; after an error, what was saved before is more to be trusted."""
+        if isinstance(exception, (KeyboardInterrupt, SystemExit)) and self._should_save_on_exception(trainer):
+            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on with the files of the run, if it goes on in its own folder."""
+        super().load_state_dict(state_dict)
+        if state_dict["dirpath"] == self.dirpath:
+            self._enable_version_counter = False

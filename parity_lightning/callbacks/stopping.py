@@ -12,9 +12,14 @@ from parity_lightning.announce import announce
 from parity_lightning.callbacks.needs import begins_run, is_evaluation, metric_of
 
 
+def any_device(trainer: Trainer, says_so: bool) -> bool:
+    """Whether any of the devices says so; all must ask at the same hook."""
+    return trainer.strategy.reduce_boolean_decision(says_so, all=False)
+
+
 def stop_together(trainer: Trainer, stop: bool) -> bool:
     """Ends training on all devices at this step if any of them says so; all must ask at the same hook."""
-    stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+    stop = any_device(trainer, stop)
     trainer.should_stop = trainer.should_stop or stop
     return stop
 
@@ -28,10 +33,30 @@ class StopWhenSolved(Callback):
     `ParityModule` does.
     """
 
+    def __init__(self) -> None:
+        self._solved = False
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forgets an earlier run."""
+        if begins_run(trainer, stage):
+            self._solved = False
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stops a run that goes on from where it was solved."""
+        trainer.should_stop = trainer.should_stop or self._solved
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stops if there was no error."""
         if is_evaluation(trainer):
-            stop_together(trainer, metric_of(trainer, self, "val/errors") == 0)
+            self._solved = stop_together(trainer, metric_of(trainer, self, "val/errors") == 0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Whether it was solved."""
+        return {"solved": self._solved}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over whether it was solved."""
+        self._solved = state_dict["solved"]
 
 
 class StopWhenDiverged(Callback):
@@ -50,6 +75,10 @@ class StopWhenDiverged(Callback):
         if begins_run(trainer, stage):
             self.diverged_at = None
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stops a run that goes on from where it had diverged."""
+        trainer.should_stop = trainer.should_stop or self.diverged_at is not None
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -67,3 +96,11 @@ class StopWhenDiverged(Callback):
     def summary(self) -> dict[str, Any]:
         """The reason to have stopped, for ``summary.json``."""
         return {} if self.diverged_at is None else {"stop_reason": "diverged", "diverged_at": self.diverged_at}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The step, if it has diverged."""
+        return {"diverged_at": self.diverged_at}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over the step."""
+        self.diverged_at = state_dict["diverged_at"]

@@ -26,7 +26,7 @@ import parity_lightning.schedules
 from parity_lightning.errors import SettingError, nearest
 from parity_lightning.modules.arguments import arguments_of
 
-_GROUPS = ("data", "model", "trainer", "config", "seed_everything", "ckpt_path")
+_GROUPS = ("data", "model", "trainer", "config", "seed_everything", "ckpt_path", "resume")
 
 
 def root_cause(error: BaseException) -> BaseException:

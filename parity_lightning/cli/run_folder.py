@@ -7,53 +7,92 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from parity_lightning.errors import SettingError
 
 
 class RunFolder:
-    """Reserves a folder that no other run has, and gives it back if the run does not start.
+    """A folder that nobody else writes to while it is held.
 
     Args:
-        parent: Below which folder.
-        label: What the run is, the end of the folder's name; its beginning is the time.
+        path: The folder of an earlier run, which goes on.
+
+    Raises:
+        SettingError: If somebody else holds it.
     """
 
-    def __init__(self, parent: Path, label: str) -> None:
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self._made: list[Path] = []
-        self.path = self._reserve(parent, f"{time.strftime('%Y%m%d-%H%M%S')}-{label}")
-
-    def _reserve(self, parent: Path, name: str) -> Path:
+        self._lock = FileLock(path / ".lock")
         try:
-            self._make_parents(parent)
-            number = 1
-            while True:
-                path = parent / (name if number == 1 else f"{name}-{number}")
-                try:
-                    # Atomic: of several runs that start in the same second, each gets its own.
-                    path.mkdir()
-                except FileExistsError:
-                    number += 1
-                else:
-                    self._made.append(path)
-                    return path
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            told = "is being trained by another process; wait for it, or leave --ckpt_path and --resume out"
+            raise SettingError("default_root_dir", path, told) from None
+
+    @classmethod
+    def new(cls, parent: Path, label: str) -> RunFolder:
+        """Makes a folder that no other run has; it is given back if the run does not start.
+
+        Args:
+            parent: Below which folder.
+            label: What the run is, the end of the folder's name; its beginning is the time.
+
+        Raises:
+            SettingError: If it cannot be made.
+        """
+        made: list[Path] = []
+        try:
+            _make_parents(parent, made)
+            folder = cls(_reserve(parent, f"{time.strftime('%Y%m%d-%H%M%S')}-{label}", made))
         except OSError as error:
-            self.give_back()
+            _remove(made)
             raise SettingError(
                 "default_root_dir", parent, f"cannot be written ({error.strerror}); name a folder that can"
             ) from error
-
-    def _make_parents(self, folder: Path) -> None:
-        missing = [path for path in (folder, *folder.parents) if not path.exists()]
-        for path in reversed(missing):
-            path.mkdir(exist_ok=True)
-            self._made.append(path)
+        folder._made = made
+        return folder
 
     def discard(self) -> None:
         """Removes the folder of a run that was refused after it had begun to write there."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        if self._made:
+            self._let_go()
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def give_back(self) -> None:
-        """Removes the folders that were made, as far as they are empty."""
-        for path in reversed(self._made):
-            with suppress(OSError):
-                path.rmdir()
+        """Lets others write there, and removes the folders that were made, as far as they are empty."""
+        self._let_go()
+        _remove(self._made)
+
+    def _let_go(self) -> None:
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+
+
+def _reserve(parent: Path, name: str, made: list[Path]) -> Path:
+    number = 1
+    while True:
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            # Atomic: of several runs that start in the same second, each gets its own.
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            made.append(path)
+            return path
+
+
+def _make_parents(folder: Path, made: list[Path]) -> None:
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        made.append(path)
+
+
+def _remove(made: list[Path]) -> None:
+    for path in reversed(made):
+        with suppress(OSError):
+            path.rmdir()

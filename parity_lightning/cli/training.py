@@ -6,12 +6,13 @@ import logging
 import os
 import re
 import secrets
+import shlex
 import sys
 import warnings
 from argparse import ArgumentError
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -20,7 +21,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, WandbLogger
-from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zero_only
+from lightning.pytorch.plugins import CheckpointIO
+from lightning.pytorch.utilities import disable_possible_user_warnings
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from yaml.representer import RepresenterError
 
@@ -38,9 +40,13 @@ from parity_lightning.cli.complaints import (
     config_files,
     root_cause,
 )
+from parity_lightning.cli.interruption import HeedCtrlC
+from parity_lightning.cli.place import Place, find_place
 from parity_lightning.cli.predictions import write_predictions
-from parity_lightning.cli.records import RunMetrics, SaveConfig
+from parity_lightning.cli.records import RunMetrics, SaveConfig, WholeCheckpoints
+from parity_lightning.cli.resuming import set_aside, without_options
 from parity_lightning.cli.run_folder import RunFolder
+from parity_lightning.cli.spare_loggers import make_spare
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.data import ParityDataModule
 from parity_lightning.data.datamodule import check_interval
@@ -75,17 +81,19 @@ _CALLBACKS = (
 # Multiplications in a step from which on several threads are faster than one.
 _WORTH_SHARING = 10_000_000
 
+_RESUME_HELP = (
+    "auto: go on with the newest run of these settings in its own folder, or begin one; --ckpt_path last is the same "
+    "but wants there to be one."
+)
+
 # Settings of the data that a module gets if it asks for them.
 _LINKED = ("n", "k")
-
-# The folder of the run, for the processes that a strategy starts anew with the same command.
-_FOLDER_VARIABLE = "PARITY_LIGHTNING_RUN_FOLDER"
 
 
 class ParityCLI(LightningCLI):
     """LightningCLI with our defaults, a folder for every run, and one seed for everything unless two are given."""
 
-    folder: RunFolder | None = None
+    place: Place | None = None
     name: str | None = None
     """The subcommand in complaints, if it is not the first argument."""
 
@@ -109,11 +117,18 @@ class ParityCLI(LightningCLI):
             )
         except (ArgumentError, SettingError, MisconfigurationException, RepresenterError) as error:
             # Once a step was taken, what the run has written stays.
-            if self.folder is not None and not (hasattr(self, "trainer") and self.trainer.global_step):
-                self.folder.discard()
+            if self.place is not None and not (hasattr(self, "trainer") and self.trainer.global_step):
+                self.place.discard()
             usage_error(self.name or self.arguments[0], self._complaint(error))
         finally:
             self._leave()
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        """Adds the options of single subcommands."""
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "fit":
+            parser.add_argument("--resume", type=Literal["auto"] | None, default=None, help=_RESUME_HELP)
+        return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses, and settles what Lightning would take ill."""
@@ -144,12 +159,13 @@ class ParityCLI(LightningCLI):
         self._check_links(data)
         if "seed" in data and data.seed is None:
             data.seed = config.seed_everything
+        training = self.subcommand == "fit" and not config.trainer.fast_dev_run
+        if training:
+            self._check_intervals(config.trainer)
+            self._settle_folder(config)
         check_checkpoint(config.ckpt_path, config.model.class_path, data, required=self.subcommand != "fit")
         if self.subcommand != "fit":
             self.save_config_callback = None
-        elif not config.trainer.fast_dev_run:
-            self._check_intervals(config.trainer)
-            self._settle_folder(config)
 
     def _check_links(self, data: Any) -> None:
         """Refuses an n or k of the model that the data's would silently replace."""
@@ -182,21 +198,17 @@ class ParityCLI(LightningCLI):
         return any(argument.split("=")[0] == f"--trainer.{option}" for argument in self.arguments)
 
     def _settle_folder(self, config: Any) -> None:
-        parent = Path(config.trainer.default_root_dir).absolute()
-        if _FOLDER_VARIABLE in os.environ:
-            folder = Path(os.environ[_FOLDER_VARIABLE])
-        elif getattr(rank_zero_only, "rank", 0):
-            folder = parent / "of-rank-0"  # only the first rank's name is used
-        else:
-            data = config.data.init_args
-            model = config.model.class_path.rsplit(".", 1)[-1]
-            seeds = f"seed{config.seed_everything}"
-            if data.get("seed") != config.seed_everything:
-                seeds += f"-data{data.get('seed')}"
-            self.folder = RunFolder(parent, f"{model}-n{data.get('n')}-k{data.get('k')}-{seeds}")
-            folder = self.folder.path
-            os.environ[_FOLDER_VARIABLE] = str(folder)
-        self.run_path = folder
+        self.place = find_place(
+            Path(config.trainer.default_root_dir).absolute(),
+            self._label(config),
+            config,
+            lambda: self._as_saved(config),
+        )
+        folder = self.place.path
+        if self.place.goes_on:
+            config.ckpt_path = None if self.place.checkpoint is None else str(self.place.checkpoint)
+            # As it was at the start; what is different now has no bearing on what the run does.
+            self.save_config_kwargs = {**self.save_config_kwargs, "save_to_log_dir": False}
         loggers = config.trainer.logger
         for logger in _as_list(loggers):
             init_args = getattr(logger, "init_args", None)
@@ -206,6 +218,23 @@ class ParityCLI(LightningCLI):
                 and init_args.save_dir in (None, ".", "lightning_logs")
             ):
                 init_args.save_dir = str(folder)
+
+    def _as_saved(self, config: Any) -> dict[str, Any]:
+        """The configuration as it stands in a ``config.yaml``."""
+        try:
+            saved: dict[str, Any] = yaml.safe_load(self._parser(self.subcommand).dump(config, skip_none=False))
+        except ValueError as error:
+            raise root_cause(error) from None
+        return saved
+
+    def _label(self, config: Any) -> str:
+        """What a run's folder is called after, behind the time."""
+        data = config.data.init_args
+        model = config.model.class_path.rsplit(".", 1)[-1]
+        seeds = f"seed{config.seed_everything}"
+        if data.get("seed") != config.seed_everything:
+            seeds += f"-data{data.get('seed')}"
+        return f"{model}-n{data.get('n')}-k{data.get('k')}-{seeds}"
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Makes the trainer; what it refuses is a usage error."""
@@ -236,7 +265,17 @@ class ParityCLI(LightningCLI):
         if asked.fast_dev_run:
             return {"callbacks": callbacks, "enable_checkpointing": False}
         others = [logger for logger in _as_list(asked.logger) if isinstance(logger, Logger)]
-        return {"callbacks": callbacks, "logger": [RunMetrics(self.run_path), *others]}
+        for logger in others:
+            make_spare(logger)
+        assert self.place is not None
+        plugins = _as_list(asked.plugins)
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins = [*plugins, WholeCheckpoints()]
+        return {
+            "callbacks": [HeedCtrlC(), *callbacks],
+            "logger": [RunMetrics(self.place.path, asked.val_check_interval, self.place.begins_at), *others],
+            "plugins": plugins,
+        }
 
     def instantiate_classes(self) -> None:
         """Lets out what a class raised, as jsonargparse does not."""
@@ -262,12 +301,13 @@ class ParityCLI(LightningCLI):
 
     def _leave(self) -> None:
         """Gives back what a run that never started had reserved."""
-        if self.folder is not None:
-            self.folder.give_back()
-            del os.environ[_FOLDER_VARIABLE]
+        if self.place is not None:
+            self.place.give_back()
 
     def before_fit(self) -> None:
         """Checks what depends on the devices, and keeps small networks on one thread: several wait for each other."""
+        if self.place is not None and self.trainer.is_global_zero:
+            set_aside(self.place.path)
         self.datamodule.check_trainer(self.trainer, "fit")
         multiplications = sum(parameter.numel() for parameter in self.model.parameters())
         multiplications *= self.datamodule.batch_size
@@ -279,15 +319,31 @@ class ParityCLI(LightningCLI):
         try:
             self._load_and(self.trainer.fit, model, **kwargs)
         except SIGTERMException:
+            self._say_how_to_go_on()
             self._say_where()
             raise SystemExit(143) from None
         except SystemExit as ended:
             if not isinstance(ended.__context__, KeyboardInterrupt):
                 raise
             # Lightning ends so after Ctrl-C.
+            self._say_how_to_go_on()
             self._say_where()
             raise SystemExit(130) from None
+        except OSError as error:
+            what, why = error.filename or self.trainer.default_root_dir, error.strerror or error
+            if not self.trainer.global_step:
+                raise SettingError("default_root_dir", what, f"cannot be written ({why}); name another") from error
+            told = f"step {self.trainer.global_step:,}: {what} cannot be written ({why})"
+            print(f"parity-lightning fit: {told}; what was written before is whole", file=sys.stderr)
+            self._say_how_to_go_on()
+            raise SystemExit(1) from None
         self._say_where()
+
+    def _say_how_to_go_on(self) -> None:
+        if not self.trainer.is_global_zero:
+            return
+        options = without_options(self.arguments, "--ckpt_path", "--resume")
+        print(f"to go on: parity-lightning {shlex.join(options)} --ckpt_path last", file=sys.stderr, flush=True)
 
     def validate(self, model: LightningModule, **kwargs: Any) -> None:
         """Evaluates on the validation set."""
@@ -314,8 +370,10 @@ class ParityCLI(LightningCLI):
         """Writes ``predictions.csv`` into a new folder."""
         predictions = self._load_and(self.trainer.predict, model, **kwargs)
         parent = Path(self._get(self.config, "trainer").default_root_dir).absolute()
-        path = RunFolder(parent, f"{type(model).__name__}-predictions").path / "predictions.csv"
+        folder = RunFolder.new(parent, f"{type(model).__name__}-predictions")
+        path = folder.path / "predictions.csv"
         write_predictions(path, predictions or [])
+        folder.give_back()
         print(f"predictions: {os.path.relpath(path)}", flush=True)
 
     def _say_where(self) -> None:

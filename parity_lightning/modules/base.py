@@ -27,6 +27,9 @@ from parity_lightning.nets.initializations import check_initialization, initiali
 
 _EVALUATION_BATCH = 1024
 
+# What a checkpoint holds of a module besides its weights.
+_PROGRESS = "parity_lightning"
+
 
 class ParityModule(MadeAgain, LightningModule, ABC):
     """Trains a network whose sign predicts a parity: loss, optimizer and metrics.
@@ -113,6 +116,7 @@ class ParityModule(MadeAgain, LightningModule, ABC):
         self._compiled: CompiledSteps | None = None
         self._batches: TrainingBatches | None = None
         self._evaluation: LightEvaluation | None = None
+        self._resumed: dict[str, Any] | None = None
 
     @property
     def steps_alone(self) -> bool:
@@ -255,6 +259,9 @@ class ParityModule(MadeAgain, LightningModule, ABC):
             announce(self.trainer, f"training without compiled steps, for {why}")
         self._evaluation = LightEvaluation(self, self.trainer)
         self._evaluation.install()
+        if self._resumed is not None:
+            self._go_on(self._resumed)
+            self._resumed = None
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Compiles, when the first block comes that nobody has drawn."""
@@ -266,6 +273,24 @@ class ParityModule(MadeAgain, LightningModule, ABC):
                 announce(self.trainer, f"step {batch.first:,}: going on without compiled steps, for {made}")
             else:
                 self._compiled = made
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what was measured since the last evaluation, and where the random numbers stand."""
+        errors = sum(map(int, self.train_errors))
+        losses = [loss.cpu() for loss in self.train_losses]
+        since = {"losses": losses, "errors": errors, "examples": self.train_examples}
+        checkpoint[_PROGRESS] = {"since_evaluation": since, "random_state": torch.get_rng_state()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes it over, for training to go on as if it had never stopped."""
+        self._resumed = checkpoint.get(_PROGRESS)
+
+    def _go_on(self, progress: dict[str, Any]) -> None:
+        since = progress["since_evaluation"]
+        self.train_losses = [loss.to(self.device) for loss in since["losses"]]
+        self.train_errors = [torch.tensor(since["errors"], device=self.device)]
+        self.train_examples = since["examples"]
+        torch.set_rng_state(progress["random_state"])
 
     def on_train_end(self) -> None:
         """Lets go of the optimizer."""

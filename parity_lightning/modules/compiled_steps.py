@@ -88,17 +88,21 @@ class CompiledSteps:
         Returns:
             The loss of each step, of shape ``(steps,)``, and the number of errors of all, both before the updates.
         """
-        losses, errors = [], []
+        losses: list[Tensor] = []
+        errors: list[Tensor] = []
         with torch.no_grad():
             self._set_options()
-            for index in self._batches.indices(steps.first, steps.end).unsqueeze(1).unbind():
-                loss, wrong = self._stack.step(index)
-                losses.append(loss)
-                errors.append(wrong)
-                if self._stepper.schedulers:
-                    self._stepper.follow_schedule()
-                    self._set_options()
-            self._stepper.count(steps.end - steps.first)
+            try:
+                for index in self._batches.indices(steps.first, steps.end).unsqueeze(1).unbind():
+                    loss, wrong = self._stack.step(index)
+                    losses.append(loss)
+                    errors.append(wrong)
+                    if self._stepper.schedulers:
+                        self._stepper.follow_schedule()
+                        self._set_options()
+            finally:
+                # Of an interrupted block, those taken.
+                self._stepper.count(len(losses))
             if "exp_avg" in self._rule.state:
                 for weight in self._weights:
                     self._state_of(weight)["step"] = self._stack.steps_made[0].to(torch.float32).clone()

@@ -1,0 +1,96 @@
+"""Where a run writes, and from where it begins."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lightning.pytorch.utilities import rank_zero_only
+
+from parity_lightning.cli.resuming import Checkpoint, find_run, how_it_ended, newest_checkpoint
+from parity_lightning.cli.run_folder import RunFolder
+from parity_lightning.errors import SettingError
+
+# The folder of the run, for the processes that a strategy starts anew with the same command.
+_FOLDER_VARIABLE = "PARITY_LIGHTNING_RUN_FOLDER"
+
+_LAST = "last"
+
+
+class Place(NamedTuple):
+    """Where a run writes, and from where it begins.
+
+    Attributes:
+        path: Its folder.
+        held: The same, in the process that answers for it: the first of all devices'.
+        goes_on: Whether an earlier run goes on there.
+        checkpoint: From which checkpoint.
+        begins_at: The SGD steps taken until then.
+    """
+
+    path: Path
+    held: RunFolder | None
+    goes_on: bool = False
+    checkpoint: Path | None = None
+    begins_at: int = 0
+
+    def discard(self) -> None:
+        """Removes the folder, if it is new."""
+        if self.held is not None:
+            self.held.discard()
+
+    def give_back(self) -> None:
+        """Lets others write there; removes it if it is new and empty."""
+        if self.held is not None:
+            self.held.give_back()
+            del os.environ[_FOLDER_VARIABLE]
+
+
+def find_place(parent: Path, label: str, config: Any, as_saved: Callable[[], Mapping[str, Any]]) -> Place:
+    """Makes a folder for a run or, if it is to go on, finds it.
+
+    Args:
+        parent: The folder of runs.
+        label: What the run is, the end of its folder's name.
+        config: Its configuration.
+        as_saved: Tells the configuration as it stands in a ``config.yaml``.
+
+    Raises:
+        SettingError: If there is no such run, somebody else writes there, or nothing can be written.
+        SystemExit: With 0 if the run that is to go on has come to its end.
+    """
+    last, auto = config.ckpt_path == _LAST, config.resume == "auto"
+    is_first = not getattr(rank_zero_only, "rank", 0)
+    if _FOLDER_VARIABLE in os.environ:
+        path = Path(os.environ[_FOLDER_VARIABLE])
+        return _going_on(path, None) if last or auto else Place(path, None)
+    found = find_run(parent, label, as_saved()) if last or auto else None
+    if found is None:
+        if last:
+            raise SettingError("--ckpt_path", _LAST, f"there is no earlier run of these settings below {parent}")
+        # Of all processes, only the first one's name is used.
+        return Place(*_held(RunFolder.new(parent, label))) if is_first else Place(parent / "of-rank-0", None)
+    if end := how_it_ended(found, config.trainer.max_steps):
+        print(f"nothing to do: {os.path.relpath(found)} ended, {end}", flush=True)
+        raise SystemExit(0)
+    place = _going_on(*(_held(RunFolder(found)) if is_first else (found, None)))
+    if is_first:
+        print(f"going on with {os.path.relpath(found)} from step {place.begins_at:,}", flush=True)
+    return place
+
+
+def _held(folder: RunFolder) -> tuple[Path, RunFolder]:
+    os.environ[_FOLDER_VARIABLE] = str(folder.path)
+    return folder.path, folder
+
+
+def _going_on(path: Path, held: RunFolder | None) -> Place:
+    checkpoint: Checkpoint = newest_checkpoint(path)
+    if held is not None:
+        for file in checkpoint.damaged:
+            print(f"{os.path.relpath(file)} is damaged; an earlier checkpoint is used", file=sys.stderr, flush=True)
+    # A run of which this process has only heard may be a new one.
+    return Place(path, held, (path / "config.yaml").exists(), checkpoint.path, checkpoint.step)
