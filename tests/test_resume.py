@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import multiprocessing
 import os
 import random
 import re
-from collections.abc import Sequence
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,8 +86,9 @@ def run(arguments: Sequence[str], told: Path, seconds: float | None = None) -> b
     return True
 
 
-def folder_of(runs: Path) -> Path:
-    (folder,) = (runs / "runs").iterdir()
+def folder_of(where: Path) -> Path:
+    # Whoever is killed before the first step may leave a folder with a configuration, or none, and nothing else.
+    (folder,) = (folder for folder in (where / "runs").iterdir() if (folder / "metrics.csv").exists())
     return folder
 
 
@@ -118,29 +127,186 @@ def arguments_of(case: str, where: Path) -> list[str]:
     ]
 
 
-class Killed(NamedTuple):
-    """What became of a run that was killed again and again."""
-
-    kills: int
-    went_on_from: list[int]
-
-
-def killed_and_resumed(case: str, where: Path, kills: int, longest: float) -> Killed:
-    """Runs a case to its end, killing it at random moments until then."""
+def killed_and_resumed(case: str, where: Path, kills: int, longest: float, seed: int = 0) -> tuple[int, list[int]]:
+    """Runs a case to its end, killing it at random moments; returns how often, and from which steps it went on."""
     arguments = [*arguments_of(case, where), "--resume=auto"]
-    chance = random.Random(f"{case} {kills}")
+    chance = random.Random(f"{case} {seed}")
     landed = 0
     while landed < kills and not run(arguments, where / "told.txt", chance.uniform(0, longest)):
         landed += 1
     run(arguments, where / "told.txt")
     steps = re.findall(r"going on with .* from step ([\d,]+)", (where / "told.txt").read_text())
-    return Killed(landed, [int(step.replace(",", "")) for step in steps])
+    return landed, [int(step.replace(",", "")) for step in steps]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a case that ran through, and how long that took in all."""
+
+    @cache
+    def run_through(case: str) -> Path:
+        where = tmp_path_factory.mktemp("whole")
+        assert run(arguments_of(case, where), where / "told.txt")
+        return folder_of(where)
+
+    return run_through
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_run_killed_at_any_moment_goes_on_as_if_nothing_had_been(case: str, tmp_path: Path) -> None:
+def test_a_run_killed_at_any_moment_goes_on_as_if_nothing_had_been(
+    case: str, whole: Callable[[str], Path], tmp_path: Path
+) -> None:
+    killed_and_resumed(case, tmp_path, kills=3, longest=2.5)
+    assert_same_run(whole(case), folder_of(tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_a_hundred_kills(case: str, whole: Callable[[str], Path], tmp_path: Path) -> None:
+    kills, went_on = 0, []
+    for number in range(1000):
+        where = tmp_path / str(number)
+        landed, steps = killed_and_resumed(case, where, kills=100 - kills, longest=3, seed=number)
+        assert_same_run(whole(case), folder_of(where))
+        kills, went_on = kills + landed, went_on + steps
+        if kills == 100:
+            break
+    assert kills == 100
+    # Kills in the middle of training, not only before its first checkpoint.
+    assert sum(step > 0 for step in went_on) > 20
+    print(f"{case}: {kills} kills, {sum(step > 0 for step in went_on)} after a checkpoint")
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
+    sent: signal.Signals, status: int, whole: Callable[[str], Path], tmp_path: Path
+) -> None:
+    case = "online, momentum, saved between evaluations"
+    arguments = arguments_of(case, tmp_path)
+    process = FRESH.Process(target=quiet_main, args=(arguments, tmp_path / "told.txt"))
+    process.start()
+    wait_for_rows(tmp_path / "runs", 20)
+    assert process.pid is not None
+    os.kill(process.pid, sent)
+    process.join()
+    assert process.exitcode == status
+    folder = folder_of(tmp_path)
+    stopped = json.loads((folder / "summary.json").read_text())
+    assert stopped["stop_reason"] == "interrupted"
+    told = (tmp_path / "told.txt").read_text()
+    command = told.partition("to go on: parity-lightning ")[2].splitlines()[0]
+    assert shlex.split(command) == [*arguments, "--ckpt_path", "last"]
+    assert run(shlex.split(command), tmp_path / "told.txt")
+    assert_same_run(whole(case), folder)
+    # What told of the interruption is still there.
+    assert json.loads((folder / f"summary-until-step-{stopped['steps']}.json").read_text()) == stopped
+    assert (folder / f"progress-until-step-{stopped['steps']}.png").exists()
+    assert (
+        f"going on with {os.path.relpath(folder)} from step {stopped['steps']:,}" in (tmp_path / "told.txt").read_text()
+    )
+
+
+def wait_for_rows(runs: Path, rows: int) -> Path:
+    """Waits until a run has written so many rows of metrics; returns its folder."""
+    deadline = time.monotonic() + 60
+    while True:
+        for path in runs.glob("*/metrics.csv"):
+            if len(path.read_text().splitlines()) > rows:
+                return path.parent
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_second_interrupt_ends_a_run_at_once(tmp_path: Path) -> None:
+    slow = ["--model.width=2000", "--data.batch_size=3000", "--trainer.val_check_interval=100", "--data.k=8", EAGER]
+    arguments = ["fit", f"--config={CONFIGS / 'online.yaml'}", *slow, f"--trainer.default_root_dir={tmp_path / 'runs'}"]
+    process = FRESH.Process(target=quiet_main, args=(arguments, tmp_path / "told.txt"))
+    process.start()
+    wait_for_rows(tmp_path / "runs", 1)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGINT)
+    deadline = time.monotonic() + 30
+    while "press Ctrl-C again" not in (tmp_path / "told.txt").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGINT)
+    process.join(5)
+    assert process.exitcode == -signal.SIGINT
+
+
+def test_a_finished_run_is_left_alone_and_a_longer_one_goes_on(tmp_path: Path) -> None:
+    case = "online, SGD"
+    shorter = [*arguments_of(case, tmp_path), "--trainer.max_steps=610"]
+    assert run(shorter, tmp_path / "told.txt")
+    before = content_of(folder_of(tmp_path))
+    assert run([*shorter, "--resume=auto"], tmp_path / "told.txt")
+    assert "ended, max_steps at step 610" in (tmp_path / "told.txt").read_text()
+    assert str(content_of(folder_of(tmp_path))) == str(before)
+    assert run([*arguments_of(case, tmp_path), "--trainer.max_steps=900", "--ckpt_path=last"], tmp_path / "told.txt")
+    folder = folder_of(tmp_path)
+    assert json.loads((folder / "summary.json").read_text())["steps"] == 900
+    assert [int(row["step"]) for row in rows_of(folder)][-3:] == [860, 880, 900]
+    assert (folder / "summary-until-step-610.json").exists()
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_other_settings_are_another_run(tmp_path: Path) -> None:
+    arguments = [*arguments_of("online, SGD", tmp_path), "--trainer.max_steps=40"]
+    assert run(arguments, tmp_path / "told.txt")
+    assert run([*arguments, "--model.optimizer.lr=0.5", "--resume=auto"], tmp_path / "told.txt")
+    assert run([*arguments, "--resume=auto", "--data.k=3"], tmp_path / "told.txt")
+    assert len(list((tmp_path / "runs").iterdir())) == 3
+
+
+def test_nobody_goes_on_with_a_run_that_is_under_way(tmp_path: Path) -> None:
+    arguments = [*arguments_of("online, SGD", tmp_path), "--trainer.max_steps=1000000"]
+    process = FRESH.Process(target=quiet_main, args=(arguments, tmp_path / "first.txt"))
+    process.start()
+    wait_for_rows(tmp_path / "runs", 3)
+    other = FRESH.Process(target=quiet_main, args=([*arguments, "--resume=auto"], tmp_path / "told.txt"))
+    other.start()
+    other.join()
+    assert other.exitcode == 2
+    (line,) = (tmp_path / "told.txt").read_text().splitlines()
+    assert "is being trained by another process" in line
+    process.kill()
+    process.join()
+
+
+def test_a_damaged_checkpoint_is_passed_over(whole: Callable[[str], Path], tmp_path: Path) -> None:
+    case = "online, SGD"
+    arguments = arguments_of(case, tmp_path)
+    assert run([*arguments, "--trainer.max_steps=1100"], tmp_path / "told.txt")
+    folder = folder_of(tmp_path)
+    last = folder / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-1000])
+    (folder / "summary.json").unlink()
+    assert run([*arguments, "--ckpt_path=last"], tmp_path / "told.txt")
+    told = (tmp_path / "told.txt").read_text()
+    assert f"{os.path.relpath(last)} is damaged; an earlier checkpoint is used" in told
+    assert "from step 1,000" in told
+    assert_same_run(whole(case), folder)
+
+
+@pytest.mark.slow
+def test_two_devices_killed_go_on_as_if_nothing_had_been(tmp_path: Path) -> None:
+    shared = ("--trainer.strategy=ddp", "--trainer.devices=2")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert run(arguments_of(case, whole), whole / "told.txt")
-    became = killed_and_resumed(case, killed, kills=4, longest=3)
-    print(became)
+    command = [sys.executable, "-m", "parity_lightning"]
+    subprocess.run([*command, *arguments_of("online, SGD", whole), *shared], check=True, capture_output=True)
+    arguments = [*arguments_of("online, SGD", killed), *shared, "--resume=auto"]
+    chance = random.Random(0)
+    went_on = 0
+    for _ in range(4):
+        process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True, start_new_session=True)
+        with suppress(AssertionError):
+            wait_for_rows(killed / "runs", chance.randrange(20, 120))
+        os.killpg(process.pid, signal.SIGKILL)
+        went_on += "going on with" in process.communicate()[0]
+    subprocess.run([*command, *arguments], check=True, capture_output=True)
+    assert went_on >= 2
     assert_same_run(folder_of(whole), folder_of(killed))

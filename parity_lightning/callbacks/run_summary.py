@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ class RunSummary(RunFiles):
                 new.write_text(json.dumps(summary, indent=2) + "\n")
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                logger.experiment.summary.update(summary)
+                # A service that is out of reach has been told of already, and the file has everything.
+                with suppress(Exception):
+                    logger.experiment.summary.update(summary)
         print(table(summary), flush=True)
 
     def _summarize(self, trainer: Trainer, pl_module: LightningModule, interrupted: bool) -> Summary:

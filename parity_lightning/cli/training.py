@@ -11,6 +11,7 @@ import sys
 import warnings
 from argparse import ArgumentError
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -380,7 +381,8 @@ class ParityCLI(LightningCLI):
         for logger in self.trainer.loggers:
             if isinstance(logger, WandbLogger):
                 # Or the next run of this process would go on with this one.
-                logger.experiment.finish()
+                with suppress(Exception):
+                    logger.experiment.finish()
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, RunSummary) and callback.path is not None:
                 print(f"summary: {os.path.relpath(callback.path)}", flush=True)
