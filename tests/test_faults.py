@@ -1,0 +1,180 @@
+"""What goes wrong around a run leaves what was written whole, and is told in a line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pickle
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import CONFIGS, Run
+from test_resume import FRESH, folder_of, quiet_main, run, wait_for_rows
+
+from parity_lightning.cli import main
+from parity_lightning.whole_file import written_whole
+
+ONLINE = f"--config={CONFIGS / 'online.yaml'}"
+
+
+def with_little_room(arguments: Sequence[str], told: Path) -> None:
+    """Runs the command line where no file can be larger than 64 KiB, as on a disk that is nearly full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
+    quiet_main(arguments, told)
+
+
+def unsolvable(runs: Path) -> list[str]:
+    where = f"--trainer.default_root_dir={runs}"
+    return [
+        "fit",
+        ONLINE,
+        "--data.n=40",
+        "--data.k=12",
+        "--trainer.max_steps=400000",
+        "--model.compile_after=null",
+        where,
+    ]
+
+
+def last_line(told: Path) -> str:
+    lines = [line for line in told.read_text().replace("\r", "\n").splitlines() if "cannot be written" in line]
+    return lines[-1]
+
+
+def test_a_full_disk_is_told_and_what_was_written_is_whole(tmp_path: Path) -> None:
+    # Its first checkpoint would be larger than that, its metrics are not.
+    arguments = [*unsolvable(tmp_path / "runs"), "--model.width=2000", "--trainer.max_steps=5000"]
+    process = FRESH.Process(target=with_little_room, args=(arguments, tmp_path / "told.txt"))
+    process.start()
+    process.join()
+    assert process.exitcode == 1
+    told = (tmp_path / "told.txt").read_text()
+    assert "Traceback" not in told
+    assert "step 5,000: " in last_line(tmp_path / "told.txt")
+    assert "File too large" in last_line(tmp_path / "told.txt")
+    assert "to go on: parity-lightning fit" in told
+    folder = folder_of(tmp_path)
+    with (folder / "metrics.csv").open() as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file)]
+    assert steps == list(range(50, 5001, 50))
+    assert not list(folder.rglob(".new-*"))
+    # There is room again.
+    assert run([*arguments, "--ckpt_path=last"], tmp_path / "told.txt")
+    assert json.loads((folder / "summary.json").read_text())["steps"] == 5000
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    process = FRESH.Process(target=quiet_main, args=(unsolvable(tmp_path / "runs"), tmp_path / "told.txt"))
+    process.start()
+    folder = wait_for_rows(tmp_path / "runs", 3)
+    shutil.rmtree(folder)
+    process.join(60)
+    assert process.exitcode == 1
+    assert "Traceback" not in (tmp_path / "told.txt").read_text()
+    assert str(folder) in last_line(tmp_path / "told.txt")
+    assert "No such file or directory" in last_line(tmp_path / "told.txt")
+    assert not folder.exists()
+
+
+def test_a_file_is_there_as_a_whole_or_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    with written_whole(path) as new:
+        new.write_text("old")
+    with suppress(RuntimeError), written_whole(path) as new:
+        new.write_text("new")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+class Trap:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        return os.mkdir, (self.path,)
+
+
+@pytest.mark.parametrize("how", ["pickle", "torch"])
+@pytest.mark.parametrize("subcommand", ["fit", "test"])
+def test_no_code_runs_from_a_checkpoint(
+    how: str, subcommand: str, fit: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = fit("--trainer.max_steps=50")
+    sound = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True)
+    trap = tmp_path / "trap.ckpt"
+    content = {**sound, "callbacks": {"Trap": Trap(str(tmp_path / "sprung"))}}
+    if how == "torch":
+        torch.save(content, trap)
+    else:
+        trap.write_bytes(pickle.dumps(content))
+    with pytest.raises(SystemExit) as ended:
+        main([subcommand, f"--config={run.folder / 'config.yaml'}", f"--ckpt_path={trap}"])
+    assert ended.value.code == 2
+    assert "not a checkpoint, or a damaged one" in capsys.readouterr().err
+    assert not (tmp_path / "sprung").exists()
+    # It would have been sprung.
+    pickle.loads(pickle.dumps(Trap(str(tmp_path / "sprung"))))
+    assert (tmp_path / "sprung").exists()
+
+
+WANDB = f"--config={CONFIGS / 'loggers' / 'wandb.yaml'}"
+
+
+def test_training_goes_on_when_wandb_is_out_of_reach(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        **{"WANDB_MODE": "online", "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "a" * 40},
+        **{"WANDB_INIT_TIMEOUT": "2", "OMP_NUM_THREADS": "1"},
+    }
+    command = [sys.executable, "-m", "parity_lightning", "fit", ONLINE, WANDB, "--data.n=20", "--trainer.max_steps=300"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "WandbLogger failed, training goes on without it" in done.stderr
+    folder = folder_of(tmp_path)
+    assert json.loads((folder / "summary.json").read_text())["steps"] == 300
+    with (folder / "metrics.csv").open() as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == list(range(50, 301, 50))
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="processes are looked up in /proc")
+def test_training_goes_on_when_wandb_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "parity_lightning", *unsolvable(tmp_path / "runs"), WANDB]
+    options = ["--data.batch_size=4", "--trainer.max_steps=30000"]
+    process = subprocess.Popen(
+        [*command, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_for_rows(tmp_path / "runs", 3)
+    (service,) = services_of(process.pid)
+    os.kill(service, signal.SIGKILL)
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    folder = folder_of(tmp_path)
+    assert json.loads((folder / "summary.json").read_text())["steps"] == 30_000
+    with (folder / "metrics.csv").open() as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == list(range(50, 30_001, 50))
+
+
+def services_of(process: int) -> list[int]:
+    """The processes that W&B has started for a process."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode().split("\0")
+        except OSError:
+            continue
+        if "wandb-core" in words[0] and str(process) in words:
+            found.append(int(path.parent.name))
+    return found
