@@ -464,25 +464,3 @@ def test_an_error_in_ones_own_network_keeps_its_traceback(tmp_path: Path) -> Non
     assert "Traceback" in err
     assert "nn.Gelu()" in err
     assert not (tmp_path / "runs").exists()
-
-
-def test_two_devices_train_as_one(tmp_path: Path) -> None:
-    def trained(folder: str, *options: str) -> tuple[dict[str, object], list[dict[str, float]]]:
-        where = f"--trainer.default_root_dir={folder}"
-        process = spawn("fit", ONLINE, "--data.n=20", where, "--trainer.accelerator=cpu", *options, cwd=tmp_path)
-        _, err = process.communicate(timeout=120)
-        assert process.returncode == 0, err
-        (run,) = (tmp_path / folder).iterdir()
-        with (run / "metrics.csv").open() as file:
-            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-        return json.loads((run / "summary.json").read_text()), rows
-
-    precision = "--trainer.precision=64"
-    one, rows = trained("one", precision)
-    two, shared_rows = trained("two", precision, "--trainer.strategy=ddp", "--trainer.devices=2")
-    assert [one[key] for key in ("solved", "convergence_time", "onset", "steps", "support")] == [
-        two[key] for key in ("solved", "convergence_time", "onset", "steps", "support")
-    ]
-    assert len(rows) == len(shared_rows)
-    for row, shared in zip(rows, shared_rows, strict=True):
-        assert row == pytest.approx(shared, rel=1e-6)
