@@ -91,7 +91,10 @@ def test_the_docs_commands_and_links_are_right(page: Path, monkeypatch: pytest.M
                 monkeypatch.chdir(arguments[0])
                 monkeypatch.syspath_prepend(Path.cwd())
             else:
-                assert program == "parity-lightning"
+                if program == "torchrun":
+                    arguments = arguments[arguments.index("parity_lightning") + 1 :]
+                else:
+                    assert program == "parity-lightning"
                 if arguments[0] == "trials":
                     given, options = parse_options(arguments[1:])
                     last = settings_of([parse_variation(text) for text in given.vary])[-1]

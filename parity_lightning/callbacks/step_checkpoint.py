@@ -44,8 +44,9 @@ class StepCheckpoint(ModelCheckpoint):
 
     def _save(self, trainer: Trainer) -> None:
         candidates = self._monitor_candidates(trainer)
-        self._save_topk_checkpoint(trainer, candidates)
+        # In this order: should it be killed in between, and this be the end of the run, last.ckpt is that of the end.
         self._save_last_checkpoint(trainer, candidates)
+        self._save_topk_checkpoint(trainer, candidates)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves the end of the run."""

@@ -399,6 +399,7 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter is intended")
     # A resumed run writes into a folder of its own, and evaluating needs few of the callbacks that trained.
     warnings.filterwarnings("ignore", message="The dirpath has changed from")
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
     warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`")
     warnings.filterwarnings("ignore", module="jsonargparse")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
