@@ -190,6 +190,9 @@ def run(arguments: Sequence[str]) -> None:
         _run(given, options)
     except SettingError as error:
         usage_error("trials", str(error))
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+        raise SystemExit(130) from None
     except WorkerFailed as error:
         print(f"parity-lightning trials: {error}; the same command goes on from here", file=sys.stderr)
         raise SystemExit(1) from None
