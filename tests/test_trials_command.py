@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -16,9 +17,11 @@ from typing import Any
 
 import pyarrow.parquet as parquet
 import pytest
-from conftest import CONFIGS, Run
+from conftest import CONFIGS, ROOT, Run
+from filelock import FileLock
 
 from parity_lightning.cli import main
+from parity_lightning.trials import workers
 from parity_lightning.trials.outcome import Outcome, Ticket
 from parity_lightning.trials.workers import Group, Job, WorkerFailed, run_job
 
@@ -148,6 +151,15 @@ def test_trials_that_cannot_be_stacked_run_one_by_one(trials: Callable[..., Any]
         (["--trials=2", "--data.k=0"], "--data.k=0: must be at least 1"),
         (["--trials=2", "--vary=data.k=[2,11]"], "--data.k=11: must be at most n=10"),
         (["--trials=2", "--ckpt_path=a.ckpt"], "--ckpt_path"),
+        (["--trials=2", "--vary=seed_everything=[0,100]"], "seed_everything: is every trial's own"),
+        (["--trials=2", "--vary=data.seed=[1,abc]"], "data.seed=abc: must be a whole number"),
+        (["--trials=2", "--vary=data.seed=[1,-1]"], "data.seed=-1: must be at least 0"),
+        (["--trials=2", "--vary=data.seed=0..2000000000"], "2,000,000,001 values are more than 1,000,000"),
+        (["--trials=2", "--vary=data.k=[2,2]"], "has a value twice"),
+        (["--trials=2", "--vary=data.k=[2020-01-01]"], "--data.k"),
+        (["--trials=2", "--vary=model.optimizer.lr=[1,abc]"], "lr"),
+        (["--trials=2", "--vary=data.n=[10,8]", "--vary=data.support=[[0,1],[0,9]]"], "--data.support"),
+        (["--trials=4", "--seed_everything=4294967294"], "--trials=4: their seeds, from 4294967294 on"),
         (["--trials=2", "--workers=0"], "--workers=0: must be at least 1"),
     ],
 )
@@ -162,6 +174,65 @@ def test_a_mistake_is_told_in_one_line_and_leaves_nothing(
     assert line.startswith("parity-lightning trials: error: ")
     assert told in line
     assert not list(tmp_path.iterdir())
+
+
+def test_values_of_several_kinds_are_kept_as_texts(trials: Callable[..., Any]) -> None:
+    rows, _ = trials("--trials=2", "--vary=trainer.precision=[32,64-true]")
+    assert [row["trainer.precision"] for row in rows] == ["32", "32", "64-true", "64-true"]
+
+
+def test_a_record_under_way_is_nobody_elses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = f"--output={tmp_path / 't.parquet'}"
+    with FileLock(tmp_path / "t.parquet.journal.lock"), pytest.raises(SystemExit) as ended:
+        main(["trials", *QUICK, "--trials=2", output])
+    assert ended.value.code == 2
+    assert "is being written by another process" in capsys.readouterr().err
+
+
+def test_another_network_of_the_same_name_is_another_record(
+    trials: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    source = (ROOT / "examples" / "my_network.py").read_text()
+    (tmp_path / "changing.py").write_text(source)
+    trials("--trials=2", "--model=changing.MyNetwork")
+    (tmp_path / "changing.py").write_text(source.replace("nn.GELU()", "nn.Identity()"))
+    with pytest.raises(SystemExit):
+        trials("--trials=2", "--model=changing.MyNetwork")
+    assert "holds something else than these trials" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="processes are looked up in /proc")
+def test_helpers_end_with_the_process_that_started_them() -> None:
+    code = f"import sys; sys.path[:0] = {sys.path!r}; from test_trials_command import *; run_orphans()"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        helper = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while is_running(helper) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not is_running(helper)
+
+
+def run_orphans() -> None:
+    """Shares trials out and tells the number of the helper's process."""
+    workers._HELP_AFTER = 0.0
+    job = Job(Slow, [Group((0,))], [(0, 0, 100_000)], 100_000, 0, 1)
+    running = run_job(job, 2, print)
+    for _ in running:
+        if children := multiprocessing.active_children():
+            print(children[0].pid, flush=True)
+            break
+    time.sleep(60)
+
+
+def is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def test_killed_at_any_moment_it_goes_on_with_the_same_command(tmp_path: Path) -> None:

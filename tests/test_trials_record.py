@@ -66,7 +66,9 @@ def test_a_record_that_was_cut_short_goes_on_and_takes_no_row_twice(tmp_path: Pa
 
 
 def test_other_trials_are_not_mixed_into_a_record(tmp_path: Path) -> None:
-    record(tmp_path).close()
+    first = record(tmp_path)
+    first.begin()
+    first.close()
     with pytest.raises(SettingError, match="holds something else"):
         record(tmp_path, about="others")
     whole = record(tmp_path)

@@ -11,6 +11,7 @@ import torch
 from conftest import CONFIGS, ROOT, Run
 from hypothesis import given
 from hypothesis import strategies as st
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from parity_lightning import SparseParity
 from parity_lightning.cli.trial_settings import SettingCLI
@@ -212,6 +213,51 @@ class Stepping(MLP):
         return super().training_step(batch)
 
 
+class Warming(MLP):
+    """Asks for the step."""
+
+    def loss(self, prediction: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return super().loss(prediction, y) * min(1.0, self.global_step / 100)
+
+
+class TwoFaced(MLP):
+    """Predicts otherwise when it trains."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) if self.training else -super().forward(x)
+
+
+class Branching(MLP):
+    """Looks at values to decide what to compute."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = super().forward(x)
+        return 2 * y if y.max() > 100 else y
+
+
+class Beginning(MLP):
+    """Does something of its own at the start."""
+
+    def on_fit_start(self) -> None:
+        with torch.no_grad():
+            self.first_layer.zero_()
+
+
+class Halving(Callback):
+    """Changes the learning rate at evaluations."""
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.optimizers[0].param_groups[0]["lr"] /= 2
+
+
+class Telling(MLP):
+    """Looks at its hyperparameters, which a bare one has not."""
+
+    def __init__(self, n: int, units: int = 9, **kwargs: Any) -> None:
+        super().__init__(n, 2, width=units, **kwargs)
+        self.units = self.hparams["units"]
+
+
 class ReadyMade(ParityModule):
     """Is given its network."""
 
@@ -225,6 +271,11 @@ class ReadyMade(ParityModule):
         (["--model=test_trials_stack.Dropping"], "random numbers"),
         (["--model=test_trials_stack.Normed"], "buffers"),
         (["--model=test_trials_stack.Stepping"], "hook of single steps"),
+        (["--model=test_trials_stack.Warming"], "asks for the step or the trainer"),
+        (["--model=test_trials_stack.TwoFaced"], "otherwise when it trains"),
+        (["--model=test_trials_stack.Branching"], "cannot be computed for several trials at once"),
+        (["--model=test_trials_stack.Beginning"], "overrides on_fit_start"),
+        (["--trainer.callbacks+=test_trials_stack.Halving"], "the callback Halving may act on the training"),
         (["--model.optimizer=RMSprop"], "none of SGD"),
         (["--model.optimizer=Adam", "--model.optimizer.amsgrad=true"], "amsgrad"),
         (["--trainer.gradient_clip_val=1"], "between single steps"),
@@ -246,7 +297,20 @@ def test_a_network_that_is_handed_over_ready_made_cannot_be_stacked() -> None:
         Setting(ReadyMade(network), ParityDataModule(10, 2), 100, 10)
 
 
-@pytest.mark.parametrize("name", ["my_network.MyNetwork", "gated_mlp.GatedMLP"])
+def test_a_diverged_trial_ends_where_it_would_alone(fit: Callable[..., Run]) -> None:
+    options = ("--model.activation=power", "--model.loss=square", "--trainer.val_check_interval=700")
+    case = Case("online", (*options, "--trainer.max_steps=1500"))
+    calm, wild = (SettingCLI([*case.arguments, f"--model.optimizer.lr={lr}"]).setting() for lr in (0.001, 1e3))
+    tickets = [Ticket(0, 0, 0), Ticket(1, 1, 0)]
+    both = sorted(outcome for some in StackRunner([calm, wild], 2, None).run(tickets) for outcome in some)
+    (alone,) = (outcome for some in StackRunner([wild], 1, None).run([Ticket(1, 0, 0)]) for outcome in some)
+    assert both[1] == alone
+    assert alone.stop_reason == "diverged"
+    run = fit(*case.arguments[1:], "--model.optimizer.lr=1e3", "--seed_everything=0", "--model.compile_after=null")
+    assert (run.summary["steps"], run.summary["stop_reason"]) == (alone.steps, "diverged")
+
+
+@pytest.mark.parametrize("name", ["my_network.MyNetwork", "gated_mlp.GatedMLP", "test_trials_stack.Telling"])
 def test_modules_of_users_are_stacked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     case = Case("online", (f"--model={name}", "--model.optimizer.lr=0.1"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from parity_lightning.cli.training import run
+from parity_lightning.errors import SettingError
 
 _QUIET = [f"--trainer.{what}=false" for what in ("logger", "enable_progress_bar", "enable_checkpointing")]
 
@@ -24,11 +25,21 @@ def fit_once(options: Sequence[str], seed: int) -> dict[str, Any]:
 
     Returns:
         What ``summary.json`` says.
+
+    Raises:
+        RuntimeError: If it is refused.
+        SettingError: If the run writes no summary.
     """
     with tempfile.TemporaryDirectory() as folder:
         where = f"--trainer.default_root_dir={folder}"
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            run(["fit", *options, f"--seed_everything={seed}", where, *_QUIET])
-        (path,) = Path(folder).glob("*/summary.json")
-        summary: dict[str, Any] = json.loads(path.read_text())
-    return summary
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+                run(["fit", *options, f"--seed_everything={seed}", where, *_QUIET])
+        except SystemExit as ended:
+            if ended.code:
+                raise RuntimeError(f"seed {seed}: {said.getvalue().strip()}") from None
+        for path in Path(folder).glob("*/summary.json"):
+            summary: dict[str, Any] = json.loads(path.read_text())
+            return summary
+    raise SettingError("trainer.callbacks", "", "RunSummary must be among them for trials that run one by one")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.accelerators import CUDAAccelerator
+from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ModelSummary
 from lightning.pytorch.plugins.precision import DoublePrecision
 
 from parity_lightning.cli.training import ParityCLI
@@ -16,6 +20,24 @@ from parity_lightning.modules.blocks import allows_blocks
 from parity_lightning.modules.compiled_steps import why_not_stacked
 from parity_lightning.trials.setting import Setting
 from parity_lightning.trials.update_rules import Unstackable
+
+# What Lightning calls while it fits; whoever overrides one of these may do anything there.
+_HOOKS = ("setup", "teardown", "configure_model", "validation_step", "configure_callbacks", "train", "eval")
+_NOT_IN_FIT = ("on_test", "on_predict", "on_save_checkpoint", "on_load_checkpoint")
+
+
+def _own_hook(kind: type[ParityModule]) -> str | None:
+    """The name of a hook that a subclass overrides, if it overrides any."""
+    hooks = (name for name in dir(ParityModule) if name in _HOOKS or name.startswith("on_"))
+    own = (name for name in hooks if not name.startswith(_NOT_IN_FIT))
+    return next((name for name in own if getattr(kind, name) is not getattr(ParityModule, name)), None)
+
+
+def _only_looks(callback: Callback) -> bool:
+    """Whether a callback is known not to change what is trained, and when it ends."""
+    known = type(callback).__module__.startswith(("parity_lightning.", "lightning.pytorch.callbacks.progress."))
+    return known or isinstance(callback, Checkpoint) or type(callback) in (ModelSummary, LearningRateMonitor)
+
 
 # Lists of callbacks, loggers and folders say nothing about what a trial does.
 _NOT_TOLD = ("callbacks", "logger", "default_root_dir")
@@ -91,6 +113,13 @@ class SettingCLI(ParityCLI):
         trainer = {name: value for name, value in trainer.items() if name not in _NOT_TOLD}
         return {"model": config, "data": self._get(self.config, "data").as_dict(), "trainer": trainer}
 
+    def own_code(self) -> str:
+        """Tells a network of the user's own from another of the same name: a hash of the file it stands in."""
+        file = inspect.getsourcefile(type(self.model))
+        if file is None or type(self.model).__module__.startswith("parity_lightning."):
+            return ""
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
     def setting(self) -> Setting:
         """The setting of stacked trials.
 
@@ -101,6 +130,11 @@ class SettingCLI(ParityCLI):
             raise Unstackable(f"{type(self.model).__name__} is no ParityModule")
         if not allows_blocks(self.trainer):
             raise Unstackable("a callback or an option of the trainer acts between single steps")
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if not _only_looks(callback):
+                raise Unstackable(f"the callback {type(callback).__name__} may act on the training")
+        if hook := _own_hook(type(self.model)):
+            raise Unstackable(f"{type(self.model).__name__} overrides {hook}")
         if why := why_not_stacked(self.trainer, self.datamodule):
             raise Unstackable(why)
         every = self.trainer.val_check_interval

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 import torch
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
+import parity_lightning
 from parity_lightning.cli.fit_once import fit_once
 from parity_lightning.cli.training import prepare
 from parity_lightning.cli.trial_report import report
@@ -53,6 +54,9 @@ options:
 _COMPILE_AFTER = 0
 _DATA_SEED = ("data.seed", "data.init_args.seed")
 _COMMIT_EVERY = 1.0
+
+# Up to so many settings are all parsed before the first trial, at a tenth of a second each.
+_MOST_CHECKED = 64
 
 
 class _Parser(argparse.ArgumentParser):
@@ -101,9 +105,7 @@ class Plan(NamedTuple):
         made: dict[str, SettingCLI] = {}
         settings = []
         for number in group.settings:
-            # The seed of the data is no matter of the command line: there may be thousands.
-            rest = {name: value for name, value in self.cells[number].items() if name not in _DATA_SEED}
-            told = json.dumps(rest)
+            told = _without_seed(self.cells[number])
             if told not in made:
                 made[told] = SettingCLI(self.command_line(number))
             seeds = [self.cells[number][name] for name in _DATA_SEED if name in self.cells[number]]
@@ -146,7 +148,7 @@ def _group(variations: Sequence[Variation], cells: Sequence[dict[str, Any]]) -> 
     groups: dict[str, list[int]] = {}
     apart = [variation.option for variation in variations if not variation.shares_stack]
     for number, cell in enumerate(cells):
-        groups.setdefault(json.dumps([cell[name] for name in apart]), []).append(number)
+        groups.setdefault(json.dumps([cell[name] for name in apart], default=str), []).append(number)
     return [Group(tuple(numbers)) for numbers in groups.values()]
 
 
@@ -209,14 +211,47 @@ def _run(given: argparse.Namespace, options: list[str]) -> None:
     plan = Plan(tuple(options), tuple(cells), stack, workers, compile_after)
     groups = _group(variations, cells)
     prepare()
-    # Every group is made once before hours of others, so that a mistake is told at once.
+    # All is made once before hours of trials, so that a mistake is told at once.
     known = [SettingCLI(plan.command_line(group.settings[0])) for group in groups]
+    _check(plan, variations, [group.settings[0] for group in groups])
+    if known[0].seed + trials > 2**32:
+        raise SettingError("--trials", trials, f"their seeds, from {known[0].seed} on, must be below 2^32")
     rows = [_row(known[place], cell) for cell, place in zip(cells, _places(groups), strict=True)]
-    about = json.dumps([known[0].whole_config(), plan.options_that_matter(), rows], sort_keys=True, default=str)
+    code = [parity_lightning.__version__, compile_after, *(cli.own_code() for cli in known)]
+    told = [known[0].whole_config(), plan.options_that_matter(), rows, code]
+    about = json.dumps(told, sort_keys=True, default=str)
     path = _output(given.output, known[0], about, trials)
     record = Record(path, rows, about, known[0].seed, trials)
     _work(record, plan, groups, threads)
     report(record, [_column(variation.option, rows[0]) for variation in variations])
+
+
+def _check(plan: Plan, variations: Sequence[Variation], known: Sequence[int]) -> None:
+    """Makes every setting once or, of very many, every value."""
+    for variation in variations:
+        if variation.option == "seed_everything":
+            told = "is every trial's own; give --seed_everything and --trials, or vary data.seed"
+            raise SettingError("--vary", variation.option, told)
+        if variation.option in _DATA_SEED:
+            for value in variation.values:
+                whole_number(f"--vary {variation.option}", value, at_least=0, at_most=2**64 - 1)
+    seen = {_without_seed(plan.cells[number]) for number in known}
+    different = {_without_seed(cell): number for number, cell in reversed(list(enumerate(plan.cells)))}
+    if len(different) > _MOST_CHECKED:
+        first = plan.cells[0]
+        different = {
+            told: number
+            for told, number in different.items()
+            if sum(value != first[name] for name, value in plan.cells[number].items()) <= 1
+        }
+    for told, number in different.items():
+        if told not in seen:
+            SettingCLI(plan.command_line(number))
+
+
+def _without_seed(cell: dict[str, Any]) -> str:
+    # The seed of the data is no matter of the command line: there may be thousands.
+    return json.dumps({name: value for name, value in cell.items() if name not in _DATA_SEED}, default=str)
 
 
 def _places(groups: Sequence[Group]) -> list[int]:
@@ -257,6 +292,7 @@ def _work(record: Record, plan: Plan, groups: Sequence[Group], threads: int) -> 
     if record.is_complete:
         print(f"{record.path} holds these trials already")
         return
+    record.begin()
     done, solved = record.count()
     job = Job(
         plan.make_runner,

@@ -18,7 +18,6 @@ _OWN = (
     r"model\.(init_args\.)?optimizer\.(init_args\.)?(lr|weight_decay|decay|momentum|eps|betas)",
     r"model\.(init_args\.)?initialization",
     r"data\.(init_args\.)?(support|label_noise|seed)",
-    r"seed_everything",
 )
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
 _MOST_SETTINGS = 1_000_000
@@ -54,7 +53,10 @@ def parse_variation(text: str) -> Variation:
     option = option.removeprefix("--")
     values: Any = None
     if span := _RANGE.fullmatch(listed.strip()):
-        values = list(range(int(span[1]), int(span[2]) + 1))
+        values = range(int(span[1]), int(span[2]) + 1)
+        if len(values) > _MOST_SETTINGS:
+            raise SettingError("--vary", text, f"{len(values):,} values are more than {_MOST_SETTINGS:,}; give fewer")
+        values = list(values)
     elif sign:
         try:
             values = yaml.safe_load(listed)
@@ -62,7 +64,10 @@ def parse_variation(text: str) -> Variation:
             values = None
     if not option or not isinstance(values, list) or not values:
         raise SettingError("--vary", text, "give OPTION=[VALUE,VALUE] or, for whole numbers, OPTION=FIRST..LAST")
-    return Variation(option, tuple(map(_as_number, values)))
+    values = tuple(map(_as_number, values))
+    if len(set(map(as_text, values))) < len(values):
+        raise SettingError("--vary", text, "has a value twice; give each once, and more --trials for more seeds")
+    return Variation(option, values)
 
 
 def _as_number(value: Any) -> Any:
@@ -80,7 +85,7 @@ def as_text(value: Any) -> str:
         >>> as_text(None), as_text(0.1), as_text("gaussian"), as_text([1, 2])
         ('null', '0.1', 'gaussian', '[1, 2]')
     """
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def settings_of(variations: Sequence[Variation]) -> list[dict[str, Any]]:

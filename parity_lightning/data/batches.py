@@ -110,9 +110,16 @@ class TrainingBatches(IterableDataset[Block | Steps]):
         """
         return self.parity.draw(self.indices(first_step, last_step))
 
+    def _longest(self) -> int:
+        return max(1, min(self._MOST_STEPS, self._MOST_BITS // (len(self._slice) * self.parity.n)))
+
+    def block_end(self, step: int, every: int) -> int:
+        """Where the block ends that holds a step, if blocks are cut at the multiples of ``every`` and nowhere else."""
+        first, longest = step // every * every, self._longest()
+        return min(first + every, first + ((step - first) // longest + 1) * longest)
+
     def _block_end(self, step: int) -> int:
-        longest = max(1, min(self._MOST_STEPS, self._MOST_BITS // (len(self._slice) * self.parity.n)))
-        ends = [step + longest, *((step // every + 1) * every for every in self.cut_every)]
+        ends = [step + self._longest(), *((step // every + 1) * every for every in self.cut_every)]
         if self.last_step is not None and step < self.last_step:
             ends.append(self.last_step)
         if self.announced_from is not None and step < self.announced_from:

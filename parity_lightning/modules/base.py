@@ -60,8 +60,8 @@ class ParityModule(MadeAgain, LightningModule, ABC):
         layers: Options of the optimizer that single layers have for themselves, ``{"hidden": {"lr": 0.01}}``: a
             layer goes by its name in the network, as in ``network.named_parameters()``.
         screen: How many validation examples an evaluation looks at first.
-        compile_after: From which SGD step on to train by a compiled step, about seven times as fast for small
-            networks: 0 for the first, None for never. Compiling takes a quarter of a minute, once for every network and
+        compile_after: From which SGD step on to train by a compiled step, about five times as fast for small
+            networks: 0 for the first, None for never. Compiling takes half a minute, once for every network and
             batch size; which steps are compiled decides how they round, so it is a matter of the step only.
 
     Raises:
@@ -249,7 +249,7 @@ class ParityModule(MadeAgain, LightningModule, ABC):
         """Has Lightning's counters tell SGD steps; an overriding method adds to this list."""
         return [CountSteps()]
 
-    def on_train_start(self) -> None:
+    def begin_training(self) -> None:
         """Readies the stepping of blocks, and evaluations past Lightning's loop."""
         # Asked at every step, and settled from here on.
         self._takes_blocks = self.takes_blocks
@@ -292,7 +292,7 @@ class ParityModule(MadeAgain, LightningModule, ABC):
         self.train_examples = since["examples"]
         torch.set_rng_state(progress["random_state"])
 
-    def on_train_end(self) -> None:
+    def end_training(self) -> None:
         """Lets go of the optimizer."""
         self._stepper = self._compiled = self._batches = self._takes_blocks = None
         if self._evaluation is not None:

@@ -53,7 +53,13 @@ def _acts_between_steps(callback: Callback) -> bool:
     # Checkpoints fall on the ends of blocks; progress bars and timers only look at what has been done.
     if isinstance(callback, (Checkpoint, ProgressBar, Timer)) or getattr(callback, "understands_blocks", False):
         return False
-    return any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in (*_STEP_HOOKS, *_BATCH_HOOKS))
+    return any(has_hook(callback, hook) for hook in (*_STEP_HOOKS, *_BATCH_HOOKS))
+
+
+def has_hook(callback: Callback, name: str) -> bool:
+    """Whether a callback has a hook of its own, be it of its class or, as of a LambdaCallback, of itself."""
+    hook = getattr(callback, name)
+    return getattr(hook, "__func__", hook) is not getattr(Callback, name)
 
 
 class Stepper:
@@ -111,6 +117,17 @@ class CountSteps(Callback):
     """
 
     understands_blocks = True
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Has a module that steps by itself begin, whatever hooks a subclass overrides."""
+        # No evaluation before the first batch is over, be it the first of a run that goes on.
+        if isinstance(trainer.val_check_interval, int):
+            trainer.val_check_batch = float("inf")
+        getattr(pl_module, "begin_training", lambda: None)()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Has it end."""
+        getattr(pl_module, "end_training", lambda: None)()
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Sets Lightning's counters, once a batch or a block is done.

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torchmetrics import Metric
 
 from parity_lightning.data.datamodule import ParityDataModule
+from parity_lightning.modules.blocks import has_hook
 
 if TYPE_CHECKING:
     from parity_lightning.modules.base import ParityModule
@@ -86,7 +87,7 @@ class LightEvaluation:
         batch = trainer.precision_plugin.convert_input(batch)
         self._batch = trainer.strategy.batch_to_device(batch)
         for name in _HOOKS:
-            whose = [each for each in trainer.callbacks if getattr(type(each), name) is not getattr(Callback, name)]  # type: ignore[attr-defined]
+            whose = [each for each in trainer.callbacks if has_hook(each, name)]  # type: ignore[attr-defined]
             self._hooks[name] = [getattr(each, name) for each in whose]
 
     def run(self) -> Any:

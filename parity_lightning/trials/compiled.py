@@ -1,7 +1,7 @@
 """Functions of tensors, traced and compiled ahead of time, and kept on disk for the next process.
 
 A function is traced into a graph for any number of trials, compiled by TorchInductor into a library, and called without
-a Python frame in between: some ten microseconds a call. Compiling takes some fifteen seconds, loading what was compiled
+a Python frame in between: some ten microseconds a call. Compiling takes some seconds, loading what was compiled
 before some milliseconds. What is kept is found by the graph itself, so another network, batch size or version of
 PyTorch never gets it.
 

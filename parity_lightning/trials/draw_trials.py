@@ -46,7 +46,7 @@ def draw_trials(path: Path, settings: Sequence[Mapping[str, Any]], varied: Seque
         _histogram(histogram, own, int(setting["val_check_interval"]), color, name)
         _survival(survival, own, int(setting["max_steps"]), color, name)
     if len(shown) == 1:
-        _random_search(histogram, survival, times[0], int(first["val_check_interval"]))
+        _random_search(histogram, survival, times[0], int(first["val_check_interval"]), int(first["max_steps"]))
     histogram.set_title("When trials were solved", loc="left", fontsize=11)
     histogram.set_ylabel("trials")
     survival.set_title("The share not yet solved (Kaplan-Meier, with 95 % band)", loc="left", fontsize=11)
@@ -97,15 +97,16 @@ def _survival(axes: Axes, times: np.ndarray, max_steps: int, color: str, name: s
     axes.fill_between(steps, low, high, step="post", color=color, alpha=0.2, linewidth=0)
 
 
-def _random_search(histogram: Axes, survival: Axes, times: np.ndarray, every: int) -> None:
+def _random_search(histogram: Axes, survival: Axes, times: np.ndarray, every: int, max_steps: int) -> None:
     solved = times[np.isfinite(times)]
     if len(solved) < 2:
         return
     edges = _bins(solved, every)
-    stay = 1 - 1 / solved.mean()
+    # As likely a success per step as here, where unsolved trials took steps, too.
+    stay = 1 - len(solved) / np.minimum(times, max_steps).sum()
     # Whoever is evaluated at a step may have been solved since the evaluation before.
     found = stay ** (edges - every / 2)
-    expected = len(solved) * (found[:-1] - found[1:])
+    expected = len(times) * (found[:-1] - found[1:])
     histogram.stairs(expected, edges, color="0.35", linestyle="--", label="random search of the same mean (geometric)")
     steps = np.linspace(0, edges[-1], 200)
     survival.plot(steps, stay**steps, color="0.35", linestyle="--", linewidth=1, label="random search")

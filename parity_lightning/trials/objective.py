@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,28 @@ class _Loss(nn.Module):
         return self.module.loss(prediction, y), prediction
 
 
+def _examples(n: int, like: Tensor) -> Tensor:
+    """Some inputs of shape ``(3, n)``."""
+    bits = torch.arange(3 * n, device=like.device).reshape(3, n) * 5 // 3 % 2
+    return (1 - 2 * bits).to(like.dtype)
+
+
+@contextmanager
+def _by_itself(module: ParityModule) -> Iterator[None]:
+    """Refuses a module that asks for its trainer, its step or its epoch, which a stack has not."""
+
+    def refuse(self: Any) -> None:
+        raise Unstackable("its loss or its network asks for the step or the trainer")
+
+    kind = type(module)
+    asked = {name: property(refuse) for name in ("global_step", "current_epoch", "trainer")}
+    module.__class__ = type(kind.__name__, (kind,), asked)
+    try:
+        yield
+    finally:
+        module.__class__ = kind
+
+
 class Objective:
     """What a module predicts and loses, for the weights of many trials at once.
 
@@ -39,12 +62,17 @@ class Objective:
         n: How many bits an input has.
 
     Raises:
-        Unstackable: If its predictions are not a function of weights and inputs: in training they draw random numbers
-            or change buffers.
+        Unstackable: If its loss is not a function of weights and examples: in training it draws random numbers or
+            changes buffers, it depends on the step or on whether it trains, or it cannot be computed for several
+            trials at once.
     """
 
     def __init__(self, module: ParityModule, n: int) -> None:
         self._loss = _Loss(module)
+        with _by_itself(module):
+            self._learn(module, n)
+
+    def _learn(self, module: ParityModule, n: int) -> None:
         every = dict(self._loss.named_parameters()) | dict(self._loss.named_buffers())
         shared = len(list(self._loss.named_parameters(remove_duplicate=False))) - len(list(self._loss.parameters()))
         if shared:
@@ -52,6 +80,23 @@ class Objective:
         reached = self._reached(n)
         self.moving = [name for name in every if name in reached]
         self.fixed = [name for name in every if name not in reached]
+        self._try(module, n)
+
+    def _try(self, module: ParityModule, n: int) -> None:
+        """Refuses what does not come out for two trials as it does for one."""
+        moving, fixed = self.tensors_of(module)
+        x = _examples(n, moving[0])
+        y = x[..., 0]
+        try:
+            with torch.no_grad():
+                alone = self._call(moving, fixed, x, y)
+                stacked = [[torch.stack([tensor, tensor]) for tensor in tensors] for tensors in (moving, fixed)]
+                _, *together = self.gradients(stacked[0], stacked[1], torch.stack([x, x]), torch.stack([y, y]))
+        except Exception as error:
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            raise Unstackable(f"its network cannot be computed for several trials at once ({why[:200]})") from error
+        if not all(torch.allclose(own, two[0], rtol=1e-3, atol=1e-4) for own, two in zip(alone, together, strict=True)):
+            raise Unstackable("its network predicts otherwise for several trials at once")
 
     def _reached(self, n: int) -> set[str]:
         """The names of the parameters that a loss depends on; optimizers leave others alone."""
@@ -59,8 +104,11 @@ class Objective:
         state = torch.get_rng_state()
         trained = [(name, parameter) for name, parameter in self._loss.named_parameters() if parameter.requires_grad]
         with torch.enable_grad():
-            x = torch.ones(2, n, device=trained[0][1].device, dtype=trained[0][1].dtype)
-            loss, _ = self._loss(x, x[:, 0])
+            x = _examples(n, trained[0][1])
+            loss, prediction = self._loss(x, x[:, 0])
+            training = self._loss.training
+            _, evaluated = self._loss.eval()(x, x[:, 0])
+            self._loss.train(training)
             gradients = torch.autograd.grad(loss, [parameter for _, parameter in trained], allow_unused=True)
         drew = not torch.equal(state, torch.get_rng_state())
         torch.set_rng_state(state)
@@ -71,6 +119,8 @@ class Objective:
             raise Unstackable("its network draws random numbers in training, as dropout does")
         if not unchanged:
             raise Unstackable("its network changes buffers in training, as batch normalization does")
+        if not torch.equal(prediction, evaluated):
+            raise Unstackable("its network predicts otherwise when it trains than when it is evaluated")
         return {name for (name, _), gradient in zip(trained, gradients, strict=True) if gradient is not None}
 
     def tensors_of(self, module: ParityModule) -> tuple[list[Tensor], list[Tensor]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from parity_lightning.errors import SettingError
 from parity_lightning.trials.outcome import Outcome
@@ -65,9 +66,11 @@ class Record:
         self._about = about
         self._fingerprint = hashlib.sha256(f"{about} {first_seed} {trials}".encode()).hexdigest()
         self._database: sqlite3.Connection | None = None
+        self._lock: FileLock | None = None
+        self._as_texts: set[str] = set()
         if path.exists():
             self._check(self._fingerprint_of_file(), path)
-        else:
+        elif self._journal.exists():
             self._open()
 
     @property
@@ -96,6 +99,8 @@ class Record:
     def _open(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(f"{self._journal}.lock")
+            self._lock.acquire(timeout=0)
             self._database = sqlite3.connect(self._journal)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("CREATE TABLE IF NOT EXISTS about (fingerprint TEXT)")
@@ -105,13 +110,25 @@ class Record:
             if known is None:
                 self._database.execute("INSERT INTO about VALUES (?)", (self._fingerprint,))
                 self._database.commit()
+        except Timeout:
+            raise SettingError("--output", self.path, "is being written by another process; wait for it") from None
         except (OSError, sqlite3.DatabaseError) as error:
             raise SettingError("--output", self.path, f"cannot be written ({error}); name another file") from error
         if known is not None:
             self._check(known[0], self._journal)
 
+    def begin(self) -> None:
+        """Makes the journal, if there is none yet.
+
+        Raises:
+            SettingError: If it cannot be written, or somebody else writes it.
+        """
+        if self._database is None and not self.is_complete:
+            self._open()
+
     def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
-        assert self._database is not None
+        if self._database is None:
+            return iter(())
         return iter(self._database.execute(query))
 
     def missing(self) -> Iterator[int]:
@@ -126,11 +143,12 @@ class Record:
 
     def count(self) -> tuple[int, int]:
         """How many trials have a row, and how many of them are solved."""
-        (counts,) = self._rows("SELECT COUNT(*), COUNT(convergence_time) FROM trials")
+        counts = next(self._rows("SELECT COUNT(*), COUNT(convergence_time) FROM trials"), (0, 0))
         return counts[0], counts[1]
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
         """Writes rows; what is written survives whatever happens to this process."""
+        self.begin()
         assert self._database is not None
         rows = [
             outcome._replace(support=json.dumps(outcome.support), data_seed=str(outcome.data_seed))  # type: ignore[arg-type]
@@ -165,6 +183,10 @@ class Record:
         if self._database is not None:
             self._database.close()
             self._database = None
+        if self._lock is not None:
+            self._lock.release()
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+            self._lock = None
 
     def _schema(self) -> Any:
         import pyarrow
@@ -184,7 +206,12 @@ class Record:
         }
         fields = [pyarrow.field(name, kind) for name, kind in names.items()]
         for name in dict.fromkeys(name for setting in self.settings for name in setting):
-            kind = pyarrow.infer_type([setting.get(name) for setting in self.settings])
+            values = [setting.get(name) for setting in self.settings]
+            mixed = len({isinstance(value, str) for value in values if value is not None}) > 1
+            # Of a precision for example: 32 and bf16-mixed.
+            kind = pyarrow.string() if mixed else pyarrow.infer_type(values)
+            if mixed:
+                self._as_texts.add(name)
             # A column without any value, that of num_samples online, may have some in other files.
             fields.append(pyarrow.field(name, pyarrow.int64() if pyarrow.types.is_null(kind) else kind))
         return pyarrow.schema(fields, metadata={_ABOUT: self._about, _TRIALS: self._fingerprint})
@@ -198,7 +225,8 @@ class Record:
             "data_seed": int(row["data_seed"]),
             "solved": row["convergence_time"] is not None,
         }
-        row |= self.settings[setting]
+        values = self.settings[setting]
+        row |= {name: str(value) if name in self._as_texts else value for name, value in values.items()}
         return row
 
     def convergence_times(self) -> np.ndarray:

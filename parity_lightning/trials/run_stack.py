@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 
@@ -46,6 +47,7 @@ class _Running:
         self.steps = 0
         self.accuracy = 0.0
         self.stop_reason: str | None = None
+        self.ended_at: int | None = None
 
 
 class StackRunner:
@@ -149,12 +151,19 @@ class StackRunner:
         most = max(1, min(_MOST_STEPS, _MOST_INDICES // (len(self._running) * self._running[0].batches.batch_size)))
         while steps and finite.any():
             now = min(steps, most)
-            finite &= torch.isfinite(self._take_steps(now)).all(0)
+            good = torch.isfinite(self._take_steps(now))
+            for place in (finite & ~good.all(0)).nonzero().squeeze(-1).tolist():
+                self._diverged(self._running[place], now - int(good[:, place].long().argmin()))
+            finite &= good.all(0)
             steps -= now
-        for trial, is_finite in zip(self._running, finite.tolist(), strict=True):
-            if not is_finite:
-                trial.stop_reason = "diverged"
         self._evaluate(due)
+
+    def _diverged(self, trial: _Running, steps_ago: int) -> None:
+        """Notes where a trial ends whose loss was not finite at the first of the last steps: as `fit` does."""
+        trial.stop_reason = "diverged"
+        setting = self._settings[trial.ticket.setting]
+        bad = trial.steps - steps_ago
+        trial.ended_at = min(trial.batches.block_end(bad, setting.every), setting.max_steps)
 
     def _take_steps(self, steps: int) -> Tensor:
         """Takes so many steps of every trial; returns the losses, of shape ``(steps, T)``."""
@@ -230,7 +239,10 @@ class StackRunner:
         for mine, its in zip(self._objective.tensors_of(self._reader), self.stack.weights_of(place), strict=True):
             for tensor, value in zip(mine, its, strict=True):
                 tensor.copy_(value)
-        moved = movement_of(self._reader.first_layer, trial.first_layer, trial.parity.support)
+        moved = None
+        # A first layer of another shape has no progress to be measured.
+        if trial.first_layer.shape[-1] == trial.parity.n:
+            moved = movement_of(self._reader.first_layer, trial.first_layer, trial.parity.support)
         assert trial.stop_reason is not None
         solved = trial.transition.convergence_time is not None
         return Outcome(
@@ -239,8 +251,8 @@ class StackRunner:
             trial.parity.seed,
             trial.transition.convergence_time,
             trial.transition.onset if solved else None,
-            trial.steps,
+            trial.steps if trial.ended_at is None else trial.ended_at,
             trial.accuracy,
-            moved.hidden_progress,
+            moved.hidden_progress if moved is not None and math.isfinite(moved.hidden_progress) else None,
             trial.stop_reason,
         )

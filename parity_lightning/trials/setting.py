@@ -74,8 +74,8 @@ class Setting:
         _seed(seed)
         try:
             return self.module.again(bare=True)
-        except AttributeError:
-            # A subclass looks at something that a bare module does not have.
+        except Exception:
+            # A subclass looks at something that a bare module does not have; what is really wrong is raised again.
             _seed(seed)
             return self.module.again()
 

@@ -18,7 +18,7 @@ class Quantile(NamedTuple):
     """A quantile of convergence times with an interval, in steps; infinite where trials did not get there.
 
     Attributes:
-        value: The smallest time by which this share of trials was solved (of two medians, their mean).
+        value: The time by which this share of trials was solved; if it falls between two trials, the mean of theirs.
         low: The lower end of the interval.
         high: Its upper end.
     """
@@ -28,8 +28,8 @@ class Quantile(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        low, high = (f"{bound:,g}" if math.isfinite(bound) else "unsolved" for bound in (self.low, self.high))
-        return f"{self.value:,g} ({low} to {high})" if math.isfinite(self.value) else "unsolved"
+        value, low, high = (f"{time:,g}" if math.isfinite(time) else "unsolved" for time in self)
+        return f"{value} ({low} to {high})" if math.isfinite(self.value) or 0 < self.low < math.inf else "unsolved"
 
 
 def quantile_of(times: Sequence[float] | np.ndarray, share: float = 0.5, level: float = 0.95) -> Quantile:

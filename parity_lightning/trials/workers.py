@@ -8,7 +8,9 @@ claim trials from one counter, so whoever is faster does more, and only the firs
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
+import threading
 import time
 import traceback
 from bisect import bisect_right
@@ -18,6 +20,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
+from parity_lightning.errors import SettingError
 from parity_lightning.trials.outcome import Outcome, Ticket
 
 _CLAIM = 8
@@ -115,11 +118,11 @@ class _Claims:
 
     def tickets(self, group: int) -> Iterator[Ticket]:
         """Takes the trials of a group."""
-        settings = self._job.groups[group].settings
+        place_of = {setting: place for place, setting in enumerate(self._job.groups[group].settings)}
         while (following := self._next()) is not None and following[0] == group:
             self._claimed = self._claimed[1:]
             setting, trial = divmod(following[1], self._job.trials)
-            yield Ticket(following[1], settings.index(setting), self._job.first_seed + trial)
+            yield Ticket(following[1], place_of[setting], self._job.first_seed + trial)
 
 
 def _work(job: Job, counter: Any, worker: int, tell: Callable[[str], None]) -> Iterator[list[Outcome]]:
@@ -136,8 +139,17 @@ def _work(job: Job, counter: Any, worker: int, tell: Callable[[str], None]) -> I
             yield outcomes
 
 
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 def _help(job: Job, counter: Any, worker: int, results: Any) -> None:
     """What a helper does: works and sends outcomes; None when it is done, a text if it failed."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         for outcomes in _work(job, counter, worker, lambda note: None):
             if outcomes:
@@ -145,6 +157,8 @@ def _help(job: Job, counter: Any, worker: int, results: Any) -> None:
         results.put(None)
     except KeyboardInterrupt:
         results.put(None)
+    except SettingError as error:
+        results.put(str(error))
     except Exception:
         results.put(traceback.format_exc())
 
@@ -185,13 +199,13 @@ def run_job(job: Job, workers: int, tell: Callable[[str], None]) -> Iterator[lis
                 for helper in helpers:
                     helper.start()
             yield from _received(results)
+            _check_alive(helpers)
         at_work = len(helpers)
         while at_work:
             try:
                 received = results.get(timeout=1)
             except queue.Empty:
-                if any(helper.exitcode not in (0, None) for helper in helpers):
-                    raise WorkerFailed("a worker process was killed") from None
+                _check_alive(helpers)
                 yield []
                 continue
             if received is None:
@@ -203,6 +217,11 @@ def run_job(job: Job, workers: int, tell: Callable[[str], None]) -> Iterator[lis
         for helper in helpers:
             helper.terminate()
         results.cancel_join_thread()
+
+
+def _check_alive(helpers: Sequence[Any]) -> None:
+    if any(helper.exitcode not in (0, None) for helper in helpers):
+        raise WorkerFailed("a worker process was killed")
 
 
 def _received(results: Any) -> Iterator[list[Outcome]]:
