@@ -51,4 +51,5 @@ def make_spare(logger: Logger) -> None:
         setattr(logger, name, guarded(getattr(logger, name), None))
     if isinstance(experiment := getattr(kind, "experiment", None), property) and experiment.fget is not None:
         look = guarded(experiment.fget, Nothing())
-        logger.__class__ = type(kind.__name__, (kind,), {"experiment": property(look)})
+        # Under a name of its own, for the command line finds classes by their names.
+        logger.__class__ = type(f"_Spare{kind.__name__}", (kind,), {"experiment": property(look)})

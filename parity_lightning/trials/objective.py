@@ -43,7 +43,8 @@ def _by_itself(module: ParityModule) -> Iterator[None]:
 
     kind = type(module)
     asked = {name: property(refuse) for name in ("global_step", "current_epoch", "trainer")}
-    module.__class__ = type(kind.__name__, (kind,), asked)
+    # Under a name of its own: the command line finds classes by their names, and this one is soon gone.
+    module.__class__ = type("_ByItself", (kind,), asked)
     try:
         yield
     finally:
