@@ -9,6 +9,7 @@ import os
 import random
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,12 +19,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from conftest import CONFIGS
+from lightning.pytorch import Callback
 
 from parity_lightning.cli import main
+from parity_lightning.cli.resuming import find_run, how_it_ended
 
 # Processes that have everything imported already, so that a hundred of them start in no time.
 FRESH = multiprocessing.get_context("forkserver")
@@ -52,6 +56,13 @@ CASES = {
             "--model.compile_after=700",
         ),
     ),
+    "float64, label noise, a schedule": Case(
+        130,
+        (
+            *(*ONLINE, EAGER, "--trainer.precision=64", "--data.label_noise=0.05", "--model.lr_scheduler=StepLR"),
+            *("--model.lr_scheduler.step_size=300", "--model.lr_scheduler.gamma=0.8"),
+        ),
+    ),
     "solved": Case(50, ("--data.k=2", "--trainer.val_check_interval=10", "--model.optimizer.lr=0.01")),
     "Transformer, ordinary loop": Case(
         60,
@@ -66,6 +77,7 @@ CASES = {
 
 def quiet_main(arguments: Sequence[str], told: Path) -> None:
     """Runs the command line and has what it says go into a file."""
+    sys.path.insert(0, str(Path(__file__).parent))
     file = os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -289,6 +301,105 @@ def test_a_damaged_checkpoint_is_passed_over(whole: Callable[[str], Path], tmp_p
     assert f"{os.path.relpath(last)} is damaged; an earlier checkpoint is used" in told
     assert "from step 1,000" in told
     assert_same_run(whole(case), folder)
+
+
+def half_a_run(tmp_path: Path, *options: str) -> tuple[list[str], Path]:
+    """A run that was killed, as it looks: no summary, and a checkpoint from its middle."""
+    arguments = [*arguments_of("online, SGD", tmp_path), *options]
+    assert run([*arguments, "--trainer.max_steps=1100"], tmp_path / "told.txt")
+    folder = folder_of(tmp_path)
+    (folder / "summary.json").unlink()
+    (folder / "progress.png").unlink()
+    return arguments, folder
+
+
+def test_a_run_that_was_moved_goes_on(whole: Callable[[str], Path], tmp_path: Path) -> None:
+    arguments, folder = half_a_run(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    folder = folder.rename(tmp_path / "elsewhere" / folder.name)
+    arguments[-1 - arguments[::-1].index(f"--trainer.default_root_dir={tmp_path / 'runs'}")] = (
+        f"--trainer.default_root_dir={folder.parent}"
+    )
+    assert run([*arguments, "--ckpt_path=last"], tmp_path / "told.txt")
+    assert_same_run(whole("online, SGD"), folder)
+
+
+class Counting(Callback):
+    """Keeps what no checkpoint can be loaded with."""
+
+    def state_dict(self) -> dict[str, object]:
+        return {"count": np.float64(1)}
+
+
+def test_a_state_that_cannot_be_loaded_is_refused_not_passed_over(tmp_path: Path) -> None:
+    arguments, folder = half_a_run(tmp_path, "--trainer.callbacks+=test_resume.Counting")
+    rows = rows_of(folder)
+    process = FRESH.Process(target=quiet_main, args=([*arguments, "--resume=auto"], tmp_path / "refused.txt"))
+    process.start()
+    process.join()
+    assert process.exitcode == 2
+    (line,) = (tmp_path / "refused.txt").read_text().splitlines()
+    assert "holds more than tensors, numbers and texts" in line
+    assert rows_of(folder) == rows
+
+
+def test_other_checkpoints_are_not_gone_on_from(whole: Callable[[str], Path], tmp_path: Path) -> None:
+    other = "--trainer.callbacks+=lightning.pytorch.callbacks.ModelCheckpoint"
+    often = ("--trainer.callbacks.every_n_train_steps=20", "--trainer.callbacks.save_weights_only=true")
+    arguments, folder = half_a_run(tmp_path, other, *often)
+    # The newest, of weights alone.
+    os.utime(next((folder / "checkpoints").glob("*step=1100*")))
+    assert run([*arguments, "--ckpt_path=last"], tmp_path / "told.txt")
+    assert_same_run(whole("online, SGD"), folder)
+
+
+def test_a_run_begun_from_a_checkpoint_goes_on_from_there(tmp_path: Path) -> None:
+    case = "online, SGD"
+    first = [*arguments_of(case, tmp_path / "first"), "--trainer.max_steps=200"]
+    assert run(first, tmp_path / "first" / "told.txt")
+    path = folder_of(tmp_path / "first") / "checkpoints" / "last.ckpt"
+    options = ["--trainer.max_steps=380", "--model.optimizer.lr=0.01"]
+    branch = [*arguments_of(case, tmp_path / "branch"), *options]
+    assert run([*branch, f"--ckpt_path={path}"], tmp_path / "branch" / "told.txt")
+    folder = folder_of(tmp_path / "branch")
+    before = content_of(folder)
+    # As if killed before its first checkpoint.
+    shutil.rmtree(folder / "checkpoints")
+    (folder / "summary.json").unlink()
+    assert run([*branch, "--ckpt_path=last"], tmp_path / "branch" / "told.txt")
+    assert (content_of(folder)[0], content_of(folder)[1]) == before[:2]
+    # Nobody who wants a run from the seed gets this one.
+    assert run([*branch, "--resume=auto"], tmp_path / "branch" / "told.txt")
+    assert len(list((tmp_path / "branch" / "runs").iterdir())) == 2
+
+
+def test_a_refused_command_leaves_a_finished_run_as_it_is(tmp_path: Path) -> None:
+    arguments = [*arguments_of("online, SGD", tmp_path), "--trainer.max_steps=60"]
+    assert run(arguments, tmp_path / "told.txt")
+    folder = folder_of(tmp_path)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    longer = [*arguments, "--trainer.max_steps=90", "--resume=auto", "--trainer.accumulate_grad_batches=4"]
+    for refused in (longer, [*arguments, "--resume=auto", f"--ckpt_path={folder / 'checkpoints' / 'last.ckpt'}"]):
+        process = FRESH.Process(target=quiet_main, args=(refused, tmp_path / "refused.txt"))
+        process.start()
+        process.join()
+        assert process.exitcode == 2
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("odd", ["{}", "[]", '{"stop_reason": "solved", "steps": "x"}', "{"])
+def test_an_odd_summary_is_none(odd: str, tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text(odd)
+    assert how_it_ended(tmp_path, 100) is None
+
+
+def test_the_newest_of_many_runs_in_a_second(tmp_path: Path) -> None:
+    for number in ("", *(f"-{number}" for number in range(2, 13))):
+        (tmp_path / f"20260101-000000-MLP{number}").mkdir()
+        (tmp_path / f"20260101-000000-MLP{number}" / "config.yaml").write_text("model: {}\n")
+    found = find_run(tmp_path, "MLP", {"model": {}}, from_seed=True)
+    assert found is not None
+    assert found.name == "20260101-000000-MLP-12"
 
 
 @pytest.mark.slow

@@ -23,6 +23,16 @@ class StepCheckpoint(ModelCheckpoint):
 
     def __init__(self, every_n_train_steps: int = 5_000) -> None:
         super().__init__(every_n_train_steps=every_n_train_steps, save_last=True, save_on_exception=True)
+        self._saves_now = False
+
+    def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
+        self._saves_now = True
+        super()._save_checkpoint(trainer, filepath)
+        self._saves_now = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """What ModelCheckpoint keeps, and whether it is this callback that saves: a run goes on from these only."""
+        return super().state_dict() | {"saves_now": self._saves_now}
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -58,8 +68,6 @@ class StepCheckpoint(ModelCheckpoint):
         if isinstance(exception, (KeyboardInterrupt, SystemExit)) and self._should_save_on_exception(trainer):
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on with the files of the run, if it goes on in its own folder."""
-        super().load_state_dict(state_dict)
-        if state_dict["dirpath"] == self.dirpath:
-            self._enable_version_counter = False
+    def overwrite(self) -> None:
+        """Goes on with the files of its folder, which are the run's own, instead of numbering new ones."""
+        self._enable_version_counter = False

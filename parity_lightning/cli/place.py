@@ -67,19 +67,34 @@ def find_place(parent: Path, label: str, config: Any, as_saved: Callable[[], Map
     if _FOLDER_VARIABLE in os.environ:
         path = Path(os.environ[_FOLDER_VARIABLE])
         return _going_on(path, None) if last or auto else Place(path, None)
-    found = find_run(parent, label, as_saved()) if last or auto else None
+    if auto and config.ckpt_path not in (None, _LAST):
+        raise SettingError("--resume", "auto", "goes on from the run's own checkpoints; leave --ckpt_path out")
+    found = find_run(parent, label, as_saved(), from_seed=not last) if last or auto else None
     if found is None:
         if last:
             raise SettingError("--ckpt_path", _LAST, f"there is no earlier run of these settings below {parent}")
         # Of all processes, only the first one's name is used.
         return Place(*_held(RunFolder.new(parent, label))) if is_first else Place(parent / "of-rank-0", None)
-    if end := how_it_ended(found, config.trainer.max_steps):
-        print(f"nothing to do: {os.path.relpath(found)} ended, {end}", flush=True)
-        raise SystemExit(0)
-    place = _going_on(*(_held(RunFolder(found)) if is_first else (found, None)))
+    _check_goes_on(found, config.trainer.max_steps)
+    held = RunFolder(found) if is_first else None
+    try:
+        # Until it was held, it may have come to its end.
+        _check_goes_on(found, config.trainer.max_steps)
+        place = _going_on(found, held)
+    except BaseException:
+        if held is not None:
+            held.give_back()
+        raise
+    os.environ[_FOLDER_VARIABLE] = str(found)
     if is_first:
         print(f"going on with {os.path.relpath(found)} from step {place.begins_at:,}", flush=True)
     return place
+
+
+def _check_goes_on(folder: Path, max_steps: int) -> None:
+    if end := how_it_ended(folder, max_steps):
+        print(f"nothing to do: {os.path.relpath(folder)} ended, {end}", flush=True)
+        raise SystemExit(0)
 
 
 def _held(folder: RunFolder) -> tuple[Path, RunFolder]:
@@ -92,5 +107,7 @@ def _going_on(path: Path, held: RunFolder | None) -> Place:
     if held is not None:
         for file in checkpoint.damaged:
             print(f"{os.path.relpath(file)} is damaged; an earlier checkpoint is used", file=sys.stderr, flush=True)
+        if checkpoint.step and not (path / "metrics.csv").exists():
+            print(f"metrics.csv is gone; it will begin after step {checkpoint.step:,}", file=sys.stderr, flush=True)
     # A run of which this process has only heard may be a new one.
     return Place(path, held, (path / "config.yaml").exists(), checkpoint.path, checkpoint.step)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,10 @@ class RunMetrics(CSVLogger):
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Writes the last row, if it was left out."""
-        if self._left_out is not None and status == "success":
-            self._write(self._left_out)
+        if self._left_out is not None:
+            # Of a run that has failed, perhaps because nothing can be written, what is possible.
+            with nullcontext() if status == "success" else suppress(OSError):
+                self._write(self._left_out)
             self._left_out = None
 
     def _write(self, row: Mapping[str, Any]) -> None:
@@ -104,7 +107,8 @@ def _rows_of(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     text = path.read_text()
-    return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
+    rows = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1]))
+    return [row for row in rows if None not in row and None not in row.values() and row.get("step", "").isdigit()]
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from parity_lightning.callbacks.run_files import unused
+from parity_lightning.errors import SettingError
+
+# The folder of a run: the time, what it is, and a number if there were several at that time.
+_NAME = re.compile(r"(\d{8}-\d{6})-.*?(?:-(\d+))?$")
 
 # What a run's results depend on; a run goes on with the same, and with other limits, loggers or devices if need be.
 _TOP = ("seed_everything", "model", "data")
@@ -35,26 +43,36 @@ def what_matters(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: config.get(name) for name in _TOP} | {name: trainer.get(name) for name in _OF_TRAINER}
 
 
-def find_run(parent: Path, label: str, config: Mapping[str, Any]) -> Path | None:
+def find_run(parent: Path, label: str, config: Mapping[str, Any], *, from_seed: bool) -> Path | None:
     """The newest run of a configuration.
 
     Args:
         parent: The folder of runs.
         label: What the names of the run's folders have behind the time.
         config: The configuration.
+        from_seed: Whether it has to have begun with weights drawn from the seed, not with those of a checkpoint.
 
     Returns:
         Its folder; None if there is none.
     """
     wanted = what_matters(config)
-    for file in sorted(parent.glob(f"*-{label}*/config.yaml"), reverse=True):
-        try:
-            known = yaml.safe_load(file.read_text())
-        except (OSError, yaml.YAMLError):
-            continue
-        if isinstance(known, dict) and what_matters(known) == wanted:
-            return file.parent
+    folders = [(found, path) for path in parent.glob(f"*-{label}*") if (found := _NAME.match(path.name))]
+    # By time and, within a second, by number.
+    folders.sort(key=lambda each: (each[0][1], int(each[0][2] or 1)), reverse=True)
+    for _, folder in folders:
+        known = config_of(folder)
+        if known and what_matters(known) == wanted and not (from_seed and known.get("ckpt_path")):
+            return folder
     return None
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """The configuration a run began with; empty if it cannot be read."""
+    try:
+        known = yaml.safe_load((folder / "config.yaml").read_text())
+    except (OSError, yaml.YAMLError):
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint:
@@ -63,40 +81,61 @@ def newest_checkpoint(folder: Path) -> Checkpoint:
     Args:
         folder: The run's folder.
     """
-    files = (folder / "checkpoints").glob("*.ckpt")
+    files = (folder / "checkpoints").glob("[!.]*.ckpt")
     damaged: list[Path] = []
     for path in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
-            return Checkpoint(path, int(content["global_step"]), tuple(damaged))
-        except Exception:
+            step, is_enough = int(content["global_step"]), _is_enough(content)
+        except Exception as error:
+            if "Unsupported global" in str(error):
+                told = "holds more than tensors, numbers and texts, the state of a callback perhaps; begin a new run"
+                raise SettingError("--ckpt_path", path, told) from error
             # A damaged file may raise anything.
             damaged.append(path)
-    return Checkpoint(None, 0, tuple(damaged))
+        else:
+            if is_enough:
+                return Checkpoint(path, step, tuple(damaged))
+    origin = config_of(folder).get("ckpt_path")
+    return Checkpoint(Path(origin) if origin else None, 0, tuple(damaged))
+
+
+def _is_enough(content: Mapping[str, Any]) -> bool:
+    """Whether a run can go on from a checkpoint: other callbacks may save weights only, or before an evaluation."""
+    states = [state for name, state in content.get("callbacks", {}).items() if name.startswith("StepCheckpoint")]
+    return "optimizer_states" in content and (not states or any(state.get("saves_now") for state in states))
 
 
 def how_it_ended(folder: Path, max_steps: int) -> str | None:
     """Why nothing is left to be done in a run; None if it can go on to ``max_steps``."""
     try:
         summary = json.loads((folder / "summary.json").read_text())
-    except (OSError, ValueError):
+        reason, steps = summary["stop_reason"], int(summary["steps"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    reason, steps = summary["stop_reason"], summary["steps"]
     if reason in ("solved", "diverged") or steps >= max_steps:
         return f"{reason} at step {steps:,}"
     return None
 
 
-def set_aside(folder: Path) -> None:
-    """Renames what told of an end that was none: ``summary.json`` to ``summary-until-step-500.json``."""
-    try:
-        steps = json.loads((folder / "summary.json").read_text())["steps"]
-    except (OSError, ValueError):
-        return
-    for name in ("progress.png", "summary.json"):
-        path = folder / name
-        if path.exists():
-            path.replace(path.with_stem(f"{path.stem}-until-step-{steps}"))
+class SetAside(Callback):
+    """Renames what told of an end that was none: ``summary.json`` to ``summary-until-step-500.json``.
+
+    Args:
+        folder: The folder of a run that goes on.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Renames, once training goes on for sure."""
+        if not trainer.is_global_zero:
+            return
+        for name in ("progress.png", "summary.json"):
+            path = self._folder / name
+            if path.exists():
+                path.replace(unused(path.with_stem(f"{path.stem}-until-step-{trainer.global_step}")))
 
 
 def without_options(arguments: Sequence[str], *names: str) -> list[str]:

@@ -67,8 +67,9 @@ class RunFolder:
         _remove(self._made)
 
     def _let_go(self) -> None:
-        self._lock.release()
+        # In this order: the other way round somebody may hold the file that is removed.
         Path(self._lock.lock_file).unlink(missing_ok=True)
+        self._lock.release()
 
 
 def _reserve(parent: Path, name: str, made: list[Path]) -> Path:

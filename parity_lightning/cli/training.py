@@ -32,7 +32,7 @@ import parity_lightning.callbacks
 import parity_lightning.modules
 import parity_lightning.optimizers
 import parity_lightning.schedules  # noqa: F401
-from parity_lightning.callbacks import HiddenProgress, RunSummary
+from parity_lightning.callbacks import HiddenProgress, RunSummary, StepCheckpoint
 from parity_lightning.cli.checkpoints import check_checkpoint, with_config_of_checkpoint
 from parity_lightning.cli.complaints import (
     check_files,
@@ -45,7 +45,7 @@ from parity_lightning.cli.interruption import HeedCtrlC
 from parity_lightning.cli.place import Place, find_place
 from parity_lightning.cli.predictions import write_predictions
 from parity_lightning.cli.records import RunMetrics, SaveConfig, WholeCheckpoints
-from parity_lightning.cli.resuming import set_aside, without_options
+from parity_lightning.cli.resuming import SetAside, without_options
 from parity_lightning.cli.run_folder import RunFolder
 from parity_lightning.cli.spare_loggers import make_spare
 from parity_lightning.cli.usage import usage_error
@@ -269,6 +269,11 @@ class ParityCLI(LightningCLI):
         for logger in others:
             make_spare(logger)
         assert self.place is not None
+        if self.place.goes_on:
+            callbacks.append(SetAside(self.place.path))
+            for callback in callbacks:
+                if isinstance(callback, StepCheckpoint):
+                    callback.overwrite()
         plugins = _as_list(asked.plugins)
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
             plugins = [*plugins, WholeCheckpoints()]
@@ -307,8 +312,6 @@ class ParityCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Checks what depends on the devices, and keeps small networks on one thread: several wait for each other."""
-        if self.place is not None and self.trainer.is_global_zero:
-            set_aside(self.place.path)
         self.datamodule.check_trainer(self.trainer, "fit")
         multiplications = sum(parameter.numel() for parameter in self.model.parameters())
         multiplications *= self.datamodule.batch_size

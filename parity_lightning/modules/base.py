@@ -8,6 +8,7 @@ from typing import Any, ClassVar, cast
 import torch
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.plugins.precision import DoublePrecision
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -116,7 +117,7 @@ class ParityModule(MadeAgain, LightningModule, ABC):
         self._compiled: CompiledSteps | None = None
         self._batches: TrainingBatches | None = None
         self._evaluation: LightEvaluation | None = None
-        self._resumed: dict[str, Any] | None = None
+        self._resumed: list[dict[str, Any]] | None = None
 
     @property
     def steps_alone(self) -> bool:
@@ -276,21 +277,39 @@ class ParityModule(MadeAgain, LightningModule, ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what was measured since the last evaluation, and where the random numbers stand."""
-        errors = sum(map(int, self.train_errors))
-        losses = [loss.cpu() for loss in self.train_losses]
-        since = {"losses": losses, "errors": errors, "examples": self.train_examples}
-        checkpoint[_PROGRESS] = {"since_evaluation": since, "random_state": torch.get_rng_state()}
+        losses = torch.cat(self.train_losses).cpu() if self.train_losses else torch.zeros(0)
+        own = {
+            "losses": losses,
+            "errors": sum(map(int, self.train_errors)),
+            "examples": self.train_examples,
+            "random_state": torch.get_rng_state(),
+        }
+        parts = [own]
+        if self.trainer.world_size > 1:
+            # All devices save together; each has seen its share of the batches.
+            parts = [own] * self.trainer.world_size
+            torch.distributed.all_gather_object(parts, own)
+        checkpoint[_PROGRESS] = parts
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes it over, for training to go on as if it had never stopped."""
         self._resumed = checkpoint.get(_PROGRESS)
+        if self._trainer is not None and isinstance(self._trainer.precision_plugin, DoublePrecision):
+            # Lightning would do so after loading, and the weights be rounded.
+            self.double()
 
-    def _go_on(self, progress: dict[str, Any]) -> None:
-        since = progress["since_evaluation"]
-        self.train_losses = [loss.to(self.device) for loss in since["losses"]]
-        self.train_errors = [torch.tensor(since["errors"], device=self.device)]
-        self.train_examples = since["examples"]
-        torch.set_rng_state(progress["random_state"])
+    def _go_on(self, parts: list[dict[str, Any]]) -> None:
+        if len(parts) == self.trainer.world_size:
+            part = parts[self.trainer.global_rank]
+            torch.set_rng_state(part["random_state"])
+        else:
+            # On another number of devices each tells what all have seen.
+            part = {name: sum(each[name] for each in parts) for name in ("errors", "examples")}
+            part["losses"] = torch.stack([each["losses"] for each in parts]).mean(0)
+        if len(part["losses"]):
+            self.train_losses = [part["losses"].to(self.device)]
+            self.train_errors = [torch.tensor(part["errors"], device=self.device)]
+            self.train_examples = part["examples"]
 
     def end_training(self) -> None:
         """Lets go of the optimizer."""

@@ -184,8 +184,9 @@ class Record:
             self._database.close()
             self._database = None
         if self._lock is not None:
-            self._lock.release()
+            # In this order: the other way round somebody may hold the file that is removed.
             Path(self._lock.lock_file).unlink(missing_ok=True)
+            self._lock.release()
             self._lock = None
 
     def _schema(self) -> Any:
