@@ -404,11 +404,12 @@ def test_the_newest_of_many_runs_in_a_second(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_devices_killed_go_on_as_if_nothing_had_been(tmp_path: Path) -> None:
+    case = "online, momentum, saved between evaluations"
     shared = ("--trainer.strategy=ddp", "--trainer.devices=2")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     command = [sys.executable, "-m", "parity_lightning"]
-    subprocess.run([*command, *arguments_of("online, SGD", whole), *shared], check=True, capture_output=True)
-    arguments = [*arguments_of("online, SGD", killed), *shared, "--resume=auto"]
+    subprocess.run([*command, *arguments_of(case, whole), *shared], check=True, capture_output=True)
+    arguments = [*arguments_of(case, killed), *shared, "--resume=auto"]
     chance = random.Random(0)
     went_on = rows = 0
     for _ in range(4):
