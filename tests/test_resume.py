@@ -97,6 +97,15 @@ def run(arguments: Sequence[str], told: Path, seconds: float | None = None) -> b
     return True
 
 
+def refusal(arguments: Sequence[str], told: Path) -> str:
+    """Runs a command that is refused; returns the line that says why."""
+    process = FRESH.Process(target=quiet_main, args=(list(arguments), told))
+    process.start()
+    process.join()
+    assert process.exitcode == 2
+    return told.read_text().splitlines()[-1]
+
+
 def folder_of(where: Path) -> Path:
     # Whoever is killed before the first step may leave a folder with a configuration, or none, and nothing else.
     (folder,) = (folder for folder in (where / "runs").iterdir() if (folder / "metrics.csv").exists())
@@ -278,12 +287,7 @@ def test_nobody_goes_on_with_a_run_that_is_under_way(tmp_path: Path) -> None:
     process = FRESH.Process(target=quiet_main, args=(arguments, tmp_path / "first.txt"))
     process.start()
     wait_for_rows(tmp_path / "runs", 3)
-    other = FRESH.Process(target=quiet_main, args=([*arguments, "--resume=auto"], tmp_path / "told.txt"))
-    other.start()
-    other.join()
-    assert other.exitcode == 2
-    (line,) = (tmp_path / "told.txt").read_text().splitlines()
-    assert "is being trained by another process" in line
+    assert "is being trained by another process" in refusal([*arguments, "--resume=auto"], tmp_path / "told.txt")
     process.kill()
     process.join()
 
@@ -334,11 +338,7 @@ class Counting(Callback):
 def test_a_state_that_cannot_be_loaded_is_refused_not_passed_over(tmp_path: Path) -> None:
     arguments, folder = half_a_run(tmp_path, "--trainer.callbacks+=test_resume.Counting")
     rows = rows_of(folder)
-    process = FRESH.Process(target=quiet_main, args=([*arguments, "--resume=auto"], tmp_path / "refused.txt"))
-    process.start()
-    process.join()
-    assert process.exitcode == 2
-    (line,) = (tmp_path / "refused.txt").read_text().splitlines()
+    line = refusal([*arguments, "--resume=auto"], tmp_path / "refused.txt")
     assert "holds more than tensors, numbers and texts" in line
     assert rows_of(folder) == rows
 
@@ -378,12 +378,10 @@ def test_a_refused_command_leaves_a_finished_run_as_it_is(tmp_path: Path) -> Non
     assert run(arguments, tmp_path / "told.txt")
     folder = folder_of(tmp_path)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    both = [*arguments, "--resume=auto", f"--ckpt_path={folder / 'checkpoints' / 'last.ckpt'}"]
+    assert "leave --ckpt_path out" in refusal(both, tmp_path / "both.txt")
     longer = [*arguments, "--trainer.max_steps=90", "--resume=auto", "--trainer.accumulate_grad_batches=4"]
-    for refused in (longer, [*arguments, "--resume=auto", f"--ckpt_path={folder / 'checkpoints' / 'last.ckpt'}"]):
-        process = FRESH.Process(target=quiet_main, args=(refused, tmp_path / "refused.txt"))
-        process.start()
-        process.join()
-        assert process.exitcode == 2
+    assert "accumulate_grad_batches=4" in refusal(longer, tmp_path / "longer.txt")
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
