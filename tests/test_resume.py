@@ -402,7 +402,7 @@ def test_the_newest_of_many_runs_in_a_second(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_devices_killed_go_on_as_if_nothing_had_been(tmp_path: Path) -> None:
-    case = "online, momentum, saved between evaluations"
+    case = "online, SGD"
     shared = ("--trainer.strategy=ddp", "--trainer.devices=2")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     command = [sys.executable, "-m", "parity_lightning"]
