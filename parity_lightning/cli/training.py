@@ -400,7 +400,7 @@ def _quieten() -> None:
     """Keeps from the screen what Lightning says to everyone."""
     disable_possible_user_warnings()
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter is intended")
-    # A resumed run writes into a folder of its own, and evaluating needs few of the callbacks that trained.
+    # A run that goes on may write elsewhere or where it did, and evaluating needs few of the callbacks that trained.
     warnings.filterwarnings("ignore", message="The dirpath has changed from")
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
     warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`")
