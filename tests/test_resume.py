@@ -400,22 +400,81 @@ def test_the_newest_of_many_runs_in_a_second(tmp_path: Path) -> None:
     assert found.name == "20260101-000000-MLP-12"
 
 
-@pytest.mark.slow
-def test_two_devices_killed_go_on_as_if_nothing_had_been(tmp_path: Path) -> None:
-    case = "online, SGD"
+# Saved between evaluations, when each device has seen a share of its own of the batches since the last one.
+ON_TWO_DEVICES = "online, momentum, saved between evaluations"
+
+
+def on_two_devices(where: Path, *options: str) -> subprocess.Popen[str]:
+    """Starts a run on two devices, in a process group of its own."""
+    where.mkdir(exist_ok=True)
     shared = ("--trainer.strategy=ddp", "--trainer.devices=2")
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    command = [sys.executable, "-m", "parity_lightning"]
-    subprocess.run([*command, *arguments_of(case, whole), *shared], check=True, capture_output=True)
-    arguments = [*arguments_of(case, killed), *shared, "--resume=auto"]
+    command = [sys.executable, "-m", "parity_lightning", *arguments_of(ON_TWO_DEVICES, where), *shared, *options]
+    with (where / "told.txt").open("a") as told:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(
+            command, stdout=told, stderr=subprocess.STDOUT, text=True, start_new_session=True, env=environment
+        )
+
+
+@pytest.fixture(scope="module")
+def whole_on_two_devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = tmp_path_factory.mktemp("two")
+    assert on_two_devices(where).wait(120) == 0
+    return folder_of(where)
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_two_devices_interrupted_go_on_as_if_nothing_had_been(
+    sent: signal.Signals, status: int, whole_on_two_devices: Path, tmp_path: Path
+) -> None:
+    process = on_two_devices(tmp_path)
+    folder = wait_for_rows(tmp_path / "runs", 20)
+    # To the first device's process only, as kill does; at a terminal, Ctrl-C goes to both.
+    (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
+    assert process.wait(60) == status
+    assert json.loads((folder / "summary.json").read_text())["stop_reason"] == "interrupted"
+    told = (tmp_path / "told.txt").read_text()
+    assert told.count("saving and ending") == told.count("to go on: ") == 1
+    assert "Traceback" not in told
+    assert on_two_devices(tmp_path, "--ckpt_path=last").wait(120) == 0
+    assert_same_run(whole_on_two_devices, folder)
+
+
+def test_one_device_goes_on_where_two_were(tmp_path: Path) -> None:
+    assert on_two_devices(tmp_path / "two", "--trainer.max_steps=140").wait(120) == 0
+    folder = folder_of(tmp_path / "two")
+    (between,) = folder.glob("checkpoints/*step=130.ckpt")
+    options = [f"--ckpt_path={between}", "--trainer.max_steps=140"]
+    assert run([*arguments_of(ON_TWO_DEVICES, tmp_path / "one"), *options], tmp_path / "told.txt")
+    # Steps 121 to 130 were taken by two devices, 131 to 140 by one.
+    (row,), wanted = rows_of(folder_of(tmp_path / "one")), rows_of(folder)[-1]
+    assert row.keys() == wanted.keys()
+    for name, value in row.items():
+        assert float(value) == pytest.approx(float(wanted[name]), rel=1e-4), name
+
+
+@pytest.mark.slow
+def test_two_devices_killed_a_hundred_times(whole_on_two_devices: Path, tmp_path: Path) -> None:
     chance = random.Random(0)
-    went_on = rows = 0
-    for _ in range(4):
-        process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True, start_new_session=True)
-        wait_for_rows(killed / "runs", rows + chance.randrange(10, 30))
-        os.killpg(process.pid, signal.SIGKILL)
-        went_on += "going on with" in process.communicate()[0]
-        rows = len(rows_of(folder_of(killed)))
-    subprocess.run([*command, *arguments], check=True, capture_output=True)
-    assert went_on == 3
-    assert_same_run(folder_of(whole), folder_of(killed))
+    kills = 0
+    for number in range(1000):
+        where = tmp_path / str(number)
+        status, rows = -signal.SIGKILL, 0
+        while status:
+            process = on_two_devices(where, "--resume=auto")
+            patience = time.monotonic() + 120
+            enough = rows + chance.randrange(5, 50) if kills < 100 else 1_000_000
+            while process.poll() is None and rows < enough:
+                assert time.monotonic() < patience
+                time.sleep(0.01)
+                rows = sum(len(path.read_text().splitlines()) for path in (where / "runs").glob("*/metrics.csv"))
+            time.sleep(chance.uniform(0, 0.2))
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                kills += 1
+            status = process.wait()
+            assert status in (0, -signal.SIGKILL), (where / "told.txt").read_text()
+        assert_same_run(whole_on_two_devices, folder_of(where))
+        if kills == 100:
+            break
+    assert kills == 100

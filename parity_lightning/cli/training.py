@@ -13,7 +13,7 @@ from argparse import ArgumentError
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import torch
 import yaml
@@ -41,7 +41,7 @@ from parity_lightning.cli.complaints import (
     config_files,
     root_cause,
 )
-from parity_lightning.cli.interruption import HeedCtrlC
+from parity_lightning.cli.interruption import HeedInterruption
 from parity_lightning.cli.place import Place, find_place
 from parity_lightning.cli.predictions import write_predictions
 from parity_lightning.cli.records import RunMetrics, SaveConfig, WholeCheckpoints
@@ -168,10 +168,13 @@ class ParityCLI(LightningCLI):
         if self.subcommand != "fit":
             self.save_config_callback = None
 
+    def _files(self) -> list[str]:
+        return list(config_files(self.arguments))
+
     def _check_links(self, data: Any) -> None:
         """Refuses an n or k of the model that the data's would silently replace."""
         given: dict[str, Any] = {}
-        for file in config_files(self.arguments):
+        for file in self._files():
             model = yaml.safe_load(Path(file).read_text()).get("model")
             given |= (model.get("init_args") or {}) if isinstance(model, dict) else {}
         for argument, following in zip(self.arguments, [*self.arguments[1:], ""], strict=True):
@@ -210,14 +213,11 @@ class ParityCLI(LightningCLI):
             config.ckpt_path = None if self.place.checkpoint is None else str(self.place.checkpoint)
             # As it was at the start; what is different now has no bearing on what the run does.
             self.save_config_kwargs = {**self.save_config_kwargs, "save_to_log_dir": False}
-        loggers = config.trainer.logger
-        for logger in _as_list(loggers):
+        # Loggers without a folder of their own write to the run's; what an earlier run's config.yaml says is that one's.
+        elsewhere = {None, ".", "lightning_logs", *(str(Path(file).parent.absolute()) for file in self._files())}
+        for logger in _as_list(config.trainer.logger):
             init_args = getattr(logger, "init_args", None)
-            if (
-                init_args is not None
-                and "save_dir" in init_args
-                and init_args.save_dir in (None, ".", "lightning_logs")
-            ):
+            if init_args is not None and "save_dir" in init_args and init_args.save_dir in elsewhere:
                 init_args.save_dir = str(folder)
 
     def _as_saved(self, config: Any) -> dict[str, Any]:
@@ -278,7 +278,7 @@ class ParityCLI(LightningCLI):
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
             plugins = [*plugins, WholeCheckpoints()]
         return {
-            "callbacks": [HeedCtrlC(), *callbacks],
+            "callbacks": [HeedInterruption(), *callbacks],
             "logger": [RunMetrics(self.place.path, asked.val_check_interval, self.place.begins_at), *others],
             "plugins": plugins,
         }
@@ -323,16 +323,12 @@ class ParityCLI(LightningCLI):
         try:
             self._load_and(self.trainer.fit, model, **kwargs)
         except SIGTERMException:
-            self._say_how_to_go_on()
-            self._say_where()
-            raise SystemExit(143) from None
+            self._leave_interrupted(143)
         except SystemExit as ended:
             if not isinstance(ended.__context__, KeyboardInterrupt):
                 raise
             # Lightning ends so after Ctrl-C.
-            self._say_how_to_go_on()
-            self._say_where()
-            raise SystemExit(130) from None
+            self._leave_interrupted(130)
         except OSError as error:
             what, why = error.filename or self.trainer.default_root_dir, error.strerror or error
             if not self.trainer.global_step:
@@ -342,6 +338,12 @@ class ParityCLI(LightningCLI):
             self._say_how_to_go_on()
             raise SystemExit(1) from None
         self._say_where()
+
+    def _leave_interrupted(self, status: int) -> NoReturn:
+        self._say_how_to_go_on()
+        self._say_where()
+        # Whoever watches over the devices would kill the first, which has most to write, once another one had failed.
+        raise SystemExit(status if self.trainer.is_global_zero else 0) from None
 
     def _say_how_to_go_on(self) -> None:
         if not self.trainer.is_global_zero:

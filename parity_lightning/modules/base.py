@@ -117,7 +117,7 @@ class ParityModule(MadeAgain, LightningModule, ABC):
         self._compiled: CompiledSteps | None = None
         self._batches: TrainingBatches | None = None
         self._evaluation: LightEvaluation | None = None
-        self._resumed: dict[str, Any] | None = None
+        self._resumed: list[dict[str, Any]] | None = None
 
     @property
     def steps_alone(self) -> bool:
@@ -283,8 +283,14 @@ class ParityModule(MadeAgain, LightningModule, ABC):
             "errors": sum(map(int, self.train_errors)),
             "examples": self.train_examples,
             "random_state": torch.get_rng_state(),
+            "device_random_state": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
-        checkpoint[_PROGRESS] = own
+        parts = [own]
+        if self.trainer.world_size > 1:
+            # All devices save together; each has seen its share of the batches.
+            parts = [own] * self.trainer.world_size
+            torch.distributed.all_gather_object(parts, own)
+        checkpoint[_PROGRESS] = parts
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes it over, for training to go on as if it had never stopped."""
@@ -293,8 +299,17 @@ class ParityModule(MadeAgain, LightningModule, ABC):
             # Lightning would do so after loading, and the weights be rounded.
             self.double()
 
-    def _go_on(self, part: dict[str, Any]) -> None:
-        torch.set_rng_state(part["random_state"])
+    def _go_on(self, parts: list[dict[str, Any]]) -> None:
+        if len(parts) == self.trainer.world_size:
+            part = parts[self.trainer.global_rank]
+            torch.set_rng_state(part["random_state"])
+            if self.device.type == "cuda" and part["device_random_state"] is not None:
+                torch.cuda.set_rng_state(part["device_random_state"], self.device)
+        else:
+            # On another number of devices each takes an equal part of what all have seen.
+            devices = self.trainer.world_size
+            part = {name: sum(each[name] for each in parts) / devices for name in ("errors", "examples")}
+            part["losses"] = torch.stack([each["losses"] for each in parts]).mean(0)
         if len(part["losses"]):
             self.train_losses = [part["losses"].to(self.device)]
             self.train_errors = [torch.tensor(part["errors"], device=self.device)]
