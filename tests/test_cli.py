@@ -276,8 +276,12 @@ def test_one_seed_decides_everything_unless_two_are_given(fit: Callable[..., Run
 
 
 def test_the_saved_config_trains_the_same_run_again(fit: Callable[..., Run]) -> None:
-    first = fit("--trainer.max_steps=150", "--data.batch_size=16", "--seed_everything=3")
+    options = ("--trainer.max_steps=150", "--data.batch_size=16", "--seed_everything=3")
+    first = fit(*options, "--trainer.logger=lightning.pytorch.loggers.CSVLogger")
     again = fit("--data.n=20", config=first.folder / "config.yaml")
+    for run in (first, again):
+        # What another logger writes, of each run into its own folder.
+        assert len(list(run.folder.glob("lightning_logs/*/metrics.csv"))) == 1
     read = [(run.folder / "metrics.csv").read_text() for run in (first, again)]
     assert read[0] == read[1]
     assert first.folder != again.folder

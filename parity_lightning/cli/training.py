@@ -168,13 +168,10 @@ class ParityCLI(LightningCLI):
         if self.subcommand != "fit":
             self.save_config_callback = None
 
-    def _files(self) -> list[str]:
-        return list(config_files(self.arguments))
-
     def _check_links(self, data: Any) -> None:
         """Refuses an n or k of the model that the data's would silently replace."""
         given: dict[str, Any] = {}
-        for file in self._files():
+        for file in config_files(self.arguments):
             model = yaml.safe_load(Path(file).read_text()).get("model")
             given |= (model.get("init_args") or {}) if isinstance(model, dict) else {}
         for argument, following in zip(self.arguments, [*self.arguments[1:], ""], strict=True):
@@ -213,8 +210,9 @@ class ParityCLI(LightningCLI):
             config.ckpt_path = None if self.place.checkpoint is None else str(self.place.checkpoint)
             # As it was at the start; what is different now has no bearing on what the run does.
             self.save_config_kwargs = {**self.save_config_kwargs, "save_to_log_dir": False}
-        # Loggers without a folder of their own write to the run's; what an earlier run's config.yaml says is that one's.
-        elsewhere = {None, ".", "lightning_logs", *(str(Path(file).parent.absolute()) for file in self._files())}
+        # Loggers without a folder of their own write to the run's; an earlier run's config.yaml has the earlier one.
+        earlier = (str(Path(file).parent.absolute()) for file in config_files(self.arguments))
+        elsewhere = {None, ".", "lightning_logs", *earlier}
         for logger in _as_list(config.trainer.logger):
             init_args = getattr(logger, "init_args", None)
             if init_args is not None and "save_dir" in init_args and init_args.save_dir in elsewhere:
