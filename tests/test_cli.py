@@ -277,7 +277,7 @@ def test_one_seed_decides_everything_unless_two_are_given(fit: Callable[..., Run
 
 def test_the_saved_config_trains_the_same_run_again(fit: Callable[..., Run]) -> None:
     options = ("--trainer.max_steps=150", "--data.batch_size=16", "--seed_everything=3")
-    first = fit(*options, "--trainer.logger=lightning.pytorch.loggers.CSVLogger")
+    first = fit(*options, "--trainer.logger=lightning.pytorch.loggers.CSVLogger", "--trainer.logger.save_dir=.")
     again = fit("--data.n=20", config=first.folder / "config.yaml")
     for run in (first, again):
         # What another logger writes, of each run into its own folder.
