@@ -13,6 +13,7 @@ from parity_lightning import __version__
 SUBCOMMANDS = {
     "fit": "train a network on a sparse parity, show its hidden progress, stop when it is solved",
     "trials": "run many seeds side by side and draw their convergence times",
+    "theory": "run the paper's theory, an experiment at a time",
     "validate": "evaluate a checkpoint on the validation set",
     "test": "evaluate a checkpoint on the test set",
     "predict": "write a checkpoint's predictions on the test set",
@@ -23,6 +24,7 @@ examples:
   parity-lightning fit --config configs/online.yaml
   parity-lightning fit --config configs/online.yaml --data.n 30 --model.optimizer.lr 0.05
   parity-lightning trials --config configs/online.yaml --trials 100
+  parity-lightning theory --list
   parity-lightning test --config RUN/config.yaml --ckpt_path RUN/checkpoints/last.ckpt
   parity-lightning fit --help"""
 
@@ -64,6 +66,10 @@ def _main(arguments: list[str]) -> None:
         from parity_lightning.cli.trials import run as run_trials
 
         run_trials(arguments[1:])
+    elif first == "theory":
+        from parity_lightning.cli.theory import run as run_theory
+
+        run_theory(arguments[1:])
     elif first in SUBCOMMANDS:
         from parity_lightning.cli.training import run
 

@@ -33,12 +33,13 @@ class RunFolder:
             raise SettingError("default_root_dir", path, told) from None
 
     @classmethod
-    def new(cls, parent: Path, label: str) -> RunFolder:
+    def new(cls, parent: Path, label: str, option: str = "default_root_dir") -> RunFolder:
         """Makes a folder that no other run has; it is given back if the run does not start.
 
         Args:
             parent: Below which folder.
             label: What the run is, the end of the folder's name; its beginning is the time.
+            option: Which option says where, for an error to name.
 
         Raises:
             SettingError: If it cannot be made.
@@ -50,7 +51,7 @@ class RunFolder:
         except OSError as error:
             _remove(made)
             raise SettingError(
-                "default_root_dir", parent, f"cannot be written ({error.strerror}); name a folder that can"
+                option, parent, f"cannot be written ({error.strerror}); name a folder that can"
             ) from error
         folder._made = made
         return folder

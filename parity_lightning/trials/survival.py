@@ -76,9 +76,18 @@ def solved_share(times: np.ndarray, level: float = 0.95) -> Share:
         >>> share.value, round(share.low, 3), round(share.high, 3)
         (0.75, 0.194, 0.994)
     """
-    solved = int(np.isfinite(times).sum())
-    interval = stats.binomtest(solved, len(times)).proportion_ci(level, method="exact")
-    return Share(solved / len(times), float(interval.low), float(interval.high))
+    return share_of(int(np.isfinite(times).sum()), len(times), level)
+
+
+def share_of(successes: int, trials: int, level: float = 0.95) -> Share:
+    """The share of trials that succeeded, with its exact interval.
+
+    Example:
+        >>> share_of(0, 10).high
+        0.3084971078187607
+    """
+    interval = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
+    return Share(successes / trials, float(interval.low), float(interval.high))
 
 
 class SurvivalCurve(NamedTuple):

@@ -1,0 +1,82 @@
+"""The Fourier gap of majority, and so of a ReLU neuron's derivative (Section 4.1, Definition 1)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from parity_lightning.errors import SettingError, whole_number
+from parity_lightning.theory.findings import Claim, Findings
+from parity_lightning.theory.fourier import all_inputs, fourier_coefficients, majority_coefficient, number_of
+
+_EXACT_TO = 15
+
+
+def run(n: tuple[int, ...] = (15, 25, 31, 51, 75, 101), k: tuple[int, ...] = (2, 4, 6)) -> Findings:
+    """Compares the coefficients of majority of sizes k - 1 and k + 1, which the gradient of a ReLU neuron shows.
+
+    Args:
+        n: Numbers of inputs, odd: an even number of signs may have no majority.
+        k: Sizes of the support, even: of odd k majority shows nothing.
+    """
+    for size in k:
+        if whole_number("k", size, at_least=2) % 2:
+            raise SettingError("k", size, "must be even: majority has no coefficients of even sizes")
+    for inputs in n:
+        if whole_number("n", inputs, at_least=4 * max(k) - 1) % 2 == 0:
+            raise SettingError("n", inputs, "must be odd")
+    rows = [_row(inputs, size) for inputs in n for size in k]
+    exact = [row for row in rows if row["transform"] is not None]
+    claims = [
+        Claim(
+            "Section 4.1: for even k there is a gap between the coefficients of sizes k-1 and k+1",
+            "gap > 0",
+            min(row["inner"] - row["outer"] for row in rows),
+            all(row["inner"] > row["outer"] for row in rows),
+        ),
+        Claim(
+            "extended version: the gap is at least 0.03 (n-1)^(-(k-1)/2) for n >= 4k",
+            "at least 1 times the bound",
+            min(row["gap / bound"] for row in rows),
+            all(row["gap / bound"] >= 1 for row in rows),
+        ),
+    ]
+    if exact:
+        worst = max(abs(row["transform"] - row["inner"]) for row in exact)
+        claims.append(
+            Claim("closed form of majority, against the transform of all 2^n inputs", 0.0, worst, worst < 1e-12)
+        )
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for number, size in enumerate(k):
+            own = [row for row in rows if row["k"] == size]
+            inner, outer = f"k={size}: size {size - 1}, in the support", f"size {size + 1}, off it"
+            axes.loglog([row["n"] for row in own], [row["inner"] for row in own], "o-", color=f"C{number}", label=inner)
+            axes.loglog(
+                [row["n"] for row in own], [row["outer"] for row in own], "s--", color=f"C{number}", label=outer
+            )
+        axes.set(xlabel="n", ylabel="|coefficient of majority|", title="What an initial gradient shows of the support")
+        axes.legend(fontsize=8)
+
+    return Findings(rows, claims, draw)
+
+
+def _row(n: int, k: int) -> dict[str, Any]:
+    inner, outer = (abs(majority_coefficient(n, size)) for size in (k - 1, k + 1))
+    transform = None
+    if n <= _EXACT_TO:
+        majority = all_inputs(n).sum(-1).sign().numpy()
+        transform = abs(float(fourier_coefficients(majority)[number_of(range(k - 1))]))
+    bound = 0.03 * math.pow(n - 1, -(k - 1) / 2)
+    return {
+        "n": n,
+        "k": k,
+        "inner": inner,
+        "outer": outer,
+        "gap / bound": (inner - outer) / bound,
+        "transform": transform,
+        "samples ~ 1/gap^2": round(1 / (inner - outer) ** 2),
+    }
