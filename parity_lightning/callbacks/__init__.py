@@ -3,6 +3,7 @@
 A callback with a method ``summary()`` adds to ``summary.json`` (`RunSummary`).
 """
 
+from parity_lightning.callbacks.fourier_gap import FourierGap
 from parity_lightning.callbacks.hidden_progress import HiddenProgress
 from parity_lightning.callbacks.phase_transition import PhaseTransition
 from parity_lightning.callbacks.progress_bar import StepProgressBar
@@ -12,6 +13,7 @@ from parity_lightning.callbacks.step_checkpoint import StepCheckpoint
 from parity_lightning.callbacks.stopping import StopWhenDiverged, StopWhenSolved
 
 __all__ = [
+    "FourierGap",
     "HiddenProgress",
     "PhaseTransition",
     "ProgressPicture",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ def draw_run(
     convergence_time: int | None = None,
     log_steps: bool = False,
 ) -> None:
-    """Draws losses, errors and hidden progress of a run, one above the other, into a PNG file.
+    """Draws losses, errors, hidden progress and the Fourier gap of a run, one above the other, into a PNG file.
 
     Args:
         path: The file.
@@ -34,10 +34,13 @@ def draw_run(
         convergence_time: The step at which the run solved the parity, if it did.
         log_steps: Whether steps are drawn on a logarithmic axis.
     """
-    figure = Figure(figsize=(8, 8), layout="constrained")
+    gap = curves.get("fourier_gap", [])
+    heights = [2, 3, 3, 2] if _is_drawn(gap) else [2, 3, 3]
+    figure = Figure(figsize=(8, sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=14)
-    loss, error, progress = figure.subplots(3, 1, sharex=True, height_ratios=[2, 3, 3])
+    panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    loss, error, progress = panels[:3]
 
     _lines(loss, steps, curves, "loss")
     loss.set_title("What one sees: the loss ...", loc="left", fontsize=11)
@@ -50,17 +53,19 @@ def draw_run(
     error.set_ylim(-0.02, max(0.55, *error.get_ylim()))
 
     _hidden_progress(progress, steps, curves)
-    progress.set_xlabel("SGD steps")
+    if _is_drawn(gap):
+        _fourier_gap(panels[3], steps, gap)
+    panels[-1].set_xlabel("SGD steps")
 
-    _mark(error, (loss, error, progress), onset, convergence_time)
+    _mark(error, panels, onset, convergence_time)
     if len(steps) == 1:
-        for line in (line for axes in (loss, error, progress) for line in axes.lines):
+        for line in (line for axes in panels for line in axes.lines):
             line.set_marker("o")
     if log_steps:
         progress.set_xscale("log")
     else:
         progress.set_xlim(0, 1.02 * max(steps))
-    for axes in (loss, error, progress):
+    for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=9, loc="best")
@@ -100,7 +105,14 @@ def _hidden_progress(axes: Axes, steps: Sequence[int], curves: Mapping[str, Sequ
         axes.set_yscale("log")
 
 
-def _mark(labelled: Axes, everywhere: Sequence[Axes], onset: int | None, convergence_time: int | None) -> None:
+def _fourier_gap(axes: Axes, steps: Sequence[int], gap: Sequence[float]) -> None:
+    axes.plot(steps, gap, color=_RELEVANT, linewidth=2)
+    axes.axhline(0, color="0.6", linewidth=1, linestyle=":")
+    axes.set_title("How well the gradient of one unit tells these inputs (above 0 it does)", loc="left", fontsize=11)
+    axes.set_ylabel("Fourier gap")
+
+
+def _mark(labelled: Axes, everywhere: Iterable[Axes], onset: int | None, convergence_time: int | None) -> None:
     for name, step, style in (("onset", onset, "--"), ("solved", convergence_time, "-")):
         if step is None:
             continue

@@ -54,7 +54,9 @@ class StepProgressBar(TQDMProgressBar):
         if trainer.state.fn == TrainerFn.FITTING:
             self.train_progress_bar.set_postfix(self.get_metrics(trainer, pl_module), refresh=False)
 
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, int | str | float | dict[str, float]]:
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
         """The logged metrics, without the version number that Lightning shows."""
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)

@@ -21,6 +21,7 @@ _DRAWN = (
     "hidden_progress/relevant",
     "hidden_progress/relevant_min",
     "hidden_progress/irrelevant",
+    "fourier_gap",
 )
 
 

@@ -13,9 +13,10 @@ from parity_lightning.callbacks.needs import is_evaluation
 class StepCheckpoint(ModelCheckpoint):
     """Saves ``last.ckpt`` at the end of a run, when it is interrupted, and every so many SGD steps in between.
 
-    A step that is evaluated is saved after its evaluation, with all that came of it, so that a run goes on from there as
-    if nothing had been. Besides ``last.ckpt`` it keeps the newest of those saved in between. (Lightning's
-    ModelCheckpoint leaves a ``last.ckpt`` from before the end if it has saved one in between.) It works with any module.
+    A step that is evaluated is saved after its evaluation, with all that came of it, so that a run goes on from there
+    as if nothing had been. Besides ``last.ckpt`` it keeps the newest of those saved in between. (Lightning's
+    ModelCheckpoint leaves a ``last.ckpt`` from before the end if it has saved one in between.) It works with any
+    module.
 
     Args:
         every_n_train_steps: After how many SGD steps to save.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import jsonargparse
+import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -54,6 +55,7 @@ def run(arguments: Sequence[str]) -> None:
     listed = "\n".join(f"  {each:<16} {what}" for each, what in EXPERIMENTS.items())
     if name in ("-h", "--help"):
         print(_HELP.format(listed=listed))
+        raise SystemExit(0)
     elif name == "--list":
         print(listed)
     elif name not in EXPERIMENTS:
@@ -72,6 +74,9 @@ def _run(name: str, arguments: list[str]) -> None:
     parser.add_function_arguments(experiment, as_group=False)
     options = parser.parse_args(_with_lists(arguments, experiment), with_meta=False).as_dict()
     runs = options.pop("runs")
+    if "OMP_NUM_THREADS" not in os.environ:
+        # Small networks side by side: several threads would wait for each other.
+        torch.set_num_threads(1)
     started = time.monotonic()
     findings = experiment(**options)
     folder = RunFolder.new(Path(runs).absolute(), f"theory-{name}", "--runs")

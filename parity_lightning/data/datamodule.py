@@ -74,7 +74,8 @@ class ParityDataModule(LightningDataModule):
         batch_size: Examples in one SGD step, over all devices together.
         num_samples: Size m of the training sample, gone through epoch after epoch; by default every step sees fresh
             examples (the online regime). A batch larger than the sample goes through it several times.
-        label_noise: Probability that a training label is flipped, at least 0 and below 0.5.
+        label_noise: Probability that a training label is flipped, from 0 to 0.5; with 0.5 training labels are random,
+            the control of Figure 3, right.
         seed: Decides examples and support; by default the seed of ``seed_everything``, or 0.
         num_workers: Processes that draw examples; 0 is fastest for small networks.
         one_per_block: Whether a drawn support has one index in each of k blocks of n/k inputs, as disjoint-PolyNets

@@ -84,7 +84,7 @@ class SparseParity:
             k-subsets being equally likely.
         seed: Decides inputs, label noise, the order of a finite sample and, if not given, the support;
             0 to 2^64 - 1.
-        label_noise: The probability that a training label is flipped, at least 0 and below 1/2.
+        label_noise: The probability that a training label is flipped, from 0 to 1/2; with 1/2 labels are random.
         one_per_block: Whether a drawn support has one index in each of k blocks of n/k inputs, uniformly in each, as
             disjoint-PolyNets need it (Section 4.2); k must divide n.
 
@@ -116,8 +116,8 @@ class SparseParity:
         if self.k > self.n:
             raise SettingError("k", k, f"must be at most n={n}")
         self.seed = whole_number("seed", seed, at_least=0)
-        if not (isinstance(label_noise, (int, float)) and 0 <= label_noise < 0.5):
-            raise SettingError("label_noise", label_noise, "must be at least 0 and below 0.5")
+        if not (isinstance(label_noise, (int, float)) and 0 <= label_noise <= 0.5):
+            raise SettingError("label_noise", label_noise, "must be at least 0 and at most 0.5")
         self.label_noise = float(label_noise)
         self.key = split(self.seed)
         self.flip_below = round(self.label_noise * 2**32)

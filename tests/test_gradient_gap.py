@@ -1,0 +1,100 @@
+"""The Fourier gap of networks against Fourier coefficients, and of runs against enumeration."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parity_lightning import MLP, SparseParity
+from parity_lightning.cli import main
+from parity_lightning.nets.mlp import TwoLayerMLP
+from parity_lightning.theory.fourier import all_inputs, fourier_coefficients, number_of, relu_derivative_coefficient
+from parity_lightning.theory.gradient_gap import correlation_gradient, gradient_gap
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 1000), st.sets(st.integers(0, 5), min_size=1, max_size=6))
+def test_the_gradient_is_made_of_fourier_coefficients(seed: int, support: set[int]) -> None:
+    torch.manual_seed(seed)
+    network = TwoLayerMLP(6, 2, width=3).double()
+    x = all_inputs(6).double()
+    y = x[:, list(support)].prod(-1)
+    assert network.output is not None
+    gradient = correlation_gradient(network, network.hidden.weight, x, y)
+    assert network.hidden.weight.grad is None
+    gaps = []
+    for unit in range(3):
+        is_on = (network.hidden(x)[:, unit] >= 0).numpy()
+        coefficients = -network.output.weight[0, unit].item() * fourier_coefficients(is_on)
+        wanted = [coefficients[number_of(support ^ {index})] for index in range(6)]
+        assert gradient[unit].tolist() == pytest.approx(wanted, abs=1e-12)
+        inside = [abs(wanted[index]) for index in support]
+        outside = [abs(wanted[index]) for index in range(6) if index not in support]
+        gaps.append(min(inside) - max(outside, default=0))
+    assert gradient_gap(gradient, sorted(support)).gap == pytest.approx(max(gaps), abs=1e-12)
+
+
+def test_a_neuron_of_signs_has_the_gap_of_majority() -> None:
+    signs = [1, -1, 1, 1, -1, 1, -1]
+    network = TwoLayerMLP(7, 2, width=1, second_layer=False)
+    with torch.no_grad():
+        network.hidden.weight[0] = torch.tensor(signs)
+        network.hidden.bias.fill_(0.5)
+    x = all_inputs(7)
+    found = gradient_gap(correlation_gradient(network, network.hidden.weight, x, x[:, 2] * x[:, 5]), [2, 5])
+    assert found.relevant == pytest.approx(abs(relu_derivative_coefficient(signs, [2])))
+    assert found.irrelevant == pytest.approx(abs(relu_derivative_coefficient(signs, [0, 2, 5])))
+
+
+def _gaps(run: Run) -> list[float]:
+    with (run.folder / "metrics.csv").open() as file:
+        return [float(row["fourier_gap"]) for row in csv.DictReader(file)]
+
+
+OPTIONS = ("--data.n=10", "--data.k=2", "--trainer.max_steps=40", "--trainer.val_check_interval=20", "--model.width=9")
+
+
+def test_a_run_logs_the_gap_of_all_inputs(fit: Callable[..., Run]) -> None:
+    run = fit(*OPTIONS, "--trainer.callbacks+=FourierGap")
+    checkpoint = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True)
+    module = MLP(n=10, k=2, width=9)
+    module.load_state_dict(checkpoint["state_dict"])
+    parity = SparseParity(10, 2, seed=0)
+    x = all_inputs(10)
+    y = x[:, list(parity.support)].prod(-1)
+    wanted = gradient_gap(correlation_gradient(module.network, module.first_layer, x, y), parity.support).gap
+    assert _gaps(run)[-1] == pytest.approx(wanted, rel=1e-4)
+    # Measuring changes nothing.
+    plain = fit(*OPTIONS)
+    again = torch.load(plain.folder / "checkpoints" / "last.ckpt", weights_only=True)
+    torch.testing.assert_close(again["state_dict"], checkpoint["state_dict"], rtol=0, atol=0)
+
+
+def test_beyond_enumeration_the_gap_is_that_of_a_sample(fit: Callable[..., Run]) -> None:
+    exact = _gaps(fit(*OPTIONS, "--trainer.callbacks+=FourierGap"))
+    few = fit(*OPTIONS, "--trainer.callbacks+=FourierGap", "--trainer.callbacks.examples=1000")
+    assert _gaps(few) != exact
+    assert _gaps(few) == pytest.approx(exact, abs=5 / 1000**0.5)
+
+
+def test_a_first_layer_that_is_no_parameter_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--model=Transformer", "--model.initialization=default", "--data.k=2", "--data.n=8"]
+    with pytest.raises(SystemExit):
+        main(
+            [
+                "fit",
+                "--trainer.accelerator=cpu",
+                *options,
+                "--trainer.callbacks+=FourierGap",
+                "--model.d_emb=8",
+                "--model.heads=1",
+            ]
+        )
+    assert "callbacks=FourierGap: needs a module whose first_layer is a parameter" in capsys.readouterr().err
