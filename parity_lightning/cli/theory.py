@@ -6,6 +6,7 @@ import csv
 import importlib
 import inspect
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import jsonargparse
+import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -134,9 +136,17 @@ def write(folder: Path, name: str, options: dict[str, Any], findings: Findings, 
         "experiment": name,
         "version": __version__,
         "options": options,
-        "claims": [claim._asdict() for claim in findings.claims],
+        "claims": [{name: _plain(value) for name, value in claim._asdict().items()} for claim in findings.claims],
         "holds": all(claim.holds is not False for claim in findings.claims),
         "our_choices": list(findings.choices),
         "seconds": round(seconds, 1),
     }
-    (folder / "verdict.json").write_text(json.dumps(verdict, indent=2) + "\n")
+    (folder / "verdict.json").write_text(json.dumps(verdict, indent=2, allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: it knows no infinite numbers."""
+    if isinstance(value, (np.generic, float)):
+        number = value.item() if isinstance(value, np.generic) else value
+        return str(number) if isinstance(number, float) and not math.isfinite(number) else number
+    return value

@@ -1,0 +1,97 @@
+"""What all experiments on the theory have in common."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from parity_lightning.cli import main
+from parity_lightning.cli.theory import write
+from parity_lightning.theory.experiments import EXPERIMENTS
+from parity_lightning.theory.findings import Claim, Findings
+from parity_lightning.theory.fourier import majority_coefficient
+
+
+def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(["theory", *arguments])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_the_list_has_every_experiment(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["theory", "--list"])
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == list(EXPERIMENTS)
+    assert max(map(len, listed)) <= 120
+    folder = Path(sys.modules["parity_lightning.theory.experiments"].__path__[0])
+    modules = {path.stem.replace("_", "-") for path in folder.glob("*.py")} - {"--init--"}
+    assert modules == set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_option_is_explained_and_a_wrong_one_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["theory", name, "--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    options = told.partition("options:")[2].split("\n  --")[1:]
+    assert options
+    for option in options:
+        # "NAME VALUE   what it is (type: int, default: 3)"
+        explained = option.partition("(type:")[0].split("  ", 1)[-1]
+        assert len(explained.split()) >= 2, option
+    assert "unrecognized arguments: --nonsense" in refusal([name, "--nonsense=1"], capsys)
+
+
+def test_nothing_depends_on_lightning() -> None:
+    imports = "; ".join(f"import parity_lightning.theory.experiments.{name.replace('-', '_')}" for name in EXPERIMENTS)
+    check = "import sys; print([name for name in sys.modules if name.partition('.')[0] in ('lightning', 'wandb')])"
+    done = subprocess.run([sys.executable, "-c", f"{imports}; {check}"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_experiment_prints_and_writes_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["theory", "fourier", "--n", "13,21", "--k=2", f"--runs={tmp_path / 'runs'}"])
+    told = capsys.readouterr().out
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"data.csv", "fourier.png", "verdict.json"}
+    with (folder / "data.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["inner"]) for row in rows] == [majority_coefficient(13, 1), majority_coefficient(21, 1)]
+    # Of 13 signs, the transform of all 8,192 inputs.
+    assert float(rows[0]["transform"]) == pytest.approx(math.comb(12, 6) / 2**12)
+    verdict = json.loads((folder / "verdict.json").read_text())
+    assert verdict["options"] == {"n": [13, 21], "k": [2]}
+    assert verdict["holds"] is True
+    assert told.count("holds: ") == len(verdict["claims"]) == 3
+    assert "13    2    0.2256" in told
+
+
+def test_odd_numbers_stay_readable_as_json(tmp_path: Path) -> None:
+    claim = Claim("c", math.inf, float(np.float64("nan")), None, -math.inf, 2.0)
+    write(tmp_path, "odd", {"n": (1, 2)}, Findings([{"a": 1}], [claim], lambda figure: None), 1.0)
+    (read,) = json.loads((tmp_path / "verdict.json").read_text())["claims"]
+    assert (read["paper"], read["ours"], read["holds"], read["low"], read["high"]) == ("inf", "nan", None, "-inf", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["forier"], "theory: error: forier: no such experiment; did you mean fourier?"),
+        (["fourier", "--k=3"], "theory fourier: error: k=3: must be even"),
+        (["fourier", "--n=14"], "theory fourier: error: n=14: must be odd"),
+        (["fourier", "--n=x"], 'theory fourier: error: Parser key "n"'),
+        (["fourier", "--runs=/proc/none"], "theory fourier: error: --runs=/proc/none: cannot be written"),
+    ],
+)
+def test_bad_input_is_told_in_one_line(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refusal(arguments, capsys).startswith(f"parity-lightning {told}")
