@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/online.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow lint types architectures bench build clean
+.PHONY: help install run test test-slow lint types architectures theory bench build clean
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -42,6 +42,9 @@ types: $(VENV)/.installed-dev ## check types
 
 architectures: $(VENV)/.installed-dev ## run every setting of the paper 25 times: the tables of docs/architectures.md
 	$(BIN)/python benchmarks/architectures.py
+
+theory: install ## run every experiment on the theory: the pages of docs/theory.md
+	for name in $$($(BIN)/parity-lightning theory --list | cut -d' ' -f3); do $(BIN)/parity-lightning theory $$name || exit; done
 
 bench: $(VENV)/.installed-dev ## measure speed as ratios against peers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

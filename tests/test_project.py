@@ -14,6 +14,7 @@ from torch import nn
 
 import parity_lightning
 from parity_lightning import DecayedSGD, Timetable
+from parity_lightning.cli.theory import parse
 from parity_lightning.cli.trials import parse_options
 from parity_lightning.cli.variations import parse_variation, settings_of
 
@@ -95,6 +96,10 @@ def test_the_docs_commands_and_links_are_right(page: Path, monkeypatch: pytest.M
                     arguments = arguments[arguments.index("parity_lightning") + 1 :]
                 else:
                     assert program == "parity-lightning"
+                if arguments[0] == "theory":
+                    if arguments[1] != "--list":
+                        parse(arguments[1], arguments[2:])
+                    continue
                 if arguments[0] == "trials":
                     given, options = parse_options(arguments[1:])
                     last = settings_of([parse_variation(text) for text in given.vary])[-1]

@@ -69,12 +69,17 @@ def run(arguments: Sequence[str]) -> None:
             usage_error(f"theory {name}", str(error))
 
 
-def _run(name: str, arguments: list[str]) -> None:
+def parse(name: str, arguments: Sequence[str]) -> tuple[Callable[..., Findings], dict[str, Any]]:
+    """An experiment by its name, and its options and ``runs``, the folder to write below."""
     experiment = importlib.import_module(f"parity_lightning.theory.experiments.{name.replace('-', '_')}").run
     parser = _Parser(prog=f"parity-lightning theory {name}", description=EXPERIMENTS[name])
     parser.add_argument("--runs", type=str, default="runs", help="below which folder to write")
     parser.add_function_arguments(experiment, as_group=False)
-    options = parser.parse_args(_with_lists(arguments, experiment), with_meta=False).as_dict()
+    return experiment, parser.parse_args(_with_lists(arguments, experiment), with_meta=False).as_dict()
+
+
+def _run(name: str, arguments: list[str]) -> None:
+    experiment, options = parse(name, arguments)
     runs = options.pop("runs")
     if "OMP_NUM_THREADS" not in os.environ:
         # Small networks side by side: several threads would wait for each other.
