@@ -1,0 +1,263 @@
+"""One large step over a large batch finds the features that solve the parity problem (Section 4.1, Theorem 4)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.errors import SettingError, whole_number
+from parity_lightning.theory.findings import Claim, Findings
+from parity_lightning.theory.fourier import majority_coefficient
+from parity_lightning.theory.one_big_step import (
+    big_step,
+    lucky_neurons,
+    margins,
+    sampled_gradients,
+    symmetric_network,
+    train_second_layer,
+)
+from parity_lightning.trials.survival import share_of
+
+_PARTS = (256, 16, 1)
+_BATCH_SIZE = 128
+_RATE = 0.2
+
+
+class _Trial(NamedTuple):
+    """A trial with one batch size.
+
+    Attributes:
+        weights: The lucky neurons' weights on S in units of 1/(2k), of shape ``(lucky, k)``.
+        leaks: The squares of their weights off S in the same units, summed: of shape ``(lucky,)``.
+        hinge_error: The standard error of the hinge loss.
+    """
+
+    n: int
+    k: int
+    width: int
+    batch: int
+    seed: int
+    lucky: int
+    weights: np.ndarray
+    leaks: np.ndarray
+    wrong: int
+    hinge: float
+    hinge_error: float
+
+    @property
+    def loss_interval(self) -> tuple[float, float]:
+        return self.hinge - 1.96 * self.hinge_error, self.hinge + 1.96 * self.hinge_error
+
+
+def run(
+    n: tuple[int, ...] = (31, 51),
+    k: tuple[int, ...] = (2, 4),
+    trials: int = 2,
+    steps: int = 8_000,
+    tested: int = 20_000,
+    epsilon: float = 0.1,
+    at_most: int = 5_000_000,
+    seed: int = 0,
+) -> Findings:
+    """Runs the algorithm of Theorem 4 with a batch that is large enough, a sixteenth of it and a 256th.
+
+    Args:
+        n: Numbers of inputs, odd.
+        k: Sizes of the support, even.
+        trials: How many trials each, with a support, an initialization and samples of its own.
+        steps: Steps of the second layer.
+        tested: Fresh examples on which error and loss are measured.
+        epsilon: Which expected hinge loss is to be reached.
+        at_most: Pairs of n and k that need a larger first batch are left out, and named.
+        seed: Where the seeds of trials start.
+    """
+    for size in k:
+        if whole_number("k", size, at_least=2) % 2:
+            raise SettingError("k", size, "must be even: majority has no coefficients of even sizes")
+    for inputs in n:
+        if whole_number("n", inputs, at_least=3 * max(k)) % 2 == 0:
+            raise SettingError("n", inputs, "must be odd")
+    for name, count in {"trials": trials, "steps": steps, "at_most": at_most}.items():
+        whole_number(name, count, at_least=1)
+    whole_number("tested", tested, at_least=2)
+    whole_number("seed", seed, at_least=0, at_most=2**32)
+    if not 0 < epsilon < 1:
+        raise SettingError("epsilon", epsilon, "must be above 0 and below 1")
+    pairs = [(inputs, size) for size in dict.fromkeys(k) for inputs in sorted(set(n))]
+    left_out = [pair for pair in pairs if _batch(*pair) > at_most]
+    pairs = [pair for pair in pairs if pair not in left_out]
+    if not pairs:
+        raise SettingError("at_most", at_most, f"must be at least {min(_batch(*pair) for pair in left_out)}")
+    # For each pair and batch size its trials.
+    cells = [
+        list(cell)
+        for pair in pairs
+        for cell in zip(*(_trials(*pair, own, steps, tested) for own in range(seed, seed + trials)), strict=True)
+    ]
+    claims = [
+        claim
+        for place, pair in enumerate(pairs)
+        for claim in _claims(cells[3 * place : 3 * place + 3], epsilon, tested)
+    ]
+    choices = (
+        "width 8 k 2^k, in pairs with the same weights of signs and u=+1 and -1; biases uniform on -1+1/k, ..., 1-1/k",
+        "first batch: 4 (n-k) / xi^2, xi being majority's coefficient at k-1: the noise off S is 0.7/(2k) in norm",
+        "the first step moves the first layer's weights only, no biases and no second layer",
+        f"second layer: plain SGD from u=+1 and -1, {steps} steps, rate {_RATE}, B={_BATCH_SIZE}, fresh examples",
+        f"error and loss: {tested} fresh examples each trial; an output of 0 is an error",
+        *(f"left out, more than {at_most} examples: n={inputs}, k={size}" for inputs, size in left_out),
+    )
+    every = [_trial_row(each, tested) for cell in cells for each in cell]
+    rows = [_row(cell, tested) for cell in cells]
+    return Findings(rows, claims, lambda figure: _draw(figure, rows, epsilon), choices, {"trials": every})
+
+
+def _batch(n: int, k: int) -> int:
+    return math.ceil(4 * (n - k) / majority_coefficient(n, k - 1) ** 2)
+
+
+def _trials(n: int, k: int, seed: int, steps: int, tested: int) -> list[_Trial]:
+    parity = SparseParity(n, k, seed=seed)
+    width = 8 * k * 2**k
+    network = symmetric_network(n, k, width, seed)
+    lucky = lucky_neurons(network, parity.support)
+    within = np.isin(np.arange(n), parity.support)
+    batches = [max(1, _batch(n, k) // part) for part in _PARTS]
+    trials = []
+    for batch, gradient in zip(batches, sampled_gradients(network, parity, batches), strict=True):
+        stepped = big_step(network, gradient, k)
+        scaled = 2 * k * stepped.weights[lucky].double().numpy()
+        learned = train_second_layer(stepped, parity, batches[-1], steps, _BATCH_SIZE, _RATE)
+        margin = margins(learned, parity, tested).double()
+        hinge = (1 - margin).clamp(min=0)
+        trials.append(
+            _Trial(
+                n,
+                k,
+                width,
+                batch,
+                seed,
+                int(lucky.sum()),
+                scaled[:, within],
+                np.square(scaled[:, ~within]).sum(-1),
+                int((margin <= 0).sum()),
+                float(hinge.mean()),
+                float(hinge.std()) / math.sqrt(tested),
+            )
+        )
+    return trials
+
+
+def _leak(n: int, k: int, batch: float) -> float:
+    """The law of the norm of a lucky neuron's weights off S, in units of 1/(2k): outer coefficients and noise."""
+    return math.sqrt((k - 1) ** 2 / (n - k) + 2 * (n - k) / (batch * majority_coefficient(n, k - 1) ** 2))
+
+
+def _row(cell: list[_Trial], tested: int) -> dict[str, Any]:
+    first, neurons = cell[0], sum(each.width for each in cell)
+    weights, leaks = (np.concatenate([getattr(each, name) for each in cell]) for name in ("weights", "leaks"))
+    return {
+        "n": first.n,
+        "k": first.k,
+        "B": first.batch,
+        "lucky": sum(each.lucky for each in cell) / neurons,
+        "2^-k": 2.0**-first.k,
+        "2k w on S": float(weights.mean()) if len(weights) else None,
+        "2k |w| off S": float(np.sqrt(leaks.mean())) if len(leaks) else None,
+        "law": _leak(first.n, first.k, first.batch),
+        "error": sum(each.wrong for each in cell) / (tested * len(cell)),
+        "hinge": sum(each.hinge for each in cell) / len(cell),
+        "worst": max(each.hinge for each in cell),
+    }
+
+
+def _trial_row(each: _Trial, tested: int) -> dict[str, Any]:
+    error = share_of(each.wrong, tested)
+    low, high = each.loss_interval
+    return {
+        **{name: getattr(each, name) for name in ("n", "k", "width", "batch", "seed", "lucky")},
+        **{"error": error.value, "error low": error.low, "error high": error.high},
+        **{"hinge": each.hinge, "hinge low": low, "hinge high": high},
+    }
+
+
+def _claims(cells: list[list[_Trial]], epsilon: float, tested: int) -> list[Claim]:
+    """The claims about one n and k, of which the batches ascend."""
+    large, first = cells[-1], cells[-1][0]
+    n, k = first.n, first.k
+    worst = max(large, key=lambda each: each.hinge)
+    reached = worst.loss_interval[1] <= epsilon
+    claims = [
+        Claim(
+            f"Theorem 4, n={n}, k={k}: after a batch of {first.batch:,} the loss is at most epsilon (worst trial)",
+            epsilon,
+            worst.hinge,
+            True if reached else None,
+            *worst.loss_interval,
+        ),
+    ]
+    # Of two copies at most one is lucky: pairs are independent, neurons are not.
+    pairs = share_of(sum(each.lucky for each in large), sum(each.width // 2 for each in large))
+    low, high = pairs.low / 2, pairs.high / 2
+    expected = 2.0**-k
+    claims.append(
+        Claim(
+            f"n={n}, k={k}: the share of lucky neurons", expected, pairs.value / 2, low <= expected <= high, low, high
+        )
+    )
+    weights = np.concatenate([each.weights for each in large])
+    if len(weights):
+        # Half of the noise of a weight is common to all neurons: their indicators agree on half of the examples' mean.
+        noise = 2 / (first.batch * majority_coefficient(n, k - 1) ** 2)
+        error = 1.96 * math.sqrt(noise * (1 + len(large) / len(weights)) / 2 / k / len(large))
+        mean = float(weights.mean())
+        claims.append(
+            Claim(
+                f"n={n}, k={k}: 2k times the lucky neurons' weights on S",
+                1.0,
+                mean,
+                abs(mean - 1) <= error,
+                mean - error,
+                mean + error,
+            )
+        )
+    small = cells[0]
+    wrong = share_of(sum(each.wrong for each in small), tested * len(small))
+    claims.append(
+        Claim(
+            f"n={n}, k={k}: the error after a batch of {small[0].batch:,} only; the theorem needs n^O(k)",
+            "no guarantee; chance is 1/2",
+            wrong.value,
+            wrong.low > 0.25,
+            wrong.low,
+            wrong.high,
+        )
+    )
+    return claims
+
+
+def _draw(figure: Figure, rows: list[dict[str, Any]], epsilon: float) -> None:
+    left, right = figure.subplots(1, 2)
+    for number, (n, k) in enumerate(dict.fromkeys((row["n"], row["k"]) for row in rows)):
+        own = [row for row in rows if (row["n"], row["k"]) == (n, k)]
+        batches, colour, label = [row["B"] for row in own], f"C{number}", f"n={n}, k={k}"
+        # A gap where no neuron is lucky.
+        leaks = [math.nan if row["2k |w| off S"] is None else row["2k |w| off S"] for row in own]
+        left.loglog(batches, leaks, "o", color=colour, label=label)
+        fine = np.geomspace(batches[0], batches[-1], 50)
+        left.loglog(fine, [_leak(n, k, batch) for batch in fine], color=colour, label="law" if number == 0 else None)
+        right.loglog(batches, [max(row["error"], 1e-5) for row in own], "o-", color=colour)
+        right.loglog(batches, [row["hinge"] for row in own], "s--", color=colour)
+    left.axhline(1, color="grey", ls=":", label="1/(2k), the weights on S")
+    left.set(xlabel="first batch B", ylabel="norm off S, in 1/(2k)", title="Lucky neurons after one step")
+    right.axhline(epsilon, color="grey", ls=":", label="epsilon, for the loss")
+    right.set(
+        xlabel="first batch B",
+        ylabel="error (at least 1e-5), hinge loss",
+        title="Then: error (solid), hinge loss (dashed)",
+    )
+    figure.legend(fontsize=8, loc="outside lower center", ncols=3)

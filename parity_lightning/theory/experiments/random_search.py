@@ -1,0 +1,317 @@
+"""Convergence times of SGD against those of random search (Section 3.2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.errors import SettingError, whole_number
+from parity_lightning.theory import memoryless
+from parity_lightning.theory.convergence_times import HELD_OUT, train
+from parity_lightning.theory.findings import Claim, Findings
+from parity_lightning.theory.random_search import search_subsets, wander
+from parity_lightning.trials.survival import share_of, survival_of
+
+_LEVEL = 0.01
+_MOST_TRIES = 20_000_000
+_FEW = 5
+_NEEDED = ("trial", "convergence_time", "steps", "n", "k", "val_check_interval")
+
+
+class _Sample(NamedTuple):
+    """Times of trials, infinite where not solved, and how they were told; see `memoryless.early_p`."""
+
+    search: str
+    n: int
+    k: int
+    times: np.ndarray
+    every: int = 1
+    limit: float | np.ndarray = math.inf
+    law: Callable[[np.ndarray], np.ndarray] | None = None
+
+
+def run(
+    n: int = 20,
+    k: int = 3,
+    networks: int = 300,
+    width: int = 100,
+    batch_size: int = 32,
+    lr: float = 0.1,
+    every: int = 5,
+    max_steps: int = 5000,
+    trials: str | None = None,
+    search_n: int = 10,
+    search_k: int = 3,
+    searches: int = 2000,
+    wander_n: tuple[int, ...] = (2, 3),
+    wanderers: int = 200,
+    wander_step: float = 0.1,
+    wander_tries: int = 60_000,
+    seed: int = 0,
+) -> Findings:
+    """Tests whether SGD's convergence times can be those of a random search.
+
+    Args:
+        n: Inputs of the parity that SGD learns.
+        k: Size of its support.
+        networks: How many networks SGD trains, each with a support and examples of its own.
+        width: Their hidden ReLU units.
+        batch_size: Examples in a batch.
+        lr: The learning rate.
+        every: After how many steps to look whether a network is right on all held-out examples.
+        max_steps: How many steps each network is given.
+        trials: A Parquet file of `parity-lightning trials`, whose times are tested instead of training networks here.
+        search_n: Inputs of the parity whose support is searched among sets of coordinates.
+        search_k: Size of that support.
+        searches: How many such searches of either kind.
+        wander_n: Inputs of the parities of two that networks of 4 units find by wandering at random.
+        wanderers: How many of these networks.
+        wander_step: How far they go at each step, above 0 to 1: 1 forgets everything.
+        wander_tries: How many tries each has.
+        seed: Decides everything random.
+    """
+    whole_number("n", n, at_least=1, at_most=10_000)
+    whole_number("k", k, at_least=1, at_most=n)
+    counts = {"networks": networks, "searches": searches, "wanderers": wanderers}
+    for name, count in counts.items():
+        whole_number(name, count, at_least=10, at_most=100_000)
+    for name, count in {"width": width, "batch_size": batch_size, "every": every, "wander_tries": wander_tries}.items():
+        whole_number(name, count, at_least=1)
+    whole_number("max_steps", max_steps, at_least=every)
+    whole_number("search_k", search_k, at_least=1, at_most=whole_number("search_n", search_n, at_least=1))
+    for size in wander_n:
+        whole_number("wander_n", size, at_least=2, at_most=10)
+    whole_number("seed", seed, at_least=0, at_most=2**63)
+    subsets = math.comb(search_n, search_k)
+    if subsets * searches > _MOST_TRIES:
+        fitting = _MOST_TRIES // subsets
+        mend = (
+            f"there are {subsets:,} sets to search: take at most {fitting:,}"
+            if fitting
+            else "has too many sets to search"
+        )
+        raise SettingError(*(("searches", searches) if fitting >= 10 else ("search_n", search_n)), mend)
+    for name, positive, most in (("lr", lr, math.inf), ("wander_step", wander_step, 1)):
+        if not 0 < positive <= most:
+            raise SettingError(name, positive, "must be above 0" + (", at most 1" if most == 1 else ""))
+
+    if trials is None:
+        parities = SparseParity(n, k).with_seeds(range(seed, seed + networks))
+        times = train(parities, width, batch_size, lr, every, max_steps, seed)
+        sgd = [_Sample("SGD", n, k, times, every, max_steps)]
+    else:
+        sgd = read_trials(trials)
+    parity = SparseParity(search_n, search_k, seed=seed)
+    searched = [
+        _Sample(
+            "random order" if not again else "drawn anew",
+            search_n,
+            search_k,
+            search_subsets(parity, searches, again, seed=seed),
+            law=memoryless.geometric_law(1 / subsets) if again else memoryless.uniform_law(subsets),
+        )
+        for again in (False, True)
+    ]
+    wandered = [
+        _Sample(
+            "wandering",
+            size,
+            2,
+            wander(size, 2, 4, wanderers, wander_step, wander_tries, seed),
+            1,
+            wander_tries,
+        )
+        for size in wander_n
+    ]
+    samples = [*searched, *wandered, *sgd]
+    rows = [_row(sample, seed) for sample in samples]
+    claims = [claim for sample, row in zip(samples, rows, strict=True) for claim in _claims(sample, row, seed)]
+    claims += [*_growth(wandered), *_calibration(sgd[0], seed)]
+    choices = [
+        f"a time is compatible with a law if p is at least {_LEVEL}; 'p early' is exact for times without rounding, "
+        "'p spread' is by Monte Carlo; a search in random order does have a memory, of the sets it tried",
+        "early convergence is refuted if a trial took less than a tenth of the median",
+        "a set is tried on 40 fresh examples; a wandering network has 4 ReLU units, standard normal parameters",
+    ]
+    if trials is None:
+        choices.append(
+            f"ReLU MLP of width {width}, uniform Xavier initialization, hinge loss, B={batch_size}, lr={lr:g}"
+        )
+        choices.append(f"solved: no error on {HELD_OUT:,} held-out examples, looked at every {every} steps")
+    every_trial = [
+        {"search": sample.search, "n": sample.n, "k": sample.k, "time": time if math.isfinite(time) else None}
+        for sample in samples
+        for time in sample.times.tolist()
+    ]
+    return Findings(rows, claims, lambda figure: _draw(figure, sgd[0]), choices, {"times": every_trial})
+
+
+def read_trials(path: str) -> list[_Sample]:
+    """The times of each setting in a Parquet file of ``parity-lightning trials``.
+
+    Raises:
+        SettingError: If there is no such file, or it is another's.
+    """
+    import pyarrow.parquet as parquet
+
+    try:
+        table = parquet.read_table(path)
+    except (OSError, ValueError) as error:
+        raise SettingError(
+            "trials", path, f"cannot be read as a Parquet file ({str(error).splitlines()[0]})"
+        ) from error
+    if not table.num_rows or not {*_NEEDED} <= {*table.column_names}:
+        raise SettingError("trials", path, "must be a file that `parity-lightning trials` wrote")
+    trial, time, steps, *settings = (table[name].to_numpy() for name in _NEEDED)
+    time = np.where(np.isnan(time.astype(np.float64)), np.inf, time.astype(np.float64))
+    # The trials of each setting are numbered from 0 on.
+    starts = [*np.flatnonzero(trial == 0).tolist(), len(trial)]
+    samples = []
+    for number, (start, end) in enumerate(pairwise(starts)):
+        name = "trials" if len(starts) == 2 else f"trials, setting {number}"
+        n, k, every = (int(setting[start]) for setting in settings)
+        samples.append(_Sample(name, n, k, time[start:end], every, steps[start:end].astype(np.float64)))
+    return samples
+
+
+def _row(sample: _Sample, seed: int) -> dict[str, Any]:
+    times, every, limit = sample.times, sample.every, sample.limit
+    solved = int(np.isfinite(times).sum())
+    mean = every / memoryless.rate_of(times, every, limit) if solved else None
+    return {
+        "search": sample.search,
+        "n": sample.n,
+        "k": sample.k,
+        "trials": len(times),
+        "solved": solved,
+        "mean": mean if mean is None or mean < 100 else round(mean),
+        "first": float(times.min()) if solved else None,
+        "spread": memoryless.variation(memoryless.waited(times, limit)),
+        "p law": memoryless.deviation_p(times, sample.law) if sample.law else None,
+        "p early": memoryless.early_p(times, every, limit),
+        "p spread": memoryless.spread_p(times, every, limit, seed=seed),
+    }
+
+
+def _claims(sample: _Sample, row: dict[str, Any], seed: int) -> list[Claim]:
+    name = f"{sample.search}, ({sample.n}, {sample.k})"
+    if sample.law:
+        law = "geometric" if "drawn" in sample.search else "uniform"
+        text = f"Section 3.2: times of exhaustive search are {law} ({name}): p of so large a deviation"
+        return [Claim(text, f"{law}: p at least {_LEVEL}", row["p law"], row["p law"] >= _LEVEL)]
+    solved = row["solved"]
+    if solved < _FEW:
+        return [Claim(f"Section 3.2: no early convergence ({name})", "none early", f"{solved} solved: too few", None)]
+    if sample.search.startswith("wandering"):
+        worst = min(row["p early"], row["p spread"])
+        return [
+            Claim(
+                f"Section 3.2: a search over parameters is memoryless ({name}): the smaller p of two",
+                f"memoryless: p at least {_LEVEL / 2}, for two tests",
+                worst,
+                worst >= _LEVEL / 2,
+            )
+        ]
+    times, every, trials = sample.times, sample.every, len(sample.times)
+    rate = memoryless.rate_of(times, every, sample.limit)
+    # Looks before the fastest trial's: none of them may have been a success.
+    expected = trials * float(memoryless.geometric_law(rate)(times.min() / every - 1))
+    lucky = times.min() < 0.1 * np.median(times)
+    claims = [
+        Claim(
+            f"Section 3.2: no early convergence ({name}): p of no success before step {times.min():,.0f}, where a "
+            f"geometric law of the same mean has {expected:.0f} of {trials:,}",
+            f"none early: p below {_LEVEL}",
+            row["p early"],
+            _refuted(row["p early"], compatible=bool(lucky)),
+        ),
+        Claim(
+            f"Section 3.2: the times are not geometric ({name}): p of so small a spread",
+            f"not geometric: p below {_LEVEL}",
+            row["p spread"],
+            _refuted(row["p spread"], compatible=solved >= 30),
+        ),
+    ]
+    if solved == trials and trials > 2:
+        later = memoryless.spread_p(memoryless.after_the_first(times, every), every, math.inf, seed=seed)
+        text = f"nor geometric from the fastest trial's step on ({name}): p of so small a spread"
+        claims.append(Claim(text, f"not geometric: p below {_LEVEL}", later, _refuted(later, compatible=solved >= 30)))
+    return claims
+
+
+def _refuted(p: float, compatible: bool) -> bool | None:
+    """Whether random search is refuted; None if a larger p may be for want of trials, or of looks, alone."""
+    return True if p < _LEVEL else False if compatible else None
+
+
+def _growth(wandered: Sequence[_Sample]) -> list[Claim]:
+    """How rare a network of random parameters is that computes the parity."""
+    tries = [(sample.n, memoryless.rate_of(sample.times, 1, sample.limit)) for sample in wandered]
+    found = "; ".join(f"n={n}: 1 try in {1 / rate:,.0f}" if rate else f"n={n}: none" for n, rate in tries)
+    text = "Section 3.2: random initializations are close to a solution with probability 2^-Omega(n), far below n^-k"
+    return [Claim(text, "2^-Omega(n)", found, None)] if len(tries) > 1 else []
+
+
+def _calibration(sample: _Sample, seed: int) -> list[Claim]:
+    """How often the two tests raise a false alarm, on samples as large of geometric times of the same mean."""
+    generator = np.random.default_rng(seed)
+    rate = memoryless.rate_of(sample.times, sample.every, sample.limit) or 0.1
+    trials, every, limit = min(len(sample.times), 2000), sample.every, float(np.max(sample.limit))
+    claims = []
+    for test, repeats in (("p early", 1000), ("p spread", 200)):
+        alarms = 0
+        for repeat in range(repeats):
+            drawn = every * generator.geometric(rate, trials).astype(np.float64)
+            times = np.where(drawn <= limit, drawn, np.inf)
+            early = test == "p early"
+            p = (
+                memoryless.early_p(times, every, limit)
+                if early
+                else memoryless.spread_p(times, every, limit, 199, seed + repeat)
+            )
+            alarms += p <= 0.05
+        share = share_of(alarms, repeats)
+        text = (
+            f"false alarms of '{test}' at 0.05, on {repeats:,} samples of {trials:,} geometric times of the same mean"
+        )
+        claims.append(Claim(text, "at most 0.05", share.value, share.low <= 0.05, share.low, share.high))
+    return claims
+
+
+def _draw(figure: Figure, sample: _Sample) -> None:
+    histogram, survival = figure.subplots(1, 2)
+    solved = sample.times[np.isfinite(sample.times)]
+    figure.suptitle(f"{sample.search} on the ({sample.n}, {sample.k})-parity: {len(sample.times):,} trials")
+    if len(solved):
+        rate = memoryless.rate_of(sample.times, sample.every, sample.limit)
+        law = memoryless.geometric_law(rate)
+        most = 1.6 * float(solved.max())
+        width = sample.every * max(1, math.ceil(most / sample.every / 40))
+        # Edges between looks, so that no time stands on one.
+        edges = np.arange(0, most + width, width) + sample.every / 2
+        edges[0] = 0
+        label = f"geometric, mean {sample.every / rate:,.0f}"
+        histogram.hist(solved, edges, color="C0", alpha=0.7, label="measured")
+        looks = np.floor(edges / sample.every)
+        expected = len(sample.times) * np.diff(law(looks))
+        histogram.stairs(expected, edges, color="C3", linewidth=2, label=label)
+        curve = survival_of(sample.times, int(np.max(memoryless.waited(sample.times, sample.limit))))
+        steps = np.concatenate([[0], curve.steps])
+        survival.step(steps, np.concatenate([[1.0], curve.share]), where="post", color="C0", label="measured")
+        left = curve.share > 0
+        band = (curve.steps[left], curve.low[left], curve.high[left])
+        survival.fill_between(*band, step="post", color="C0", alpha=0.2, label="95 %")
+        grid = np.linspace(0, most, 200)
+        survival.semilogy(grid, 1 - law(grid / sample.every), color="C3", label=label)
+        survival.set_ylim(0.3 / len(sample.times), 1.5)
+    histogram.set(xlabel="steps to convergence", ylabel="trials", title="When trials were solved")
+    survival.set(xlabel="steps", ylabel="share not yet solved", title="Without memory: a straight line")
+    for axes in (histogram, survival):
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(fontsize=8)

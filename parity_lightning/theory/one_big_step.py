@@ -1,0 +1,168 @@
+"""The algorithm of Theorem 4: one large step of the first layer finds features, then only the second layer learns.
+
+A ReLU MLP ``f(x) = sum_i u_i relu(w_i . x + b_i)`` starts from pairs of neurons that cancel, so f = 0 and the hinge
+loss has the derivative -y everywhere. The first step has weight decay 1, which leaves of the first layer minus eta_0
+times its gradient: for even k and odd n a Fourier coefficient of majority for each weight (`initial_gradient`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.theory.fourier import majority_coefficient
+
+_CHUNK = 2**13
+_BATCHES_AT_ONCE = 64
+
+
+class Network(NamedTuple):
+    """A ReLU MLP of r neurons: weights of shape ``(r, n)``, biases ``(r,)``, and the second layer's ``(r,)``."""
+
+    weights: Tensor
+    biases: Tensor
+    second: Tensor
+
+    def features(self, x: Tensor) -> Tensor:
+        """The neurons' values at inputs of shape ``(B, n)``: of shape ``(B, r)``."""
+        return torch.relu(torch.addmm(self.biases, x, self.weights.T))
+
+
+def symmetric_network(n: int, k: int, width: int, seed: int = 0) -> Network:
+    """The initialization: neuron i and neuron i + r/2 are the same but for the sign of their second weight.
+
+    The weights of the first layer are random signs, biases are uniform on the grid of spacing 1/k inside (-1, 1), and
+    the second layer's weights are +1 and, for the copies, -1.
+
+    Args:
+        n: How many inputs.
+        k: The size of the support.
+        width: How many neurons, an even number.
+        seed: From which seed.
+
+    Example:
+        >>> network = symmetric_network(5, 2, 4)
+        >>> bool((network.features(torch.ones(1, 5)) @ network.second == 0).all())
+        True
+    """
+    random = torch.Generator().manual_seed(seed)
+    weights = 1.0 - 2.0 * torch.randint(2, (width // 2, n), generator=random)
+    biases = (torch.randint(2 * k - 1, (width // 2,), generator=random) - (k - 1)) / k
+    ones = torch.ones(width // 2)
+    return Network(weights.repeat(2, 1), biases.repeat(2), torch.cat([ones, -ones]))
+
+
+def lucky_neurons(network: Network, support: Sequence[int]) -> Tensor:
+    """Which neurons become features: those whose weights on the support have all one sign, the right one.
+
+    That is the sign for which the step makes them +1/(2k); a neuron has it with probability 2^-k.
+
+    Args:
+        network: As `symmetric_network` made it.
+        support: The support S, of an even k.
+
+    Returns:
+        bool of shape ``(r,)``.
+    """
+    k, n = len(support), network.weights.shape[1]
+    right = network.second.sign() * math.copysign(1.0, majority_coefficient(n, k - 1))
+    return (network.weights[:, list(support)] == right.unsqueeze(-1)).all(-1)
+
+
+def population_gradient(network: Network, support: Sequence[int]) -> Tensor:
+    """The first layer's gradient of the expected hinge loss at initialization, in closed form.
+
+    For neuron i and input j it is ``-u_i chi_T(w_i) xi_|T| / 2``, where T is S without j, or with it, and xi_q the
+    coefficient of majority at sets of q, for odd n, biases between -1 and 1 and even k.
+
+    Returns:
+        float64 of shape ``(r, n)``.
+    """
+    k, n = len(support), network.weights.shape[1]
+    within = torch.zeros(n, dtype=torch.bool)
+    within[list(support)] = True
+    inner, outer = majority_coefficient(n, k - 1), majority_coefficient(n, k + 1)
+    coefficients = torch.where(within, torch.tensor(inner, dtype=torch.float64), outer)
+    weights = network.weights.double()
+    # Signs: to leave j out of a product and to take it in is the same.
+    characters = weights[:, list(support)].prod(-1, keepdim=True) * weights
+    return -network.second.double().unsqueeze(-1) * characters * coefficients / 2
+
+
+def sampled_gradients(network: Network, parity: SparseParity, batches: Sequence[int]) -> list[Tensor]:
+    """The same gradient over the first so many training examples, from one pass over them in bounded memory.
+
+    Args:
+        network: As `symmetric_network` made it: its neurons cancel, and the hinge loss has the derivative -y.
+        parity: Where examples come from.
+        batches: Batch sizes, ascending.
+
+    Returns:
+        For each batch size float64 of shape ``(r, n)``.
+    """
+    half = len(network.weights) // 2
+    weights, biases = network.weights[:half], network.biases[:half]
+    total, done, gradients = torch.zeros(weights.shape, dtype=torch.float64), 0, []
+    for batch in batches:
+        for start in range(done, batch, _CHUNK):
+            x, y = parity.draw(torch.arange(start, min(start + _CHUNK, batch)))
+            active = torch.addmm(biases, x, weights.T).ge_(0).mul_(y.unsqueeze(-1))
+            # Sums of signs: whole numbers, which float32 adds exactly in a chunk.
+            total -= (active.T @ x).double()
+        done = batch
+        gradients.append(network.second.double().unsqueeze(-1) * total.repeat(2, 1) / batch)
+    return gradients
+
+
+def big_step(network: Network, gradient: Tensor, k: int) -> Network:
+    """The first step: learning rate ``1 / (k |xi_(k-1)|)`` and weight decay 1, of the first layer's weights only.
+
+    Example:
+        With the population's gradient the weights on the support become 1/(2k), here 1/4:
+
+        >>> network = symmetric_network(9, 2, 20)
+        >>> stepped = big_step(network, population_gradient(network, [0, 1]), 2)
+        >>> stepped.weights[lucky_neurons(network, [0, 1])][0, :2]
+        tensor([0.2500, 0.2500])
+    """
+    rate = 1 / (k * abs(majority_coefficient(network.weights.shape[1], k - 1)))
+    # Weight decay 1: (1 - 1) times the weights, less the step.
+    return network._replace(weights=(-rate * gradient).float())
+
+
+def train_second_layer(
+    network: Network, parity: SparseParity, first: int, steps: int, batch_size: int, rate: float
+) -> Network:
+    """SGD of the second layer on the hinge loss, a convex problem, on fresh examples.
+
+    Args:
+        network: The network after its first step.
+        parity: Where examples come from.
+        first: The first training example that is not used yet.
+        steps: How many steps.
+        batch_size: How many examples a step.
+        rate: The learning rate.
+    """
+    second = network.second.clone()
+    for step in range(0, steps, _BATCHES_AT_ONCE):
+        many = min(_BATCHES_AT_ONCE, steps - step)
+        start = first + step * batch_size
+        x, y = parity.draw(torch.arange(start, start + many * batch_size))
+        signed = (network.features(x) * y.unsqueeze(-1)).view(many, batch_size, -1)
+        for batch in signed:
+            second += rate / batch_size * ((batch @ second < 1).float() @ batch)
+    return network._replace(second=second)
+
+
+def margins(network: Network, parity: SparseParity, samples: int) -> Tensor:
+    """``y f(x)`` at so many test examples: float32 of shape ``(samples,)``."""
+    found = []
+    for start in range(0, samples, _CHUNK):
+        x, y = parity.draw(torch.arange(start, min(start + _CHUNK, samples)), "test")
+        found.append(y * (network.features(x) @ network.second))
+    return torch.cat(found)
