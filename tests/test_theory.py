@@ -73,7 +73,7 @@ def test_an_experiment_prints_and_writes_what_it_found(tmp_path: Path, capsys: p
     assert verdict["options"] == {"n": [13, 21], "k": [2]}
     assert verdict["holds"] is True
     assert told.count("holds: ") == len(verdict["claims"]) == 3
-    assert "13    2    0.2256" in told
+    assert "13   2   0.2256" in told
 
 
 def test_odd_numbers_stay_readable_as_json(tmp_path: Path) -> None:

@@ -73,12 +73,12 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
     Example:
         >>> print(table([{"n": 15, "gap": 0.20947}, {"n": 1001, "gap": None}]))
-        n        gap
-        15       0.2095
-        1,001    -
+        n       gap
+        15      0.2095
+        1,001   -
     """
     cells = [list(rows[0]), *([shown(value) for value in row.values()] for row in rows)]
     widths = [max(len(row[place]) for row in cells) for place in range(len(cells[0]))]
     return "\n".join(
-        "    ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
     )

@@ -108,6 +108,8 @@ def run(
         "first batch: 4 (n-k) / xi^2, xi being majority's coefficient at k-1: the noise off S is 0.7/(2k) in norm",
         "the first step moves the first layer's weights only, no biases and no second layer",
         f"second layer: plain SGD from u=+1 and -1, {steps} steps, rate {_RATE}, B={_BATCH_SIZE}, fresh examples",
+        "epsilon, width and the second layer's schedule: taken after a shorter one had missed epsilon at (31, 4); the "
+        "theorem says that there is one",
         f"error and loss: {tested} fresh examples each trial; an output of 0 is an error",
         *(f"left out, more than {at_most} examples: n={inputs}, k={size}" for inputs, size in left_out),
     )
