@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import CONFIGS, Run
+from lightning.pytorch import Callback, LightningModule, Trainer
 from test_resume import FRESH, folder_of, quiet_main, run, wait_for_rows
 
 from parity_lightning.cli import main
@@ -178,3 +179,18 @@ def services_of(process: int) -> list[int]:
         if "wandb-core" in words[0] and str(process) in words:
             found.append(int(path.parent.name))
     return found
+
+
+class Failing(Callback):
+    """Raises as soon as training begins."""
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        raise ZeroDivisionError
+
+
+def test_signals_are_as_before_after_an_error(tmp_path: Path) -> None:
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    options = ["--trainer.callbacks+=test_faults.Failing", "--trainer.accelerator=cpu"]
+    with pytest.raises(ZeroDivisionError):
+        main(["fit", ONLINE, *options, f"--trainer.default_root_dir={tmp_path}"])
+    assert {each: signal.getsignal(each) for each in before} == before

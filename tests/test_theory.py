@@ -68,12 +68,31 @@ def test_an_experiment_prints_and_writes_what_it_found(tmp_path: Path, capsys: p
         rows = list(csv.DictReader(file))
     assert [float(row["inner"]) for row in rows] == [majority_coefficient(13, 1), majority_coefficient(21, 1)]
     # Of 13 signs, the transform of all 8,192 inputs.
+    assert [float(row["gamma"]) for row in rows] == [float(row["inner"]) for row in rows]
     assert float(rows[0]["transform"]) == pytest.approx(math.comb(12, 6) / 2**12)
     verdict = json.loads((folder / "verdict.json").read_text())
     assert verdict["options"] == {"n": [13, 21], "k": [2]}
     assert verdict["holds"] is True
     assert told.count("holds: ") == len(verdict["claims"]) == 3
     assert "13   2   0.2256" in told
+
+
+def test_a_gap_of_definition_1_is_there_from_some_n_on(tmp_path: Path) -> None:
+    # Of k = 6 from n = 16 on; of n = 11 the coefficients of sizes 5 and 7 are alike.
+    main(["theory", "fourier", "--n=11,15,17,15", "--k=6", f"--runs={tmp_path}"])
+    (folder,) = tmp_path.iterdir()
+    with (folder / "data.csv").open() as file:
+        assert [(row["n"], row["gamma"] != "") for row in csv.DictReader(file)] == [
+            ("11", False),
+            ("15", False),
+            ("17", True),
+        ]
+
+
+def test_nothing_is_left_of_what_is_refused_in_the_middle(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        main(["theory", "fourier", "--k=3", f"--runs={tmp_path / 'runs'}"])
+    assert not (tmp_path / "runs").exists()
 
 
 def test_odd_numbers_stay_readable_as_json(tmp_path: Path) -> None:
@@ -90,6 +109,8 @@ def test_odd_numbers_stay_readable_as_json(tmp_path: Path) -> None:
         (["fourier", "--k=3"], "theory fourier: error: k=3: must be even"),
         (["fourier", "--n=14"], "theory fourier: error: n=14: must be odd"),
         (["fourier", "--n=x"], 'theory fourier: error: Parser key "n"'),
+        (["fourier", "--n=[]"], "theory fourier: error: --n=[]: give at least one"),
+        (["fourier", "--k=60"], "theory fourier: error: k=60: must be at most 50"),
         (["fourier", "--runs=/proc/none"], "theory fourier: error: --runs=/proc/none: cannot be written"),
     ],
 )

@@ -28,11 +28,11 @@ class FourierGap(Callback):
     parameter, and a datamodule with a ``parity``.
 
     Args:
-        examples: How many inputs at most. With the default, n up to 15 is exact, as in the paper.
+        examples: How many inputs at most, 2^22 or fewer. With the default, n up to 15 is exact, as in the paper.
     """
 
     def __init__(self, examples: int = 2**15) -> None:
-        self._examples = whole_number("examples", examples, at_least=1)
+        self._examples = whole_number("examples", examples, at_least=1, at_most=2**22)
         self._inputs: Tensor | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

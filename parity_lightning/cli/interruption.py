@@ -68,8 +68,9 @@ class HeedInterruption(Callback):
         if isinstance(exception, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Stops listening."""
+    def stop_listening(self) -> None:
+        """Puts back who listened before; Lightning calls no hook for it after an error."""
         for each, before in self._before.items():
-            signal.signal(each, before)
+            # Whoever was not set from Python cannot be put back.
+            signal.signal(each, signal.SIG_DFL if before is None else before)
         self._before = {}

@@ -8,6 +8,7 @@ import inspect
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -75,7 +76,14 @@ def parse(name: str, arguments: Sequence[str]) -> tuple[Callable[..., Findings],
     parser = _Parser(prog=f"parity-lightning theory {name}", description=EXPERIMENTS[name])
     parser.add_argument("--runs", type=str, default="runs", help="below which folder to write")
     parser.add_function_arguments(experiment, as_group=False)
-    return experiment, parser.parse_args(_with_lists(arguments, experiment), with_meta=False).as_dict()
+    options = parser.parse_args(_with_lists(arguments, experiment), with_meta=False).as_dict()
+    for option, value in options.items():
+        if isinstance(value, (list, tuple)):
+            # What is asked for twice is found once.
+            options[option] = tuple(dict.fromkeys(value))
+            if not value and inspect.signature(experiment).parameters[option].default:
+                raise SettingError(f"--{option}", "[]", "give at least one")
+    return experiment, options
 
 
 def _run(name: str, arguments: list[str]) -> None:
@@ -85,19 +93,33 @@ def _run(name: str, arguments: list[str]) -> None:
         # Small networks side by side: several threads would wait for each other.
         torch.set_num_threads(1)
     started = time.monotonic()
-    findings = experiment(**options)
+    # Before minutes of work, so that it is not in vain.
     folder = RunFolder.new(Path(runs).absolute(), f"theory-{name}", "--runs")
     try:
+        findings = experiment(**options)
+    except BaseException:
+        folder.discard()
+        folder.give_back()
+        raise
+    try:
+        _tell(findings)
         write(folder.path, name, options, findings, time.monotonic() - started)
+    except OSError as error:
+        told = f"{error.filename or folder.path} cannot be written ({error.strerror})"
+        print(f"parity-lightning theory {name}: {told}", file=sys.stderr)
+        raise SystemExit(1) from None
     finally:
         folder.give_back()
+    for file in sorted(folder.path.iterdir()):
+        print(f"{file.stem}: {os.path.relpath(file)}", flush=True)
+
+
+def _tell(findings: Findings) -> None:
     print(table(findings.rows))
     for choice in findings.choices:
         print(f"our choice: {choice}")
     for claim in findings.claims:
         print(claim)
-    for file in sorted(folder.path.iterdir()):
-        print(f"{file.stem}: {os.path.relpath(file)}", flush=True)
 
 
 def _with_lists(arguments: Sequence[str], experiment: Callable[..., Findings]) -> list[str]:
@@ -140,13 +162,20 @@ def write(folder: Path, name: str, options: dict[str, Any], findings: Findings, 
     verdict = {
         "experiment": name,
         "version": __version__,
-        "options": options,
+        "options": {option: _plain(value) for option, value in options.items()},
         "claims": [{name: _plain(value) for name, value in claim._asdict().items()} for claim in findings.claims],
-        "holds": all(claim.holds is not False for claim in findings.claims),
+        "holds": _all_hold([claim.holds for claim in findings.claims]),
         "our_choices": list(findings.choices),
         "seconds": round(seconds, 1),
     }
     (folder / "verdict.json").write_text(json.dumps(verdict, indent=2, allow_nan=False) + "\n")
+
+
+def _all_hold(verdicts: Sequence[bool | None]) -> bool | None:
+    """False if one claim does not hold, None if nothing can be told of any."""
+    if False in verdicts:
+        return False
+    return True if True in verdicts else None
 
 
 def _plain(value: Any) -> Any:

@@ -335,6 +335,10 @@ class ParityCLI(LightningCLI):
             print(f"parity-lightning fit: {told}; what was written before is whole", file=sys.stderr)
             self._say_how_to_go_on()
             raise SystemExit(1) from None
+        finally:
+            for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+                if isinstance(callback, HeedInterruption):
+                    callback.stop_listening()
         self._say_where()
 
     def _leave_interrupted(self, status: int) -> NoReturn:

@@ -306,9 +306,10 @@ class ParityModule(MadeAgain, LightningModule, ABC):
             if self.device.type == "cuda" and part["device_random_state"] is not None:
                 torch.cuda.set_rng_state(part["device_random_state"], self.device)
         else:
-            # On another number of devices each takes an equal part of what all have seen.
-            devices = self.trainer.world_size
-            part = {name: sum(each[name] for each in parts) / devices for name in ("errors", "examples")}
+            # On another number of devices each takes its part of what all have seen, in whole numbers.
+            devices, rank = self.trainer.world_size, self.trainer.global_rank
+            seen = {name: sum(each[name] for each in parts) for name in ("errors", "examples")}
+            part = {name: (count + rank) // devices for name, count in seen.items()}
             part["losses"] = torch.stack([each["losses"] for each in parts]).mean(0)
         if len(part["losses"]):
             self.train_losses = [part["losses"].to(self.device)]

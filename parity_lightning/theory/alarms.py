@@ -6,6 +6,7 @@ further than it does there; whoever sees nothing but random labels should hear a
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +18,12 @@ class Alarm(NamedTuple):
     Attributes:
         mean: The mean on random labels, of shape ``(evaluations,)``.
         threshold: How many times that.
+        expected: How probably a new trial on random labels gives a false alarm, over all that the threshold might be.
     """
 
     mean: np.ndarray
     threshold: float
+    expected: float
 
     def first(self, values: np.ndarray) -> np.ndarray:
         """The evaluation at which each trial first gives the alarm, infinite if it never does.
@@ -35,20 +38,28 @@ class Alarm(NamedTuple):
 def calibrate(control: np.ndarray, false_alarms: float) -> Alarm:
     """Sets the threshold so that a share of trials on random labels gives a false alarm at any time of the run.
 
-    On new trials the share will be about that; it is to be counted on such, not on these.
+    Of T trials and a new one each is as likely as any other to be the r-th furthest: beyond the r-th furthest of the T
+    lies a new one with probability ``r / (T + 1)``. (The means are those of the same T, which makes it a little more.)
+    How many of several new ones do varies by more than their number says, for they share the threshold.
 
     Args:
         control: A measure above 0 on random labels, of shape ``(trials, evaluations)``.
-        false_alarms: The share of trials.
+        false_alarms: The share of trials; ``1 / (T + 1)`` at least.
+
+    Raises:
+        ValueError: If there are too few trials for that share.
 
     Example:
-        >>> alarm = calibrate(np.array([[1.0, 1.0], [1.0, 2.0], [1.0, 3.0]]), false_alarms=0.0)
-        >>> alarm.mean, alarm.threshold
-        (array([1., 2.]), 1.5)
+        >>> alarm = calibrate(np.array([[1.0, 1.0], [1.0, 2.0], [1.0, 3.0]]), false_alarms=0.25)
+        >>> alarm.mean, alarm.threshold, alarm.expected
+        (array([1., 2.]), 1.5, 0.25)
         >>> alarm.first(np.array([[1.0, 3.0], [1.6, 3.0], [1.0, 4.0]]))
         array([inf,  0.,  1.])
     """
+    trials = len(control)
+    rank = math.floor(false_alarms * (trials + 1) + 1e-9)
+    if rank < 1:
+        raise ValueError(f"{trials} trials cannot tell a share of {false_alarms}")
     mean = control.mean(0)
-    furthest = (control / mean).max(1)
-    # One of the trials itself: above it lies no more than the share asked for.
-    return Alarm(mean, float(np.quantile(furthest, 1 - false_alarms, method="higher")))
+    furthest = np.sort((control / mean).max(1))
+    return Alarm(mean, float(furthest[-rank]), rank / (trials + 1))

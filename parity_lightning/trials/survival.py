@@ -32,7 +32,9 @@ class Quantile(NamedTuple):
         return f"{value} ({low} to {high})" if math.isfinite(self.value) or 0 < self.low < math.inf else "unsolved"
 
 
-def quantile_of(times: Sequence[float] | np.ndarray, share: float = 0.5, level: float = 0.95) -> Quantile:
+def quantile_of(
+    times: Sequence[float] | np.ndarray, share: float = 0.5, level: float = 0.95, least: float = 0.0
+) -> Quantile:
     """A quantile and the exact interval between two order statistics that covers it with at least this probability.
 
     The interval assumes nothing about the distribution. Trials are censored at the same number of steps all, so their
@@ -42,6 +44,7 @@ def quantile_of(times: Sequence[float] | np.ndarray, share: float = 0.5, level: 
         times: Convergence times in steps, infinite for trials that were not solved.
         share: Which quantile, between 0 and 1.
         level: How probable it is at least that the interval covers it.
+        least: What no time can be below, the lower end of an interval that too few trials bound.
 
     Example:
         >>> quantile_of(np.array([100.0, 200.0, 300.0, 400.0, np.inf]))
@@ -56,7 +59,7 @@ def quantile_of(times: Sequence[float] | np.ndarray, share: float = 0.5, level: 
     below = int(stats.binom.ppf((1 - level) / 2, count, share))
     above = int(stats.binom.ppf((1 + level) / 2, count, share))
     # Few trials may bound it on no side.
-    low = float(ordered[below - 1]) if below > 0 else 0.0
+    low = float(ordered[below - 1]) if below > 0 else least
     return Quantile(value, low, float(ordered[above]) if above < count else math.inf)
 
 
@@ -83,8 +86,8 @@ def share_of(successes: int, trials: int, level: float = 0.95) -> Share:
     """The share of trials that succeeded, with its exact interval.
 
     Example:
-        >>> share_of(0, 10).high
-        0.3084971078187607
+        >>> round(share_of(0, 10).high, 4)
+        0.3085
     """
     interval = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
     return Share(successes / trials, float(interval.low), float(interval.high))

@@ -9,7 +9,13 @@ from matplotlib.figure import Figure
 
 from parity_lightning.errors import SettingError, whole_number
 from parity_lightning.theory.findings import Claim, Findings
-from parity_lightning.theory.fourier import all_inputs, fourier_coefficients, majority_coefficient, number_of
+from parity_lightning.theory.fourier import (
+    FourierGap,
+    all_inputs,
+    fourier_coefficients,
+    fourier_gap,
+    majority_coefficient,
+)
 
 _EXACT_TO = 15
 
@@ -22,20 +28,20 @@ def run(n: tuple[int, ...] = (15, 25, 31, 51, 75, 101), k: tuple[int, ...] = (2,
         k: Sizes of the support, even: of odd k majority shows nothing.
     """
     for size in k:
-        if whole_number("k", size, at_least=2) % 2:
+        if whole_number("k", size, at_least=2, at_most=50) % 2:
             raise SettingError("k", size, "must be even: majority has no coefficients of even sizes")
     for inputs in n:
-        if whole_number("n", inputs, at_least=max(k) + 1) % 2 == 0:
+        if whole_number("n", inputs, at_least=max(k) + 1, at_most=10_001) % 2 == 0:
             raise SettingError("n", inputs, "must be odd")
     rows = [_row(inputs, size) for inputs in n for size in k]
     bounded = [row for row in rows if row["gap / bound"] is not None]
     exact = [row for row in rows if row["transform"] is not None]
     claims = [
         Claim(
-            "Section 4.1: for even k there is a gap between the coefficients of sizes k-1 and k+1",
-            "gap > 0",
-            min(row["inner"] - row["outer"] for row in rows),
-            all(row["inner"] > row["outer"] for row in rows),
+            "Definition 1: a gamma-Fourier gap for even k; of majority (n-k)/(k-1) >= 2, so from n = 3k-2 on: n, k without",
+            ", ".join(f"({row['n']}, {row['k']})" for row in rows if row["n"] < 3 * row["k"] - 2) or "none",
+            ", ".join(f"({row['n']}, {row['k']})" for row in rows if row["gamma"] is None) or "none",
+            all((row["gamma"] is not None) == (row["n"] >= 3 * row["k"] - 2) for row in rows),
         ),
         Claim(
             "extended version: the gap is at least 0.03 (n-1)^(-(k-1)/2) for n >= 4k",
@@ -66,18 +72,20 @@ def run(n: tuple[int, ...] = (15, 25, 31, 51, 75, 101), k: tuple[int, ...] = (2,
 
 
 def _row(n: int, k: int) -> dict[str, Any]:
-    inner, outer = (abs(majority_coefficient(n, size)) for size in (k - 1, k + 1))
+    gap = FourierGap(*(abs(majority_coefficient(n, size)) for size in (k - 1, k + 1)))
+    inner, outer = gap
     transform = None
     if n <= _EXACT_TO:
         majority = all_inputs(n).sum(-1).sign().numpy()
-        transform = abs(float(fourier_coefficients(majority)[number_of(range(k - 1))]))
+        transform = fourier_gap(fourier_coefficients(majority), range(k)).inner
     bound = 0.03 * math.pow(n - 1, -(k - 1) / 2)
     return {
         "n": n,
         "k": k,
         "inner": inner,
         "outer": outer,
+        "gamma": gap.gamma or None,
         "gap / bound": (inner - outer) / bound if n >= 4 * k else None,
         "transform": transform,
-        "samples ~ 1/gap^2": round(1 / (inner - outer) ** 2),
+        "samples ~ 1/gap^2": round(1 / (inner - outer) ** 2) if inner > outer else None,
     }
