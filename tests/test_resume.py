@@ -423,7 +423,9 @@ def whole_on_two_devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder_of(where)
 
 
-@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("sent", "status"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+)
 def test_two_devices_interrupted_go_on_as_if_nothing_had_been(
     sent: signal.Signals, status: int, whole_on_two_devices: Path, tmp_path: Path
 ) -> None:
