@@ -14,9 +14,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from parity_lightning.cli import main
 from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.theory.experiments import initial_gradient as experiment
 from parity_lightning.theory.fourier import all_inputs, fourier_coefficients, number_of, relu_derivative_coefficient
 from parity_lightning.theory.half_success import exponent, half_success, interval, resampled_halves
 from parity_lightning.theory.initial_gradient import (
@@ -151,8 +154,58 @@ def test_the_k_largest_by_sorting() -> None:
         assert stands_out(gradients, support).tolist() == [each == set(support) for each in largest]
 
 
+def measured(n: int, k: int, halves: np.ndarray) -> experiment._Found:
+    law, empty = samples_for_half(n, k), np.zeros((10, 1), dtype=bool)
+    half = float(np.median(halves))
+    return experiment._Found(n, k, "b=0", 0.0, 0.1, 0.01, law, (100,), empty, empty, empty, half, halves)
+
+
+@pytest.mark.parametrize(("power", "holds"), [(0.5, None), (1, True), (2, False)])
+def test_the_verdict_of_the_exponent(power: float, holds: bool | None) -> None:
+    noise = np.exp(np.random.default_rng(0).normal(0, 0.02, (2, 2_000)))
+    group = [measured(n, 2, n**power * math.log(n) * factor) for n, factor in zip((15, 101), noise, strict=True)]
+    exact, limit = experiment._growth(group, 0.95)
+    assert limit.paper == 1
+    assert limit.ours == pytest.approx(power, abs=0.01)
+    assert limit.holds is holds
+    assert exact.holds is (power == 1)
+    # No interval, no verdict.
+    unknown = experiment._growth([each._replace(halves=np.full(2_000, np.inf)) for each in group], 0.95)
+    assert [claim.holds for claim in unknown] == [None, None]
+
+
+def test_intervals_of_several_growth_laws_are_wider() -> None:
+    # Deviations of log N / n over log(101 / 15): normal.
+    noise = np.exp(np.random.default_rng(0).normal(0, 0.1, (2, 40_000)))
+    group = [measured(n, 2, n * math.log(n) * factor) for n, factor in zip((15, 101), noise, strict=True)]
+    for laws, reach in ((1, 1.960), (4, 2.498)):
+        claim = experiment._growth(group, 1 - 0.05 / laws)[0]
+        assert claim.low is not None
+        assert claim.high is not None
+        expected = 2 * reach * 0.1 * math.sqrt(2) / math.log(101 / 15)
+        assert claim.high - claim.low == pytest.approx(expected, rel=0.05)
+
+
+def test_an_axis_of_less_than_a_decade_has_numbers() -> None:
+    group = [measured(n, 2, np.full(10, float(half))) for n, half in ((15, 220), (21, 480))]
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    experiment._draw(figure, [group])
+    FigureCanvasAgg(figure).draw()
+    left, right = figure.axes
+    labels = [label.get_text() for label in right.yaxis.get_ticklabels(minor=True)]
+    low, high = right.get_ylim()
+    shown = [place for place, text in zip(right.yaxis.get_minorticklocs(), labels, strict=True) if text]
+    assert len([place for place in shown if low <= place <= high]) >= 2
+    assert not any(label.get_text() for label in left.xaxis.get_ticklabels(minor=True))
+    assert [label.get_text() for label in right.xaxis.get_ticklabels()] == ["15", "21"]
+
+
+def test_a_gradient_below_all_numbers_needs_infinitely_many_samples() -> None:
+    assert samples_for_half(401, 200) == math.inf
+
+
 def test_the_experiment(tmp_path: Path) -> None:
-    options = ["--n=11,15", "--k=2,3", "--trials=4", "--at_most=100000", f"--runs={tmp_path}"]
+    options = ["--n=11,15", "--k=2,3", "--trials=10", "--at_most=100000", f"--runs={tmp_path}"]
     main(["theory", "initial-gradient", *options])
     (folder,) = tmp_path.iterdir()
     rows = list(csv.DictReader((folder / "data.csv").read_text().splitlines()))
@@ -165,13 +218,15 @@ def test_the_experiment(tmp_path: Path) -> None:
         coefficients = abs((y * (x.sum(-1) + float(row["bias"]) >= 0)) @ x) / len(x)
         assert float(row["on S"]) == pytest.approx(float(coefficients[0]), abs=1e-6)
         assert float(row["off S"]) == pytest.approx(float(coefficients[-1]), abs=1e-6)
-    assert rows[0]["found"] == "4"
+    assert rows[0]["found"] == "10"
     verdict = json.loads((folder / "verdict.json").read_text())
     assert verdict["claims"][0]["holds"]
+    # Two growth laws, of k=2 and of k=3 near sqrt(n).
+    assert any("Bonferroni over 2)" in choice for choice in verdict["our_choices"])
     assert any("n=15, k=3, b=2" in choice for choice in verdict["our_choices"])
 
 
-@pytest.mark.parametrize("option", ["--n=16", "--n=7", "--k=1", "--trials=1", "--at_most=5", "--seed=-1"])
+@pytest.mark.parametrize("option", ["--n=16", "--n=7", "--k=1", "--trials=9", "--at_most=5", "--seed=-1"])
 def test_options_out_of_range(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as error:
         main(["theory", "initial-gradient", option, f"--runs={tmp_path}"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parity_lightning.cli import main
+from parity_lightning.theory.experiments import layerwise as experiment
 from parity_lightning.theory.fourier import all_inputs, fourier_coefficients
 from parity_lightning.theory.layerwise import (
     Layer,
@@ -99,6 +102,9 @@ def test_two_squares_of_two_inputs_are_a_parity_of_four() -> None:
     assert accuracy(layers, torch.tensor([[0, 1, 2, 4]])).item() == 0.5
     diverged = [first._replace(bias=torch.full((1, 2), torch.nan)), *layers[1:]]
     assert accuracy(diverged, torch.tensor([[0, 1, 2, 3]])).item() == 0.0
+    # Infinite outputs are wrong too, of whatever sign.
+    infinite = [*layers[:2], layers[2]._replace(bias=torch.tensor([[torch.inf]]))]
+    assert accuracy(infinite, torch.tensor([[0, 1, 2, 3]])).item() == 0.0
 
 
 def test_the_experiment(tmp_path: Path) -> None:
@@ -123,14 +129,94 @@ def test_the_experiment(tmp_path: Path) -> None:
     assert all(float(row["solved"]) == 0 for row, none in zip(rows, zero, strict=True) if none)
     with (folder / "curves.csv").open() as file:
         steps = {int(row["step"]) for row in csv.DictReader(file) if row["trained"] == "greedy"}
-    assert steps == {0, 250}
+    assert steps == {0, 250, 300}
     verdict = json.loads((folder / "verdict.json").read_text())
     none = [claim for claim in verdict["claims"] if "5" in claim["claim"].rpartition("k=")[2]]
-    assert none[0]["holds"] is True
-    assert none[0]["high"] == pytest.approx(1 - 0.025 ** (1 / 3))
+    # 250 steps are fewer than the paper's; two depths share the 5 %.
+    assert none[0]["holds"] is None
+    assert none[0]["high"] == pytest.approx(1 - 0.0125 ** (1 / 3))
 
 
-@pytest.mark.parametrize("option", ["--depths=5", "--n=15", "--trials=0", "--greedy_steps=0"])
+def test_all_trained_steps_are_looked_at(tmp_path: Path) -> None:
+    few = ["--n=6", "--depths=3", "--trials=1", "--steps=100", "--greedy_steps=99", f"--runs={tmp_path}"]
+    main(["theory", "layerwise", *few])
+    (folder,) = tmp_path.iterdir()
+    with (folder / "curves.csv").open() as file:
+        curves = list(csv.DictReader(file))
+    assert {(row["trained"], int(row["step"])) for row in curves} == {
+        *(("whole", step) for step in (0, 100)),
+        *(("greedy", step) for step in (0, 99)),
+    }
+    with (folder / "data.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    # The table has what the last look saw.
+    for row in rows:
+        own = [
+            point["accuracy"] for point in curves if all(point[key] == row[key] for key in ("k", "trained", "layer"))
+        ]
+        assert float(row["mean"]) == pytest.approx(float(own[-1]))
+    claims = json.loads((folder / "verdict.json").read_text())["claims"]
+    assert {claim["holds"] for claim in claims if "trivial" in claim["claim"]} == {None}
+    assert {claim["holds"] for claim in claims if "100 %" in claim["claim"]} <= {None, True}
+
+
+_ROW = {"L": 3, "k": 4, "trained": "whole", "layer": "all", "gradient": 1.0, "solved": 1.0, "mean": 1.0, "error": 0.0}
+_GREEDY = _ROW | {"trained": "greedy", "layer": "2/2", "solved": 0.0, "mean": 0.5, "error": 0.001}
+
+
+def _verdicts(
+    whole: dict[str, Any], greedy: dict[str, Any], trials: int = 10, enough: bool = True
+) -> list[bool | None]:
+    """Of whole networks, of greedy ones beside them, and of trivial accuracy."""
+    rows = [_ROW | {"diverged": 0} | whole, _GREEDY | {"diverged": 0} | greedy]
+    claims = experiment._claims(rows, trials, {3: enough})
+    assert len(claims) == 4
+    return [claims[number].holds for number in (0, 2, 3)]
+
+
+def test_verdicts_need_data() -> None:
+    assert _verdicts({}, {}) == [True, True, True]
+    # Unsolved: against the paper's ten of ten only after its steps, and only if no share led to both.
+    assert _verdicts({"solved": 0.9}, {})[0] is None
+    assert _verdicts({"solved": 0.2}, {})[0] is False
+    assert _verdicts({"solved": 0.2}, {}, enough=False)[0] is None
+    assert _verdicts({"solved": 0.0}, {})[1] is None
+    assert _verdicts({"solved": 1.0}, {"solved": 1.0})[1] is False
+    # No better than trivial, by Student's t of nine degrees of freedom: 2.262 standard errors.
+    assert _verdicts({}, {"mean": 0.5023, "error": 0.001})[2] is False
+    assert _verdicts({}, {"mean": 0.5022, "error": 0.001})[2] is True
+    assert _verdicts({}, {"mean": 0.4, "error": 0.001})[2] is True
+    # One trial, or one that is left, has no interval.
+    assert _verdicts({}, {"mean": 0.6, "error": None}, trials=1)[2] is None
+    assert _verdicts({}, {"mean": 0.6, "error": None, "diverged": 9})[2] is None
+    assert _verdicts({}, {"mean": None, "error": None, "gradient": None, "diverged": 10})[2] is None
+
+
+def test_a_layer_of_no_finite_gradient_has_no_verdict() -> None:
+    rows = [_ROW | {"diverged": 0}, _GREEDY | {"layer": "1/2", "gradient": None, "diverged": 10}]
+    assert experiment._claims(rows, 10, {3: True})[1].holds is None
+
+
+def test_diverged_trials_do_not_count_into_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    def draw(sizes: Sequence[int], networks: int, generator: torch.Generator) -> list[Layer]:
+        layers = draw_layers(sizes, networks, generator)
+        layers[0].weight[0] = torch.inf
+        return layers
+
+    options = {"n": 6, "depths": (3,), "trials": 4, "steps": 1, "greedy_steps": 1}
+    monkeypatch.setattr(experiment, "draw_layers", draw)
+    found = experiment.run(**options)
+    last = {
+        row["layer"]: [p["accuracy"] for p in found.more["curves"] if (p["layer"], p["step"]) == (row["layer"], 1)]
+        for row in found.rows
+    }
+    for row in found.rows[1:3]:
+        assert (row["diverged"], last[row["layer"]][0]) == (1, 0.0)
+        assert row["mean"] == pytest.approx(np.mean(last[row["layer"]][1:]))
+        assert row["error"] == pytest.approx(np.std(last[row["layer"]][1:], ddof=1) / 3**0.5)
+
+
+@pytest.mark.parametrize("option", ["--depths=5", "--n=15", "--trials=0", "--greedy_steps=0", "--steps=-1"])
 def test_wrong_options_are_told(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(["theory", "layerwise", option])

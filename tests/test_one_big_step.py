@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from parity_lightning.cli import main
 from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.theory.experiments import one_big_step as experiment
 from parity_lightning.theory.fourier import all_inputs, majority_coefficient
 from parity_lightning.theory.one_big_step import (
     Network,
@@ -19,6 +23,7 @@ from parity_lightning.theory.one_big_step import (
     margins,
     population_gradient,
     sampled_gradients,
+    spread_on_support,
     symmetric_network,
     train_second_layer,
 )
@@ -72,6 +77,59 @@ def test_the_step_makes_features_of_lucky_neurons(n: int, k: int) -> None:
     assert torch.equal(stepped.second, network.second)
 
 
+@pytest.mark.parametrize(("n", "k", "batch"), [(9, 2, 374), (31, 2, 3_000), (15, 4, 5_000)])
+def test_the_standard_error_of_weights_on_the_support_is_their_deviation(n: int, k: int, batch: int) -> None:
+    scores = []
+    for seed in range(100):
+        parity, network = SparseParity(n, k, seed=seed), symmetric_network(n, k, 8 * k * 2**k, seed)
+        stepped = big_step(network, sampled_gradients(network, parity, [batch])[0], k)
+        weights = 2 * k * stepped.weights[lucky_neurons(network, parity.support)][:, list(parity.support)]
+        error = spread_on_support(network, parity, 2_000) / math.sqrt(batch)
+        scores.append((float(weights.mean()) - 1) / error)
+    # 100 standard normal numbers: the standard errors of their mean and deviation are 0.1 and 0.071.
+    assert np.mean(scores) == pytest.approx(0, abs=4 * 0.1)
+    assert np.std(scores) == pytest.approx(1, abs=4 * 0.071)
+
+
+def trial(mean_weight: float, hinge: float, seed: int = 0) -> experiment._Trial:
+    """A trial with 10 lucky neurons, of which the mean weight has the standard error 0.03."""
+    weights, leaks = np.full((10, 2), mean_weight), np.ones(10)
+    return experiment._Trial(31, 2, 64, 5_559, seed, 10, weights, 0.03, leaks, 0, hinge, 0.001)
+
+
+@pytest.mark.parametrize(
+    ("losses", "holds"),
+    [((0.02, 0.05), True), ((0.2, 0.3), False), ((0.02, 0.3), None), ((0.099, 0.02), None), ((0.101, 0.3), None)],
+)
+def test_the_verdict_of_theorem_4(losses: tuple[float, ...], holds: bool | None) -> None:
+    cell = [trial(1, loss, seed) for seed, loss in enumerate(losses)]
+    claims = experiment._claims([cell] * 3, 0.1, 20_000, together=1)
+    assert claims[0].holds is holds
+    assert claims[0].ours == pytest.approx(sum(losses) / 2)
+    # Of the small batch the paper says nothing.
+    assert claims[-1].holds is None
+
+
+def test_weights_on_the_support_are_judged_by_their_error_and_the_number_of_claims() -> None:
+    for together, reach in ((1, 1.95996), (3, 2.39398)):
+        error = 0.03 / math.sqrt(2)
+        for shift in (0.98, 1.02):
+            cell = [trial(1 + shift * reach * error, 0.01, seed) for seed in (0, 1)]
+            claim = experiment._claims([cell] * 3, 0.1, 20_000, together)[2]
+            assert claim.holds is (shift < 1)
+            assert claim.low is not None
+            assert claim.high is not None
+            assert claim.high - claim.low == pytest.approx(2 * reach * error, rel=1e-4)
+
+
+def test_a_hinge_loss_of_zero_is_drawn_on_a_logarithmic_axis() -> None:
+    figure, common = Figure(), {"n": 31, "k": 2, "2k |w| off S": 1.0}
+    rows = [{**common, "B": batch, "error": error, "hinge": error} for batch, error in ((21, 0.4), (5_559, 0.0))]
+    experiment._draw(figure, rows, 0.1)
+    for line in figure.axes[1].lines[:2]:
+        assert np.asarray(line.get_ydata()).tolist() == [0.4, 1e-5]
+
+
 def test_initialization() -> None:
     network = symmetric_network(31, 4, 7000, seed=2)
     x = 1.0 - 2.0 * torch.randint(2, (100, 31))
@@ -110,7 +168,7 @@ def test_a_step_of_the_second_layer_is_that_of_autograd() -> None:
 
 
 def test_the_experiment(tmp_path: Path) -> None:
-    options = ["--n=15,21", "--k=2", "--trials=2", "--steps=2000", "--tested=2000", "--at_most=3500"]
+    options = ["--n=15,21", "--k=2", "--trials=2", "--steps=1500", "--tested=2000", "--at_most=3500"]
     main(["theory", "one-big-step", *options, f"--runs={tmp_path}"])
     (folder,) = tmp_path.iterdir()
     rows = list(csv.DictReader((folder / "data.csv").read_text().splitlines()))
@@ -133,7 +191,7 @@ def test_the_experiment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", ["--n=16", "--n=7", "--k=3", "--trials=0", "--steps=0", "--epsilon=0", "--at_most=9", "--tested=1"]
+    "option", ["--n=16", "--n=7", "--k=3", "--trials=0", "--steps=0", "--epsilon=0", "--at_most=9", "--tested=999"]
 )
 def test_options_out_of_range(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as error:
@@ -141,3 +199,10 @@ def test_options_out_of_range(option: str, tmp_path: Path, capsys: pytest.Captur
     assert error.value.code == 2
     assert option.removeprefix("--").partition("=")[0] in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_coefficient_too_small_for_any_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as error:
+        main(["theory", "one-big-step", "--n=2001", "--k=600", f"--runs={tmp_path}"])
+    assert error.value.code == 2
+    assert capsys.readouterr().err.strip().endswith("at_most=5000000: leaves nothing: give smaller n or k")

@@ -16,17 +16,20 @@ from parity_lightning.cli import main
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.errors import SettingError
 from parity_lightning.theory.convergence_times import train
-from parity_lightning.theory.experiments.random_search import read_trials
+from parity_lightning.theory.experiments import random_search as experiment
 from parity_lightning.theory.memoryless import (
     after_the_first,
     deviation_p,
     early_p,
     geometric_law,
     rate_of,
+    samples_for,
     spread_p,
+    told_deviation,
     uniform_law,
 )
 from parity_lightning.theory.random_search import search_subsets, wander
+from parity_lightning.theory.recorded_times import Sample, read_trials
 
 
 def geometric(generator: np.random.Generator, rate: float, trials: int) -> np.ndarray:
@@ -140,6 +143,53 @@ def test_both_tests_tell_a_law_with_a_dead_time_from_a_memoryless_one() -> None:
     assert spread_p(after_the_first(late, 1), 1, np.inf) > 0.01
     alike = np.round(generator.normal(1000, 100, 100))
     assert spread_p(after_the_first(alike, 1), 1, np.inf) < 0.01
+
+
+def test_a_mixture_of_rates_is_told_by_its_wide_spread() -> None:
+    generator = np.random.default_rng(5)
+    mixed = np.concatenate([geometric(generator, 1 / 20, 100), geometric(generator, 1 / 2000, 100)])
+    assert spread_p(mixed, 1, np.inf, wide=True) < 0.01 < spread_p(mixed, 1, np.inf)
+    alarms = sum(spread_p(geometric(generator, 0.01, 30), 1, np.inf, 99, i, wide=True) <= 0.05 for i in range(300))
+    assert stats.binomtest(alarms, 300, 0.05).pvalue > 0.001
+
+
+def test_the_deviation_that_is_told_is_the_one_whose_p_is_the_level() -> None:
+    # All times are 1 where the law has probability 1 - d of at most 1: so far from it as d.
+    far = told_deviation(500, 0.01)
+    assert deviation_p(np.ones(500), geometric_law(1 - far)) == pytest.approx(0.01)
+    assert 1 / (1 + samples_for(10**6, 0.01)) < 0.01
+
+
+def wandering(times: np.ndarray, limit: float, level: float = 0.01 / 3) -> bool | None:
+    sample = Sample("wandering", 2, 2, np.where(times <= limit, times, np.inf), 1, limit)
+    (claim,) = experiment._claims(sample, level, experiment._row(sample, level, 0), 0)
+    assert "a search over parameters is memoryless (wandering, (2, 2))" in claim.claim
+    return claim.holds
+
+
+def test_wandering_is_memoryless_only_if_the_data_tell() -> None:
+    generator = np.random.default_rng(6)
+    times = geometric(generator, 1 / 500, 200)
+    assert wandering(times, 60_000) is True
+    # Too few trials, too few of them solved, none solved.
+    assert wandering(times[:20], 60_000) is None
+    assert wandering(times, 600) is None
+    assert wandering(times, 0.5) is None
+    # A late start; a mixture.
+    assert wandering(times + 500, 60_000) is False
+    assert wandering(np.concatenate([times[:100], geometric(generator, 1 / 20_000, 100)]), 1e6) is False
+    # Not even the smallest p of as few samples is below the level.
+    assert not experiment._telling(Sample("wandering", 2, 2, times), level=1e-6)
+    assert experiment._telling(Sample("wandering", 2, 2, times), level=1e-3)
+
+
+@pytest.mark.parametrize(("searches", "holds"), [(100, None), (2000, True)])
+def test_few_searches_support_no_law(searches: int, holds: bool | None) -> None:
+    times = geometric(np.random.default_rng(7), 0.1, searches)
+    for law, expected in ((geometric_law(0.1), holds), (geometric_law(0.5), False)):
+        sample = Sample("drawn anew", 5, 2, times, law=law)
+        (claim,) = experiment._claims(sample, 0.005, experiment._row(sample, 0.005, 0), 0)
+        assert claim.holds is expected
 
 
 def test_the_rate_counts_what_unsolved_trials_waited() -> None:
@@ -256,6 +306,16 @@ def test_the_experiment_trains_networks(tmp_path: Path) -> None:
         (["--k=30"], "k=30: must be at most 20"),
         (["--search_n=40", "--search_k=5"], "searches=2000: there are 658,008 sets to search: take at most 30"),
         (["--wander_step=1.5"], "wander_step=1.5: must be above 0, at most 1"),
+        (["--search_n=100000000", "--search_k=50000000"], "search_n=100000000: must be at most 10,000"),
+        (["--search_n=10000", "--search_k=1"], "searches=2000: there are 10,000 sets to search: take at most 125"),
+        (["--batch_size=100000000"], "batch_size=100000000: too much for 300 networks of 20 inputs and width 100"),
+        (["--width=1000000"], "width=1000000: too much for 300 networks of 20 inputs"),
+        (
+            ["--max_steps=1000000000"],
+            "max_steps=1000000000: too many for 300 networks of width 100: take at most 99,",
+        ),
+        (["--wanderers=100000", "--wander_n=9"], "wanderers=100000: too many for 2^9 inputs: take at most 24,414"),
+        (["--wander_tries=1000000000"], "wander_tries=1000000000: too many for 200 networks: take at most 1,"),
         (["--lr=0"], "lr=0.0: must be above 0"),
         (["--trials=/nowhere.parquet"], "trials=/nowhere.parquet: cannot be read"),
     ],
@@ -277,3 +337,34 @@ def test_another_parquet_file_is_no_record_of_trials(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.table({"a": [1]}), tmp_path / "other.parquet")
     with pytest.raises(SettingError, match="must be a file that"):
         read_trials(f"{tmp_path}/other.parquet")
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"trial": [1, 2]}, "not numbered from 0 on"),
+        ({"trial": [1, 0]}, "not numbered from 0 on"),
+        ({"trial": [0, 0], "n": [10, 12]}, None),
+        ({"n": [10, 12]}, "changes within a setting"),
+        ({"trial": ["0", "1"]}, "trial is no whole number but string"),
+        ({"convergence_time": ["20", "30"]}, "convergence_time is no whole number"),
+        ({"convergence_time": [20, 500]}, "a convergence_time is above steps"),
+        ({"convergence_time": [None, 0]}, "convergence_time is below 1"),
+        ({"val_check_interval": [0, 0]}, "val_check_interval is below 1"),
+        ({"steps": [None, 100]}, "steps is missing in 1 rows"),
+    ],
+)
+def test_rows_that_no_trials_have_are_told_in_one_line(
+    columns: dict[str, list[int | str | None]], told: str | None, tmp_path: Path
+) -> None:
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    right = {"trial": [0, 1], "convergence_time": [20, None], "steps": [100, 100], "n": [10, 10], "k": [3, 3]}
+    parquet.write_table(pyarrow.table(right | {"val_check_interval": [5, 5]} | columns), tmp_path / "trials.parquet")
+    if told is None:
+        assert len(read_trials(f"{tmp_path}/trials.parquet")) == 2
+        return
+    with pytest.raises(SettingError, match=told) as caught:
+        read_trials(f"{tmp_path}/trials.parquet")
+    assert "\n" not in str(caught.value)

@@ -18,6 +18,7 @@ from scipy import stats
 from parity_lightning.cli import main
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.theory import solvers
+from parity_lightning.theory.experiments import solvers as experiment
 from parity_lightning.theory.experiments.solvers import elimination_law
 from parity_lightning.theory.solvers import best_correlation, eliminate, full_rank_probability, sufficient_samples
 
@@ -164,6 +165,38 @@ def test_so_many_samples_are_enough() -> None:
     assert stats.binomtest(solved, 200, 0.95, alternative="less").pvalue > 0.001
 
 
+def test_samples_that_are_enough_near_noise_one_half() -> None:
+    # 1 - 2 noise = 2^-40, exactly: 4 ln(C / failure) / bias^2.
+    assert sufficient_samples(20, 3, 0.5 - 2.0**-41) == pytest.approx(4 * math.log(1139 / 0.05) * 2.0**80, rel=1e-9)
+    assert sufficient_samples(20, 3, 0.25) == math.ceil(math.log(1139 / 0.05) / -math.log(0.5 + math.sqrt(3) / 4))
+
+
+@pytest.mark.parametrize(("successes", "holds"), [(100, True), (188, None), (200, False)])
+def test_whether_noise_breaks_elimination_is_told_by_the_interval(successes: int, holds: bool | None) -> None:
+    same = {"solver": "elimination", "n": 20, "noise": 0.01, "samples": 22, "enough": None}
+    best = {"solver": "best set", "n": 20, "noise": 0.01, "samples": 20, "enough": 30, "there": 1.0, "success": 1.0}
+    rows = [same | {"success": successes / 200}, best]
+    claim = next(claim for claim in experiment._claims(rows, 3, 200) if "breaks elimination" in claim.claim)
+    assert claim.holds is holds
+
+
+@pytest.mark.parametrize(("successes", "holds"), [(200, True), (192, None), (150, False)])
+def test_whether_samples_are_enough_is_told_by_the_interval(successes: int, holds: bool | None) -> None:
+    same = {"solver": "elimination", "n": 20, "noise": 0.0, "samples": 25, "enough": 25, "success": 0.97}
+    there = successes / 200
+    best = {"solver": "best set", "n": 20, "noise": 0.0, "samples": 14, "enough": 15, "there": there, "success": 0.97}
+    claims = experiment._claims([same, best], 3, 200)
+    told = [claim.holds for claim in claims if "log C(n,k)" in claim.claim or "union bound" in claim.claim]
+    assert told == [holds, holds]
+
+
+def test_few_trials_support_no_law() -> None:
+    same = {"solver": "elimination", "n": 20, "noise": 0.0, "samples": 25, "enough": 25, "success": 0.95}
+    best = {"solver": "best set", "n": 20, "noise": 0.0, "samples": 14, "enough": 15, "there": 1.0, "success": 0.95}
+    for trials, holds in ((20, None), (200, True)):
+        assert [claim.holds for claim in experiment._claims([same, best], 3, trials)][:2] == [holds, holds]
+
+
 def test_the_experiment(tmp_path: Path) -> None:
     main(["theory", "solvers", "--n=12,15", "--k=2", "--noise=0,0.1", "--trials=100", f"--runs={tmp_path}"])
     (folder,) = tmp_path.iterdir()
@@ -194,7 +227,11 @@ def test_the_experiment(tmp_path: Path) -> None:
     [
         (["--noise=0.5"], "noise=0.5: must be at least 0 and below 0.5"),
         (["--n=1000"], "n=1000: has 166,167,000 sets of 3"),
-        (["--n=2"], "n=2: must be at least 3"),
+        (["--n=3"], "n=3: must be at least 4"),
+        (["--n=10", "--k=2", "--noise=0.499", "--trials=20"], "noise=0.499: needs 6,"),
+        (["--n=10", "--k=2", "--noise=0.4999999999"], "noise=0.4999999999: needs 6"),
+        (["--n=50", "--trials=50000", "--noise=0.3"], "trials=50000: too many"),
+        (["--n=2000", "--k=1999", "--noise=0"], "n=2000: needs 16 samples"),
         (["--trials=1"], "trials=1: must be at least 20"),
     ],
 )

@@ -44,16 +44,18 @@ def resampled_halves(
     return np.array([half_success(found[each], sizes) for each in drawn])
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """The middle 95 % of values; infinite ones count as larger than all others.
+def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The middle part of values, this share of them; infinite ones count as larger than all others.
 
     Example:
         >>> interval(np.arange(1001.0))
         (25.0, 975.0)
+        >>> interval(np.arange(1001.0), level=0.99)
+        (5.0, 995.0)
     """
     ordered = np.sort(values)
     last = len(ordered) - 1
-    return float(ordered[round(0.025 * last)]), float(ordered[round(0.975 * last)])
+    return float(ordered[round((1 - level) / 2 * last)]), float(ordered[round((1 + level) / 2 * last)])
 
 
 def exponent(n: Sequence[int], halves: np.ndarray) -> np.ndarray:

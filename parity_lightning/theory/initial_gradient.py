@@ -16,9 +16,9 @@ import torch
 from scipy import optimize, stats
 
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.theory.fourier import relu_derivative_coefficient
 
 _CHUNK = 2**13
+_LEAST = 1e-100
 
 
 def active_coefficient(n: int, size: int, bias: float) -> Fraction:
@@ -39,13 +39,16 @@ def active_coefficient(n: int, size: int, bias: float) -> Fraction:
     return Fraction(total, 2**n)
 
 
-def population_gradient(signs: Sequence[int], support: Sequence[int], bias: float = 0.0) -> np.ndarray:
-    """The gradient of the weights over the whole distribution, of shape ``(n,)``, float64 and exact to rounding.
+def population_gradient(signs: Sequence[int] | np.ndarray, support: Sequence[int], bias: float = 0.0) -> np.ndarray:
+    """The gradient of the weights over the whole distribution, float64 and exact to rounding.
 
     Args:
-        signs: The weights w, -1 or +1 each.
+        signs: The weights w, -1 or +1 each, of shape ``(n,)``, or those of several neurons, ``(r, n)``.
         support: The support S.
         bias: The bias b. Without one majority has no coefficients of even sizes, so for odd k there is no gradient.
+
+    Returns:
+        Of the shape of the weights.
 
     Example:
         >>> population_gradient([1] * 5, [0, 1]).tolist()
@@ -53,40 +56,46 @@ def population_gradient(signs: Sequence[int], support: Sequence[int], bias: floa
         >>> abs(population_gradient([1] * 5, [0, 1, 2])).tolist()
         [0.0, 0.0, 0.0, 0.0, 0.0]
     """
-    n, own = len(signs), set(support)
-    if n % 2 and abs(bias) < 1:
-        return np.array([-relu_derivative_coefficient(signs, sorted(own ^ {i})) for i in range(n)])
-    at = {size: float(active_coefficient(n, size, bias)) for size in (len(own) - 1, len(own) + 1)}
-    sets = [own ^ {i} for i in range(n)]
-    return np.array([-at[len(each)] * math.prod(signs[j] for j in each) for each in sets])
+    weights = np.asarray(signs, dtype=np.float64)
+    n, k = weights.shape[-1], len(support)
+    inner, outer = (float(active_coefficient(n, size, bias)) for size in (k - 1, k + 1))
+    # Signs: to leave i out of a product and to take it in is the same.
+    characters = weights[..., list(support)].prod(-1, keepdims=True) * weights
+    return np.asarray(-characters * np.where(np.isin(np.arange(n), support), inner, outer))
 
 
 def sampled_gradients(
-    parity: SparseParity, signs: Sequence[int], sizes: Sequence[int], bias: float = 0.0
+    parity: SparseParity,
+    signs: Sequence[int] | np.ndarray,
+    sizes: Sequence[int],
+    bias: float | np.ndarray = 0.0,
 ) -> np.ndarray:
-    """The gradients over the first so many training examples, from one pass over them.
+    """The gradients over the first so many training examples, from one pass over them in bounded memory.
 
     Args:
         parity: Where examples come from.
-        signs: The weights w.
+        signs: The weights w, of shape ``(n,)``, or those of several neurons, ``(r, n)``.
         sizes: Numbers of examples, ascending.
-        bias: The bias b.
+        bias: The bias b, or one for each neuron.
 
     Returns:
-        float64 of shape ``(len(sizes), n)``.
+        float64 of the shape of the weights for each number of examples: ``(len(sizes), n)`` or ``(len(sizes), r, n)``.
 
     Example:
         >>> sampled_gradients(SparseParity(5, 2, [0, 1], seed=1), [1] * 5, [100, 100_000]).round(2)[1].tolist()
         [-0.19, -0.19, 0.06, 0.06, 0.06]
     """
-    weights, total, found, done = torch.tensor(signs, dtype=torch.float32), np.zeros(len(signs)), [], 0
+    weights, biases = torch.tensor(signs, dtype=torch.float32), torch.tensor(bias, dtype=torch.float32)
+    neurons = weights.reshape(-1, parity.n)
+    total, found, done = torch.zeros(neurons.shape, dtype=torch.float64), [], 0
     for size in sizes:
         for start in range(done, size, _CHUNK):
             x, y = parity.draw(torch.arange(start, min(start + _CHUNK, size)))
+            active = torch.addmm(biases, x, neurons.T).ge_(0).mul_(y.unsqueeze(-1))
             # Sums of signs: whole numbers, which float32 adds exactly in a chunk.
-            total -= (y * (x @ weights + bias >= 0) @ x).double().numpy()
+            total -= (active.T @ x).double()
         done = size
-        found.append(total / size)
+        found.append((total / size).reshape(weights.shape).numpy())
     return np.array(found)
 
 
@@ -128,7 +137,7 @@ def success_law(n: int, k: int, samples: float, bias: float = 0.0) -> float:
 
 
 def samples_for_half(n: int, k: int, bias: float = 0.0) -> float:
-    """With how many samples `success_law` is 1/2.
+    """With how many samples `success_law` is 1/2: infinity if they are more than numbers can hold.
 
     Raises:
         ValueError: If no number of samples is enough, as the support does not stand out in the population.
@@ -137,6 +146,8 @@ def samples_for_half(n: int, k: int, bias: float = 0.0) -> float:
     if inner <= outer:
         raise ValueError(f"n={n}, k={k}, bias={bias}: the support does not stand out from the population's gradient")
     active = float(active_coefficient(n, 0, bias))
+    if (inner - outer) ** 2 < _LEAST:
+        return math.inf
     unit = active / (inner - outer) ** 2
     low, high = math.log(1e-3 * unit), math.log(1e6 * unit)
     return math.exp(optimize.brentq(lambda log: _success(n, k, math.exp(log), inner, outer, active) - 0.5, low, high))

@@ -109,7 +109,20 @@ def accuracy(layers: Sequence[Layer], supports: Tensor) -> Tensor:
         float32 of shape ``(networks,)``.
     """
     x = all_inputs(layers[0].weight.shape[-1]).expand(len(supports), -1, -1)
-    return (outputs(layers, x) * labels(x, supports) > 0).float().mean(-1)
+    margins = outputs(layers, x) * labels(x, supports)
+    return (margins > 0).float().mean(-1) * margins.isfinite().all(-1)
+
+
+def diverged(layers: Sequence[Layer]) -> Tensor:
+    """Which networks are not finite on all 2^n inputs: bool of shape ``(networks,)``.
+
+    Example:
+        >>> layer = Layer(torch.ones(2, 1, 3), torch.tensor([[1.0], [torch.inf]]))
+        >>> diverged([layer]).tolist()
+        [False, True]
+    """
+    networks, _, n = layers[0].weight.shape
+    return ~outputs(layers, all_inputs(n).expand(networks, -1, -1)).isfinite().all(-1)
 
 
 def labels(x: Tensor, supports: Tensor) -> Tensor:

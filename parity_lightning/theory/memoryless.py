@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 _MOST_DRAWS = 20_000_000
+_FEWEST_SAMPLES = 399
 
 
 def geometric_law(rate: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -96,30 +97,76 @@ def early_p(times: np.ndarray, every: int, limit: float | np.ndarray) -> float:
     return float((1 - share) ** (half - 1)) if share < 1 else 0.0
 
 
-def spread_p(times: np.ndarray, every: int, limit: float | np.ndarray, samples: int = 999, seed: int = 0) -> float:
+def spread_p(
+    times: np.ndarray,
+    every: int,
+    limit: float | np.ndarray,
+    samples: int = 999,
+    seed: int = 0,
+    wide: bool = False,
+) -> float:
     """How probable it is that a memoryless search has times as alike as these: a Monte Carlo test.
+
+    It is at least ``1 / (1 + samples)``.
 
     Args:
         times: Convergence times in steps.
         every: As of `early_p`.
         limit: As of `early_p`; times drawn are cut off as the given ones are.
-        samples: How many samples of geometric times of the likeliest rate to compare with; fewer of very many trials.
-        seed: Decides them.
+        samples: As of `simulated_spreads`.
+        seed: As of `simulated_spreads`.
+        wide: Whether to ask for times as far apart instead, such as those of a mixture of geometric laws.
 
     Example:
         >>> spread_p(np.array([100, 105, 110, 115]), every=5, limit=1000) < 0.01
         True
+        >>> spread_p(np.array([5] * 20 + [900]), every=5, limit=1000, wide=True) < 0.01
+        True
     """
     if not np.isfinite(times).any():
         return 1.0
-    rate = rate_of(times, every, limit)
-    generator = np.random.default_rng(seed)
-    samples = min(samples, max(99, _MOST_DRAWS // len(times)))
-    own = variation(waited(times, limit))
-    alike = sum(
-        variation(np.minimum(every * generator.geometric(rate, len(times)), limit)) <= own for _ in range(samples)
-    )
-    return (1 + alike) / (1 + samples)
+    simulated, own = simulated_spreads(times, every, limit, samples, seed), variation(waited(times, limit))
+    return float((1 + np.sum(simulated >= own if wide else simulated <= own)) / (1 + samples))
+
+
+def simulated_spreads(
+    times: np.ndarray, every: int, limit: float | np.ndarray, samples: int = 999, seed: int = 0
+) -> np.ndarray:
+    """The `variation` of as many geometric times of the likeliest rate, cut off as these are.
+
+    Args:
+        times: Convergence times in steps, not all infinite.
+        every: As of `early_p`.
+        limit: As of `early_p`.
+        samples: How many samples of geometric times to draw.
+        seed: Decides them.
+
+    Returns:
+        float64 of shape ``(samples,)``.
+    """
+    rate, generator = rate_of(times, every, limit), np.random.default_rng(seed)
+    drawn = (np.minimum(every * generator.geometric(rate, len(times)), limit) for _ in range(samples))
+    return np.array([variation(each) for each in drawn])
+
+
+def samples_for(trials: int, level: float) -> int:
+    """How many samples `spread_p` is to draw for a test at a level: fewer of very many trials, maybe too few to tell.
+
+    Example:
+        >>> samples_for(100, 0.01), samples_for(100, 0.001), samples_for(10**6, 0.001)
+        (999, 2000, 399)
+    """
+    return min(max(999, math.ceil(2 / level)), max(_FEWEST_SAMPLES, _MOST_DRAWS // trials))
+
+
+def told_deviation(trials: int, level: float) -> float:
+    """How far times must lie from a law for `deviation_p` to be below a level.
+
+    Example:
+        >>> round(told_deviation(2000, 0.01), 4)
+        0.0364
+    """
+    return math.sqrt(math.log(2 / level) / (2 * trials))
 
 
 def variation(times: np.ndarray) -> float:

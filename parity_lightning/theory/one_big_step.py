@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.theory import initial_gradient
 from parity_lightning.theory.fourier import majority_coefficient
 
 _CHUNK = 2**13
@@ -77,25 +78,17 @@ def lucky_neurons(network: Network, support: Sequence[int]) -> Tensor:
 def population_gradient(network: Network, support: Sequence[int]) -> Tensor:
     """The first layer's gradient of the expected hinge loss at initialization, in closed form.
 
-    For neuron i and input j it is ``-u_i chi_T(w_i) xi_|T| / 2``, where T is S without j, or with it, and xi_q the
-    coefficient of majority at sets of q, for odd n, biases between -1 and 1 and even k.
+    It is u_i times that of neuron i alone; for odd n and even k biases between -1 and 1 change nothing.
 
     Returns:
         float64 of shape ``(r, n)``.
     """
-    k, n = len(support), network.weights.shape[1]
-    within = torch.zeros(n, dtype=torch.bool)
-    within[list(support)] = True
-    inner, outer = majority_coefficient(n, k - 1), majority_coefficient(n, k + 1)
-    coefficients = torch.where(within, torch.tensor(inner, dtype=torch.float64), outer)
-    weights = network.weights.double()
-    # Signs: to leave j out of a product and to take it in is the same.
-    characters = weights[:, list(support)].prod(-1, keepdim=True) * weights
-    return -network.second.double().unsqueeze(-1) * characters * coefficients / 2
+    alone = initial_gradient.population_gradient(network.weights.numpy(), support)
+    return network.second.double().unsqueeze(-1) * torch.from_numpy(alone)
 
 
 def sampled_gradients(network: Network, parity: SparseParity, batches: Sequence[int]) -> list[Tensor]:
-    """The same gradient over the first so many training examples, from one pass over them in bounded memory.
+    """The same gradient over the first so many training examples.
 
     Args:
         network: As `symmetric_network` made it: its neurons cancel, and the hinge loss has the derivative -y.
@@ -106,17 +99,27 @@ def sampled_gradients(network: Network, parity: SparseParity, batches: Sequence[
         For each batch size float64 of shape ``(r, n)``.
     """
     half = len(network.weights) // 2
-    weights, biases = network.weights[:half], network.biases[:half]
-    total, done, gradients = torch.zeros(weights.shape, dtype=torch.float64), 0, []
-    for batch in batches:
-        for start in range(done, batch, _CHUNK):
-            x, y = parity.draw(torch.arange(start, min(start + _CHUNK, batch)))
-            active = torch.addmm(biases, x, weights.T).ge_(0).mul_(y.unsqueeze(-1))
-            # Sums of signs: whole numbers, which float32 adds exactly in a chunk.
-            total -= (active.T @ x).double()
-        done = batch
-        gradients.append(network.second.double().unsqueeze(-1) * total.repeat(2, 1) / batch)
-    return gradients
+    weights, biases = network.weights[:half].numpy(), network.biases[:half].numpy()
+    alone = torch.from_numpy(initial_gradient.sampled_gradients(parity, weights, batches, biases))
+    return [network.second.double().unsqueeze(-1) * gradient.repeat(2, 1) for gradient in alone]
+
+
+def spread_on_support(network: Network, parity: SparseParity, samples: int) -> float:
+    """The standard deviation of what one example adds to the lucky neurons' mean weight on S, in units of 1/(2k).
+
+    After a step with B examples that mean over neurons and S has this standard error, divided by the root of B. What
+    neurons have in common counts: those with u=+1 and u=-1 have opposite weights on S, so much of it cancels.
+
+    Args:
+        network: As `symmetric_network` made it, some of its neurons being lucky.
+        parity: Where examples come from.
+        samples: On how many validation examples it is measured.
+    """
+    lucky, support = lucky_neurons(network, parity.support), list(parity.support)
+    x, y = parity.draw(torch.arange(samples), "validation")
+    active = torch.addmm(network.biases[lucky], x, network.weights[lucky].T) >= 0
+    parts = (active * network.second[lucky]).mean(-1) * y * x[:, support].mean(-1)
+    return 2 * float(parts.std()) / abs(majority_coefficient(parity.n, parity.k - 1))
 
 
 def big_step(network: Network, gradient: Tensor, k: int) -> Network:

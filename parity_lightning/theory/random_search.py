@@ -12,7 +12,13 @@ import numpy as np
 import torch
 
 from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.errors import SettingError
 from parity_lightning.theory.fourier import all_inputs
+
+_MOST_NUMBERS = 50_000_000
+_MOST_OPERATIONS = 2 * 10**12
+# A step takes as long as so many multiplications, however small the networks.
+_STEP = 10**6
 
 
 def search_subsets(parity: SparseParity, trials: int, again: bool, examples: int = 40, seed: int = 0) -> np.ndarray:
@@ -93,3 +99,17 @@ def wander(n: int, k: int, units: int, trials: int, step: float, max_steps: int,
         noise = torch.randn(weights.shape, generator=generator)
         weights = (1 - step) * weights + math.sqrt(1 - (1 - step) ** 2) * noise
     return times
+
+
+def check_wandering(n: int, units: int, wanderers: int, tries: int) -> None:
+    """Refuses networks that `wander` cannot hold in memory, or would take hours for.
+
+    Raises:
+        SettingError: If so.
+    """
+    fitting = _MOST_NUMBERS // (2**n * units)
+    if wanderers > fitting:
+        raise SettingError("wanderers", wanderers, f"too many for 2^{n} inputs: take at most {fitting:,}")
+    most = _MOST_OPERATIONS // (_STEP + wanderers * 2**n * units * (n + 2))
+    if tries > most:
+        raise SettingError("wander_tries", tries, f"too many for {wanderers:,} networks: take at most {most:,}")

@@ -152,4 +152,7 @@ def sufficient_samples(n: int, k: int, noise: float, failure: float = 0.05) -> i
         (19, 58)
     """
     others = max(1, math.comb(n, k) - 1)
-    return math.ceil(math.log(others / failure) / -math.log(0.5 + math.sqrt(noise * (1 - noise))))
+    # 1/2 + sqrt(noise (1 - noise)), less 1, without rounding to 0 near noise 1/2.
+    bias = (1 - 2 * noise) ** 2
+    exponent = -math.log1p(-bias / (2 * (1 + math.sqrt(1 - bias))))
+    return math.ceil(math.log(others / failure) / exponent)

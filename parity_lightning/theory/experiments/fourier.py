@@ -38,7 +38,7 @@ def run(n: tuple[int, ...] = (15, 25, 31, 51, 75, 101), k: tuple[int, ...] = (2,
     exact = [row for row in rows if row["transform"] is not None]
     claims = [
         Claim(
-            "Definition 1: a gamma-Fourier gap for even k; of majority (n-k)/(k-1) >= 2, so from n = 3k-2 on: n, k without",
+            "Definition 1: a gamma-Fourier gap, of majority from n = 3k-2 on; the (n, k) without one",
             ", ".join(f"({row['n']}, {row['k']})" for row in rows if row["n"] < 3 * row["k"] - 2) or "none",
             ", ".join(f"({row['n']}, {row['k']})" for row in rows if row["gamma"] is None) or "none",
             all((row["gamma"] is not None) == (row["n"] >= 3 * row["k"] - 2) for row in rows),

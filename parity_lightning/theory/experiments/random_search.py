@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,27 +12,18 @@ from matplotlib.figure import Figure
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.errors import SettingError, whole_number
 from parity_lightning.theory import memoryless
-from parity_lightning.theory.convergence_times import HELD_OUT, train
+from parity_lightning.theory.convergence_times import HELD_OUT, check_training, train
 from parity_lightning.theory.findings import Claim, Findings
-from parity_lightning.theory.random_search import search_subsets, wander
+from parity_lightning.theory.random_search import check_wandering, search_subsets, wander
+from parity_lightning.theory.recorded_times import Sample, read_trials
 from parity_lightning.trials.survival import share_of, survival_of
 
 _LEVEL = 0.01
 _MOST_TRIES = 20_000_000
+_MOST_NUMBERS = 50_000_000
+_EXAMPLES, _UNITS = 40, 4
 _FEW = 5
-_NEEDED = ("trial", "convergence_time", "steps", "n", "k", "val_check_interval")
-
-
-class _Sample(NamedTuple):
-    """Times of trials, infinite where not solved, and how they were told; see `memoryless.early_p`."""
-
-    search: str
-    n: int
-    k: int
-    times: np.ndarray
-    every: int = 1
-    limit: float | np.ndarray = math.inf
-    law: Callable[[np.ndarray], np.ndarray] | None = None
+_TELLING, _TELLING_SHARE, _TELLING_DEVIATION = 100, 0.9, 0.1
 
 
 def run(
@@ -84,13 +74,14 @@ def run(
     for name, count in {"width": width, "batch_size": batch_size, "every": every, "wander_tries": wander_tries}.items():
         whole_number(name, count, at_least=1)
     whole_number("max_steps", max_steps, at_least=every)
-    whole_number("search_k", search_k, at_least=1, at_most=whole_number("search_n", search_n, at_least=1))
+    whole_number("search_n", search_n, at_least=1, at_most=10_000)
+    whole_number("search_k", search_k, at_least=1, at_most=search_n)
     for size in wander_n:
         whole_number("wander_n", size, at_least=2, at_most=10)
     whole_number("seed", seed, at_least=0, at_most=2**63)
     subsets = math.comb(search_n, search_k)
-    if subsets * searches > _MOST_TRIES:
-        fitting = _MOST_TRIES // subsets
+    fitting = min(_MOST_TRIES // subsets, _MOST_NUMBERS // (_EXAMPLES * search_n))
+    if searches > fitting:
         mend = (
             f"there are {subsets:,} sets to search: take at most {fitting:,}"
             if fitting
@@ -100,44 +91,61 @@ def run(
     for name, positive, most in (("lr", lr, math.inf), ("wander_step", wander_step, 1)):
         if not 0 < positive <= most:
             raise SettingError(name, positive, "must be above 0" + (", at most 1" if most == 1 else ""))
+    if trials is None:
+        check_training(n, networks, width, batch_size, max_steps, every)
+    for size in wander_n:
+        check_wandering(size, _UNITS, wanderers, wander_tries)
 
     if trials is None:
         parities = SparseParity(n, k).with_seeds(range(seed, seed + networks))
         times = train(parities, width, batch_size, lr, every, max_steps, seed)
-        sgd = [_Sample("SGD", n, k, times, every, max_steps)]
+        sgd = [Sample("SGD", n, k, times, every, max_steps)]
     else:
         sgd = read_trials(trials)
     parity = SparseParity(search_n, search_k, seed=seed)
     searched = [
-        _Sample(
+        Sample(
             "random order" if not again else "drawn anew",
             search_n,
             search_k,
-            search_subsets(parity, searches, again, seed=seed),
+            search_subsets(parity, searches, again, _EXAMPLES, seed),
             law=memoryless.geometric_law(1 / subsets) if again else memoryless.uniform_law(subsets),
         )
         for again in (False, True)
     ]
     wandered = [
-        _Sample(
+        Sample(
             "wandering",
             size,
             2,
-            wander(size, 2, 4, wanderers, wander_step, wander_tries, seed),
+            wander(size, 2, _UNITS, wanderers, wander_step, wander_tries, seed),
             1,
             wander_tries,
         )
         for size in wander_n
     ]
     samples = [*searched, *wandered, *sgd]
-    rows = [_row(sample, seed) for sample in samples]
-    claims = [claim for sample, row in zip(samples, rows, strict=True) for claim in _claims(sample, row, seed)]
+    # Of claims of one kind each is tested at the level over their number; a wandering has three tests.
+    levels = [
+        _LEVEL / (len(searched) if sample.law else 3 * len(wandered) if sample.search == "wandering" else len(sgd))
+        for sample in samples
+    ]
+    rows = [_row(sample, level, seed) for sample, level in zip(samples, levels, strict=True)]
+    claims = [
+        claim
+        for sample, level, row in zip(samples, levels, rows, strict=True)
+        for claim in _claims(sample, level, row, seed)
+    ]
     claims += [*_growth(wandered), *_calibration(sgd[0], seed)]
     choices = [
-        f"a time is compatible with a law if p is at least {_LEVEL}; 'p early' is exact for times without rounding, "
-        "'p spread' is by Monte Carlo; a search in random order does have a memory, of the sets it tried",
+        f"level of the tests: {_LEVEL} over the number of claims of one kind, and of tests in a claim",
+        "'p early' is exact for times without rounding, 'p narrow' and 'p wide' are by Monte Carlo; a search in random "
+        "order does have a memory, of the sets it tried",
+        f"times that no test refutes count as memoryless if at least {_TELLING} trials and {_TELLING_SHARE:.0%} of all "
+        f"were solved; as those of a law if a deviation of {_TELLING_DEVIATION} would have been told",
         "early convergence is refuted if a trial took less than a tenth of the median",
-        "a set is tried on 40 fresh examples; a wandering network has 4 ReLU units, standard normal parameters",
+        f"a set is tried on {_EXAMPLES} fresh examples; a wandering network has {_UNITS} ReLU units, standard normal "
+        "parameters",
     ]
     if trials is None:
         choices.append(
@@ -152,38 +160,11 @@ def run(
     return Findings(rows, claims, lambda figure: _draw(figure, sgd[0]), choices, {"times": every_trial})
 
 
-def read_trials(path: str) -> list[_Sample]:
-    """The times of each setting in a Parquet file of ``parity-lightning trials``.
-
-    Raises:
-        SettingError: If there is no such file, or it is another's.
-    """
-    import pyarrow.parquet as parquet
-
-    try:
-        table = parquet.read_table(path)
-    except (OSError, ValueError) as error:
-        raise SettingError(
-            "trials", path, f"cannot be read as a Parquet file ({str(error).splitlines()[0]})"
-        ) from error
-    if not table.num_rows or not {*_NEEDED} <= {*table.column_names}:
-        raise SettingError("trials", path, "must be a file that `parity-lightning trials` wrote")
-    trial, time, steps, *settings = (table[name].to_numpy() for name in _NEEDED)
-    time = np.where(np.isnan(time.astype(np.float64)), np.inf, time.astype(np.float64))
-    # The trials of each setting are numbered from 0 on.
-    starts = [*np.flatnonzero(trial == 0).tolist(), len(trial)]
-    samples = []
-    for number, (start, end) in enumerate(pairwise(starts)):
-        name = "trials" if len(starts) == 2 else f"trials, setting {number}"
-        n, k, every = (int(setting[start]) for setting in settings)
-        samples.append(_Sample(name, n, k, time[start:end], every, steps[start:end].astype(np.float64)))
-    return samples
-
-
-def _row(sample: _Sample, seed: int) -> dict[str, Any]:
+def _row(sample: Sample, level: float, seed: int) -> dict[str, Any]:
     times, every, limit = sample.times, sample.every, sample.limit
     solved = int(np.isfinite(times).sum())
     mean = every / memoryless.rate_of(times, every, limit) if solved else None
+    draws = memoryless.samples_for(len(times), level)
     return {
         "search": sample.search,
         "n": sample.n,
@@ -195,29 +176,56 @@ def _row(sample: _Sample, seed: int) -> dict[str, Any]:
         "spread": memoryless.variation(memoryless.waited(times, limit)),
         "p law": memoryless.deviation_p(times, sample.law) if sample.law else None,
         "p early": memoryless.early_p(times, every, limit),
-        "p spread": memoryless.spread_p(times, every, limit, seed=seed),
+        "p narrow": memoryless.spread_p(times, every, limit, draws, seed),
+        "p wide": memoryless.spread_p(times, every, limit, draws, seed, wide=True),
     }
 
 
-def _claims(sample: _Sample, row: dict[str, Any], seed: int) -> list[Claim]:
-    name = f"{sample.search}, ({sample.n}, {sample.k})"
+def _telling(sample: Sample, level: float) -> bool:
+    """Whether tests that refute nothing say something: trials enough, most solved, and a p that can be small enough."""
+    trials, solved = len(sample.times), np.isfinite(sample.times).sum()
+    possible = 1 / (1 + memoryless.samples_for(trials, level)) < level
+    return bool(solved >= max(_TELLING, _TELLING_SHARE * trials) and possible)
+
+
+def _claims(sample: Sample, level: float, row: dict[str, Any], seed: int) -> list[Claim]:
     if sample.law:
-        law = "geometric" if "drawn" in sample.search else "uniform"
-        text = f"Section 3.2: times of exhaustive search are {law} ({name}): p of so large a deviation"
-        return [Claim(text, f"{law}: p at least {_LEVEL}", row["p law"], row["p law"] >= _LEVEL)]
-    solved = row["solved"]
+        return [_lawful(sample, level, row["p law"])]
+    if sample.search == "wandering":
+        return [_forgetful(sample, level, row, seed)]
+    return _late(sample, level, row, seed)
+
+
+def _lawful(sample: Sample, level: float, p: float) -> Claim:
+    law = "geometric" if "drawn" in sample.search else "uniform"
+    told = memoryless.told_deviation(len(sample.times), level)
+    text = (
+        f"Section 3.2: times of exhaustive search are {law} ({sample.search}, ({sample.n}, {sample.k})): p of so large "
+        f"a deviation, where one above {told:.2g} would be told"
+    )
+    holds = False if p < level else True if told <= _TELLING_DEVIATION else None
+    return Claim(text, f"{law}: p at least {level:.2g}", p, holds)
+
+
+def _forgetful(sample: Sample, level: float, row: dict[str, Any], seed: int) -> Claim:
+    """Whether a wandering has no memory: neither a late start, nor times too much alike, nor a mixture of rates."""
+    text = f"Section 3.2: a search over parameters is memoryless (wandering, ({sample.n}, {sample.k}))"
+    law = f"memoryless: p at least {level:.2g}"
+    if row["solved"] < _FEW:
+        return Claim(text, law, f"{row['solved']} solved: too few", None)
+    draws = memoryless.samples_for(len(sample.times), level)
+    spreads = memoryless.simulated_spreads(sample.times, sample.every, sample.limit, draws, seed)
+    low, high = np.quantile(spreads, [level, 1 - level])
+    worst = min(row["p early"], row["p narrow"], row["p wide"])
+    holds = False if worst < level else True if _telling(sample, level) else None
+    text += f": smallest p of three, where a spread below {low:.2f} or above {high:.2f} would be told"
+    return Claim(text, law, worst, holds)
+
+
+def _late(sample: Sample, level: float, row: dict[str, Any], seed: int) -> list[Claim]:
+    name, solved = f"{sample.search}, ({sample.n}, {sample.k})", row["solved"]
     if solved < _FEW:
         return [Claim(f"Section 3.2: no early convergence ({name})", "none early", f"{solved} solved: too few", None)]
-    if sample.search.startswith("wandering"):
-        worst = min(row["p early"], row["p spread"])
-        return [
-            Claim(
-                f"Section 3.2: a search over parameters is memoryless ({name}): the smaller p of two",
-                f"memoryless: p at least {_LEVEL / 2}, for two tests",
-                worst,
-                worst >= _LEVEL / 2,
-            )
-        ]
     times, every, trials = sample.times, sample.every, len(sample.times)
     rate = memoryless.rate_of(times, every, sample.limit)
     # Looks before the fastest trial's: none of them may have been a success.
@@ -227,30 +235,32 @@ def _claims(sample: _Sample, row: dict[str, Any], seed: int) -> list[Claim]:
         Claim(
             f"Section 3.2: no early convergence ({name}): p of no success before step {times.min():,.0f}, where a "
             f"geometric law of the same mean has {expected:.0f} of {trials:,}",
-            f"none early: p below {_LEVEL}",
+            f"none early: p below {level:.2g}",
             row["p early"],
-            _refuted(row["p early"], compatible=bool(lucky)),
+            _refuted(row["p early"], level, compatible=bool(lucky)),
         ),
         Claim(
             f"Section 3.2: the times are not geometric ({name}): p of so small a spread",
-            f"not geometric: p below {_LEVEL}",
-            row["p spread"],
-            _refuted(row["p spread"], compatible=solved >= 30),
+            f"not geometric: p below {level:.2g}",
+            row["p narrow"],
+            _refuted(row["p narrow"], level, compatible=_telling(sample, level)),
         ),
     ]
     if solved == trials and trials > 2:
-        later = memoryless.spread_p(memoryless.after_the_first(times, every), every, math.inf, seed=seed)
+        draws = memoryless.samples_for(trials, level)
+        later = memoryless.spread_p(memoryless.after_the_first(times, every), every, math.inf, draws, seed)
         text = f"nor geometric from the fastest trial's step on ({name}): p of so small a spread"
-        claims.append(Claim(text, f"not geometric: p below {_LEVEL}", later, _refuted(later, compatible=solved >= 30)))
+        holds = _refuted(later, level, compatible=_telling(sample, level))
+        claims.append(Claim(text, f"not geometric: p below {level:.2g}", later, holds))
     return claims
 
 
-def _refuted(p: float, compatible: bool) -> bool | None:
+def _refuted(p: float, level: float, compatible: bool) -> bool | None:
     """Whether random search is refuted; None if a larger p may be for want of trials, or of looks, alone."""
-    return True if p < _LEVEL else False if compatible else None
+    return True if p < level else False if compatible else None
 
 
-def _growth(wandered: Sequence[_Sample]) -> list[Claim]:
+def _growth(wandered: Sequence[Sample]) -> list[Claim]:
     """How rare a network of random parameters is that computes the parity."""
     tries = [(sample.n, memoryless.rate_of(sample.times, 1, sample.limit)) for sample in wandered]
     found = "; ".join(f"n={n}: 1 try in {1 / rate:,.0f}" if rate else f"n={n}: none" for n, rate in tries)
@@ -258,13 +268,13 @@ def _growth(wandered: Sequence[_Sample]) -> list[Claim]:
     return [Claim(text, "2^-Omega(n)", found, None)] if len(tries) > 1 else []
 
 
-def _calibration(sample: _Sample, seed: int) -> list[Claim]:
+def _calibration(sample: Sample, seed: int) -> list[Claim]:
     """How often the two tests raise a false alarm, on samples as large of geometric times of the same mean."""
     generator = np.random.default_rng(seed)
     rate = memoryless.rate_of(sample.times, sample.every, sample.limit) or 0.1
     trials, every, limit = min(len(sample.times), 2000), sample.every, float(np.max(sample.limit))
     claims = []
-    for test, repeats in (("p early", 1000), ("p spread", 200)):
+    for test, repeats in (("p early", 1000), ("p narrow", 400)):
         alarms = 0
         for repeat in range(repeats):
             drawn = every * generator.geometric(rate, trials).astype(np.float64)
@@ -273,18 +283,20 @@ def _calibration(sample: _Sample, seed: int) -> list[Claim]:
             p = (
                 memoryless.early_p(times, every, limit)
                 if early
-                else memoryless.spread_p(times, every, limit, 199, seed + repeat)
+                else memoryless.spread_p(times, every, limit, 99, seed + repeat)
             )
             alarms += p <= 0.05
-        share = share_of(alarms, repeats)
+        share = share_of(alarms, repeats, 0.975)
         text = (
             f"false alarms of '{test}' at 0.05, on {repeats:,} samples of {trials:,} geometric times of the same mean"
         )
-        claims.append(Claim(text, "at most 0.05", share.value, share.low <= 0.05, share.low, share.high))
+        holds = False if share.low > 0.05 else True if share.high < 0.1 else None
+        told = "at most 0.05, surely below 0.1"
+        claims.append(Claim(f"{text}; 97.5 % interval, of two", told, share.value, holds, share.low, share.high))
     return claims
 
 
-def _draw(figure: Figure, sample: _Sample) -> None:
+def _draw(figure: Figure, sample: Sample) -> None:
     histogram, survival = figure.subplots(1, 2)
     solved = sample.times[np.isfinite(sample.times)]
     figure.suptitle(f"{sample.search} on the ({sample.n}, {sample.k})-parity: {len(sample.times):,} trials")

@@ -19,6 +19,12 @@ from parity_lightning.trials.survival import Share, share_of
 
 _GOAL = 0.95
 _MOST_SUBSETS = 2_000_000
+_FEWEST_TRIALS = 20
+_TELLING_TRIALS = 100
+# Multiplications for all success rates from samples that are enough: about half a minute; there are ten such rates.
+_MOST_OPERATIONS = 10**11
+# To draw 128 bits takes as long as so many.
+_DRAW = 2500
 
 
 class _Solver(NamedTuple):
@@ -57,10 +63,10 @@ def run(
         seed: Decides supports, samples and noise.
     """
     whole_number("k", k, at_least=1)
-    whole_number("trials", trials, at_least=20, at_most=100_000)
+    whole_number("trials", trials, at_least=_FEWEST_TRIALS, at_most=100_000)
     whole_number("seed", seed, at_least=0, at_most=2**62)
     for size in n:
-        whole_number("n", size, at_least=k, at_most=2000)
+        whole_number("n", size, at_least=k + 1, at_most=2000)
         if math.comb(size, k) > _MOST_SUBSETS:
             raise SettingError("n", size, f"has {math.comb(size, k):,} sets of {k}, take at most {_MOST_SUBSETS:,}")
     for rate in noise:
@@ -68,6 +74,7 @@ def run(
             raise SettingError("noise", rate, "must be at least 0 and below 0.5")
     if not n or not noise:
         raise SettingError("n" if not n else "noise", (), "must name one at least")
+    _check_work(n, k, noise, trials)
     rows = [
         _row(solver, size, k, rate, trials, seed)
         for size in n
@@ -81,11 +88,34 @@ def run(
         f"elimination, the fewest that reach {_GOAL:.0%} by the closed form, or those with which success is likeliest",
         f"success: of {trials:,} other trials; a tie with the support is a failure",
         f"enough: samples that a law calls enough for {_GOAL:.0%}; there: success of the best set from as many",
+        "intervals of claims: 95 % for all rates of a claim together; a law of ours that is not refuted counts as one "
+        f"that holds from {_TELLING_TRIALS} trials on",
     ]
     more = {"success": points} if points else {}
     return Findings(
         rows, _claims(rows, k, trials), lambda figure: _draw(figure, points or rows, n[-1], k), choices, more
     )
+
+
+def _check_work(n: tuple[int, ...], k: int, noise: tuple[float, ...], trials: int) -> None:
+    """Refuses samples and trials that take hours."""
+    total = 0
+    for size in n:
+        draw = _DRAW * math.ceil(size / 128)
+        elimination = (2 * size + 20) * (draw + size * size // 8)
+        for rate in noise:
+            samples = sufficient_samples(size, k, rate)
+            one = elimination + samples * (draw + size * math.comb(size, k - 1))
+            if one * _FEWEST_TRIALS > _MOST_OPERATIONS:
+                told = f"needs {samples:,} samples for {k} of n={size} inputs, too many to try: take a smaller one"
+                raise SettingError("noise", rate, f"{told}, or smaller n") if rate else SettingError("n", size, told)
+            total += one
+    if total * trials > _MOST_OPERATIONS:
+        most = _MOST_OPERATIONS // total
+        mend = f"too many for so many inputs, sets and samples: take at most {most:,}"
+        if most < _FEWEST_TRIALS:
+            raise SettingError("n", n, f"too many, with noise {noise}, to try each: take fewer of either")
+        raise SettingError("trials", trials, mend)
 
 
 def elimination_law(samples: int, n: int, noise: float) -> float:
@@ -157,9 +187,9 @@ def _claims(rows: list[dict[str, Any]], k: int, trials: int) -> list[Claim]:
     claims = []
     if exact := [row for row in elimination if row["noise"] == 0]:
         spare = max(row["samples"] - row["n"] for row in exact)
-        reached = all(row["high"] >= _GOAL for row in exact)
+        refuted = any(_share(row["success"], trials, len(exact)).high < _GOAL for row in exact)
         text = f"Section 2: elimination needs O(n) samples without noise: samples - n for {_GOAL:.0%}"
-        claims.append(Claim(text, "O(n)", spare, reached))
+        claims.append(Claim(text, "O(n)", spare, _unless(refuted, trials)))
     p_values = []
     for row in elimination:
         law = elimination_law(row["samples"], row["n"], row["noise"])
@@ -168,30 +198,49 @@ def _claims(rows: list[dict[str, Any]], k: int, trials: int) -> list[Claim]:
     text = (
         f"elimination succeeds as often as n samples are independent, all labels right: smallest p of {len(p_values)}"
     )
-    claims.append(Claim(f"{text}, times their number", "at least 0.01", p, p >= 0.01))
+    claims.append(Claim(f"{text}, times their number", "at least 0.01", p, _unless(p < 0.01, trials)))
     if noisy := [row for row in elimination if row["enough"] is None]:
         most = max(noisy, key=lambda row: row["success"])
+        share = _share(most["success"], trials, len(noisy))
         text = f"Section 2: noise of {most['noise']:g} breaks elimination, however many samples: its best success rate"
-        claims.append(Claim(text, f"below {_GOAL}", most["success"], most["high"] < _GOAL, most["low"], most["high"]))
+        holds = True if share.high < _GOAL else False if share.low >= _GOAL else None
+        claims.append(Claim(text, f"below {_GOAL}", share.value, holds, share.low, share.high))
     if clean := [row for row in best if row["noise"] == 0]:
         bits = [math.log2(math.comb(row["n"], k)) for row in clean]
         ratios = [row["samples"] / one for row, one in zip(clean, bits, strict=True)]
         text = "Section 2: Theta(log C(n,k)) samples are enough in principle: samples / log2 C(n,k), without noise"
-        enough = all(share_of(round(row["there"] * trials), trials).high >= _GOAL for row in clean)
-        # With fewer samples than bits there are fewer labels than supports to tell apart.
-        needed = min(ratios) >= min(1 + math.log2(_GOAL) / max(one, 1) for one in bits)
+        shares = [_share(row["there"], trials, len(clean)) for row in clean]
+        # With fewer samples than bits there are fewer labels than supports to tell apart: of those so many are found.
+        limits = [one + math.log2(_GOAL) for one in bits]
+        found = [max(_share(row["success"], trials, len(clean)).low, 1e-9) for row in clean]
+        samples = [row["samples"] for row in clean]
+        impossible = any(m < one + math.log2(least) for m, one, least in zip(samples, bits, found, strict=True))
+        refuted = impossible or any(share.high < _GOAL for share in shares)
+        supported = min(m - limit for m, limit in zip(samples, limits, strict=True)) >= 0
+        supported = supported and all(share.low >= _GOAL for share in shares)
         shown = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        claims.append(Claim(text, "at least 1, and bounded", shown, enough and needed))
+        claims.append(Claim(text, "at least 1, and bounded", shown, False if refuted else True if supported else None))
     least = min(best, key=lambda row: row["there"])
-    interval = share_of(round(least["there"] * trials), trials)
+    share = _share(least["there"], trials, len(best))
     text = (
         "the best set succeeds from the samples of a union bound, with noise ~ 4 ln C(n,k) / (1-2 noise)^2: least rate"
     )
-    claims.append(Claim(text, f"at least {_GOAL}", least["there"], interval.high >= _GOAL, interval.low, interval.high))
+    holds = True if share.low >= _GOAL else False if share.high < _GOAL else None
+    claims.append(Claim(text, f"at least {_GOAL}", share.value, holds, share.low, share.high))
     tried = ", ".join(f"n={n}: {math.comb(n, k):,}" for n in sorted({row["n"] for row in rows}))
     text = "Section 2: statistical queries, so SGD too, need Omega(n^k) of them; both solvers here read single examples"
     claims.append(Claim(text, "Omega(n^k)", f"sets of k tried: {tried}", None))
     return claims
+
+
+def _share(value: float, trials: int, rates: int) -> Share:
+    """A success rate with the interval that covers all of so many rates together (Bonferroni)."""
+    return share_of(round(value * trials), trials, 1 - 0.05 / rates)
+
+
+def _unless(refuted: bool, trials: int) -> bool | None:
+    """Whether a law of ours holds: not told by too few trials."""
+    return False if refuted else True if trials >= _TELLING_TRIALS else None
 
 
 def _curves(n: int, k: int, noise: tuple[float, ...], trials: int, seed: int) -> list[dict[str, Any]]:
