@@ -15,7 +15,7 @@ from typing import Any
 import lightning.pytorch.loggers
 import torch
 import yaml
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningDataModule, Trainer
 from torch.optim.lr_scheduler import LRScheduler
 
 import parity_lightning.callbacks
@@ -174,9 +174,13 @@ def _nearest_option(argument: str) -> str:
 
 def _complain_of_class(option: str, value: str, cause: BaseException) -> str:
     home = _HOMES[option.rpartition(".")[2].lstrip("-")]
-    known = [name for name, kind in vars(home).items() if inspect.isclass(kind) and not inspect.isabstract(kind)]
+    # Public names may be imported when first used only.
+    kinds = {name: getattr(home, name) for name in {*vars(home), *getattr(home, "__all__", ())}}
+    known = [name for name, kind in kinds.items() if inspect.isclass(kind) and not inspect.isabstract(kind)]
     if home is torch.optim:
         known = [*(set(known) - {"Optimizer"}), *parity_lightning.optimizers.__all__]
+    if home is parity_lightning.data:
+        known = [name for name in known if issubclass(kinds[name], LightningDataModule)]
     if home is torch.optim.lr_scheduler:
         known = [name for name in known if name[0] != "_" and issubclass(vars(home)[name], LRScheduler)]
         known = [*(set(known) - {"LRScheduler", "ReduceLROnPlateau"}), *parity_lightning.schedules.__all__]

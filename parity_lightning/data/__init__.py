@@ -5,12 +5,14 @@ The datamodule is imported when first used: the problem itself needs no Lightnin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from parity_lightning.data.batches import TrainingBatches
 from parity_lightning.data.sparse_parity import SparseParity
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from parity_lightning.data.datamodule import ParityDataModule
 
 __all__ = ["ParityDataModule", "SparseParity", "TrainingBatches"]
