@@ -95,6 +95,19 @@ def test_nothing_is_left_of_what_is_refused_in_the_middle(tmp_path: Path) -> Non
     assert not (tmp_path / "runs").exists()
 
 
+def test_all_is_written_whoever_reads_along(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "parity_lightning", "theory", "fourier", "--n=13", "--k=2", f"--runs={tmp_path}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    # As head does that has seen enough.
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    (folder,) = tmp_path.iterdir()
+    assert (folder / "verdict.json").exists()
+
+
 def test_odd_numbers_stay_readable_as_json(tmp_path: Path) -> None:
     claim = Claim("c", math.inf, float(np.float64("nan")), None, -math.inf, 2.0)
     write(tmp_path, "odd", {"n": (1, 2)}, Findings([{"a": 1}], [claim], lambda figure: None), 1.0)

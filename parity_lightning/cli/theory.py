@@ -10,7 +10,8 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -102,7 +103,8 @@ def _run(name: str, arguments: list[str]) -> None:
         folder.give_back()
         raise
     try:
-        _tell(findings)
+        with _as_long_as_somebody_reads():
+            _tell(findings)
         write(folder.path, name, options, findings, time.monotonic() - started)
     except OSError as error:
         told = f"{error.filename or folder.path} cannot be written ({error.strerror})"
@@ -110,8 +112,19 @@ def _run(name: str, arguments: list[str]) -> None:
         raise SystemExit(1) from None
     finally:
         folder.give_back()
-    for file in sorted(folder.path.iterdir()):
-        print(f"{file.stem}: {os.path.relpath(file)}", flush=True)
+    with _as_long_as_somebody_reads():
+        for file in sorted(folder.path.iterdir()):
+            print(f"{file.stem}: {os.path.relpath(file)}", flush=True)
+
+
+@contextmanager
+def _as_long_as_somebody_reads() -> Iterator[None]:
+    """Goes on in silence when the other end of a pipe is closed, as by ``head``."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(findings: Findings) -> None:
