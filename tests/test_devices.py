@@ -50,7 +50,7 @@ class Trained:
 FILES = {"checkpoints/last.ckpt", "config.yaml", "metrics.csv", "progress.png", "summary.json"}
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("64", 1e-7), ("32", 1e-4)])
+@pytest.mark.parametrize(("precision", "tolerance"), [("64", 1e-7), pytest.param("32", 1e-4, marks=pytest.mark.slow)])
 def test_two_devices_train_as_one(precision: str, tolerance: float, tmp_path: Path) -> None:
     options = (f"--trainer.precision={precision}", "--model.compile_after=null")
     one = Trained(tmp_path / "one", *options)

@@ -237,7 +237,9 @@ def test_unknown_rates() -> None:
 
 
 def test_the_experiment(tmp_path: Path) -> None:
-    main(["theory", "online-polynet", "--two=3,4", "--three=[]", "--oracle=[]", "--trials=40", f"--runs={tmp_path}"])
+    main(
+        ["theory", "online-polynet", "--two=3,4", "--three=null", "--oracle=null", "--trials=40", f"--runs={tmp_path}"]
+    )
     (folder,) = tmp_path.iterdir()
     rows = list(csv.DictReader((folder / "data.csv").read_text().splitlines()))
     assert [int(row["theorem's T"]) for row in rows] == [theorem_steps(n, 2, 0.1, 0.1) for n in (3, 4)]

@@ -298,8 +298,8 @@ def test_a_network_that_is_handed_over_ready_made_cannot_be_stacked() -> None:
 
 
 def test_a_diverged_trial_ends_where_it_would_alone(fit: Callable[..., Run]) -> None:
-    options = ("--model.activation=power", "--model.loss=square", "--trainer.val_check_interval=700")
-    case = Case("online", (*options, "--trainer.max_steps=1500"))
+    options = ("--model.activation=power", "--model.loss=square", "--trainer.val_check_interval=300")
+    case = Case("online", (*options, "--trainer.max_steps=700"))
     calm, wild = (SettingCLI([*case.arguments, f"--model.optimizer.lr={lr}"]).setting() for lr in (0.001, 1e3))
     tickets = [Ticket(0, 0, 0), Ticket(1, 1, 0)]
     both = sorted(outcome for some in StackRunner([calm, wild], 2, None).run(tickets) for outcome in some)

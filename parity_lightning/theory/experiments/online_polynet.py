@@ -25,9 +25,9 @@ class _Setting(NamedTuple):
 
 
 def run(
-    two: tuple[int, ...] = (3, 4, 5, 6, 8, 10),
-    three: tuple[int, ...] = (3, 4, 5),
-    oracle: tuple[int, ...] = (3, 4),
+    two: tuple[int, ...] | None = (3, 4, 5, 6, 8, 10),
+    three: tuple[int, ...] | None = (3, 4, 5),
+    oracle: tuple[int, ...] | None = (3, 4),
     trials: int = 80,
     epsilon: float = 0.1,
     delta: float = 0.1,
@@ -38,7 +38,7 @@ def run(
     """Trains from random signs, an example a step, and tells when the exact error falls to epsilon.
 
     Args:
-        two: Block lengths n' = n/k of runs with k=2 and learning rates by the weights' norms.
+        two: Block lengths n' = n/k of runs with k=2 and learning rates by the weights' norms; null for none.
         three: Those with k=3.
         oracle: Those with k=2 and learning rates by the relevant weights, which need many more steps.
         trials: How many trials, each with initial weights and examples of its own.
@@ -48,6 +48,7 @@ def run(
         max_steps: No trial goes on for longer.
         seed: Decides initial weights and examples.
     """
+    two, three, oracle = two or (), three or (), oracle or ()
     lengths: list[tuple[Rates, int, tuple[int, ...]]] = [("norm", 2, two), ("norm", 3, three), ("oracle", 2, oracle)]
     for option, values in {"two": two, "three": three, "oracle": oracle}.items():
         for value in values:
