@@ -145,7 +145,7 @@ def _with_lists(arguments: Sequence[str], experiment: Callable[..., Findings]) -
         name, equals, value = argument.partition("=")
         if not equals and joined and joined[-1] in several:
             joined[-1], name, value = "", joined[-1], argument
-        if name in several and value and not value.startswith(("[", "(")):
+        if name in several and value not in ("", "null") and not value.startswith(("[", "(")):
             joined.append(f"{name}=[{value}]")
         else:
             joined.append(f"{name}={value}" if name in several and value else argument)
