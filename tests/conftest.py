@@ -76,3 +76,15 @@ def fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run
         return Run(new, json.loads((new / "summary.json").read_text()), out, err)
 
     return run
+
+
+def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What a usage error says: one line, exit 2."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    told = capsys.readouterr()
+    assert ended.value.code == 2
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    assert "Traceback" not in line
+    return line

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import CONFIGS, ROOT, Run
+from conftest import CONFIGS, ROOT, Run, complaint
 
 from parity_lightning import __version__
 from parity_lightning.cli import SUBCOMMANDS, main
@@ -117,18 +117,6 @@ BAD = [
     ("--model.layers={hidden: {lrr: 0.1}}", "--model.layers=hidden.lrr: SGD has no such number; did you mean lr?"),
     ("--data.one_per_block=true", "--data.n=50: must be a multiple of k=3 to fall into blocks of equal length"),
 ]
-
-
-def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """What a usage error says: one line, exit 2."""
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    told = capsys.readouterr()
-    assert ended.value.code == 2
-    assert told.out == ""
-    (line,) = told.err.splitlines()
-    assert "Traceback" not in line
-    return line
 
 
 @pytest.mark.parametrize(("option", "told"), BAD)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import complaint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate
@@ -261,7 +262,4 @@ def test_the_experiment(tmp_path: Path) -> None:
     ],
 )
 def test_settings_out_of_range(option: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(["theory", "gradient-flow", option, f"--runs={tmp_path}"])
-    assert stopped.value.code == 2
-    assert told in capsys.readouterr().err
+    assert told in complaint(["theory", "gradient-flow", option, f"--runs={tmp_path}"], capsys)

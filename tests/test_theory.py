@@ -11,20 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import complaint
 
 from parity_lightning.cli import main
 from parity_lightning.cli.theory import write
 from parity_lightning.theory.experiments import EXPERIMENTS
 from parity_lightning.theory.findings import Claim, Findings
 from parity_lightning.theory.fourier import majority_coefficient
-
-
-def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    with pytest.raises(SystemExit) as ended:
-        main(["theory", *arguments])
-    assert ended.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    return line
 
 
 def test_the_list_has_every_experiment(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,7 +42,7 @@ def test_every_option_is_explained_and_a_wrong_one_refused(name: str, capsys: py
         # "NAME VALUE   what it is (type: int, default: 3)"
         explained = option.partition("(type:")[0].split("  ", 1)[-1]
         assert len(explained.split()) >= 2, option
-    assert "unrecognized arguments: --nonsense" in refusal([name, "--nonsense=1"], capsys)
+    assert "unrecognized arguments: --nonsense" in complaint(["theory", name, "--nonsense=1"], capsys)
 
 
 def test_nothing_depends_on_lightning() -> None:
@@ -128,4 +121,4 @@ def test_odd_numbers_stay_readable_as_json(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_told_in_one_line(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert refusal(arguments, capsys).startswith(f"parity-lightning {told}")
+    assert complaint(["theory", *arguments], capsys).startswith(f"parity-lightning {told}")

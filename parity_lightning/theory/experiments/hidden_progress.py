@@ -190,14 +190,15 @@ def _claims(
     first = earlier.low > 0.5 or (False if earlier.high < 0.5 else None)
     both = np.isfinite(dates["movement"]) & np.isfinite(dates["accuracy"])
     lead = dates["accuracy"][both] - dates["movement"][both]
-    heard = np.flatnonzero(np.isfinite(dates["accuracy"]))
-    place = np.searchsorted(evaluated, dates["accuracy"][heard])
+    leaves = np.isfinite(dates["accuracy"])
+    leaves_at = np.searchsorted(evaluated, np.where(leaves, dates["accuracy"], evaluated[-1]))
+    heard, place = np.flatnonzero(leaves), leaves_at[leaves]
     further = learning.movement[heard, place] / np.median(control.movement, 0)[place]
     grown = {}
     right = learning.accuracy == 1
     for when, has, at in (
         ("when all labels are right", right.any(1), right.argmax(1)),
-        ("when accuracy leaves chance", np.isfinite(dates["accuracy"]), _places(dates["accuracy"], evaluated)),
+        ("when accuracy leaves chance", leaves, leaves_at),
     ):
         own = np.flatnonzero(has[: len(learning.gap)])
         grown[when] = learning.gap[own, at[own]] - learning.gap[own, 0]
@@ -220,11 +221,6 @@ def _claims(
         _above(f"extended version, C.3: the Fourier gap grows during training; {end} it has, by", grown[end], 0.0),
         _above(f"... and {alarm}, by (the paper does not say)", grown[alarm], 0.0)._replace(holds=None),
     ]
-
-
-def _places(dates: np.ndarray, evaluated: np.ndarray) -> np.ndarray:
-    places: np.ndarray = np.searchsorted(evaluated, np.minimum(dates, evaluated[-1]))
-    return places
 
 
 def _above(claim: str, values: np.ndarray, bound: float) -> Claim:
