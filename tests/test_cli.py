@@ -445,7 +445,8 @@ def test_a_plain_lightning_module_is_counted_in_steps_too(
     assert run.summary["steps"] == 120
     assert run.summary["solved"] is False
     # It saves no hyperparameters, and its checkpoint is one all the same.
-    main(["validate", f"--ckpt_path={run.folder / 'checkpoints' / 'last.ckpt'}"])
+    own = "--allow_code_from=plain_module"
+    main(["validate", f"--ckpt_path={run.folder / 'checkpoints' / 'last.ckpt'}", own])
     assert "val/errors" in capsys.readouterr().out
 
 

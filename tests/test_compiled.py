@@ -169,8 +169,8 @@ def test_a_run_goes_on_without_a_compiler_and_says_so(fit: Callable[..., Run], m
     ("options", "why"),
     [
         (["--model.optimizer=RMSprop", "--model.optimizer.lr=0.001"], "none of SGD"),
-        (["--model=test_trials_stack.Dropping"], "random numbers"),
-        (["--model=test_trials_stack.Stepping"], "between single steps"),
+        (["--model=test_trials_stack.Dropping", "--allow_code_from=test_trials_stack"], "random numbers"),
+        (["--model=test_trials_stack.Stepping", "--allow_code_from=test_trials_stack"], "between single steps"),
         (["--trainer.gradient_clip_val=1"], "between single steps"),
     ],
 )
@@ -211,7 +211,7 @@ class Attentive(MLP):
 
 def test_evaluations_log_the_same_in_and_past_lightnings_loop(fit: Callable[..., Run]) -> None:
     light = fit("--trainer.max_steps=300")
-    heavy = fit("--trainer.max_steps=300", "--model=test_compiled.Attentive")
+    heavy = fit("--trainer.max_steps=300", "--model=test_compiled.Attentive", "--allow_code_from=test_compiled")
     assert rows(light) == rows(heavy)
     told: Any = ("elapsed_seconds", "steps_per_second", "architecture")
     assert {name: value for name, value in light.summary.items() if name not in told} == {

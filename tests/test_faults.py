@@ -190,7 +190,7 @@ class Failing(Callback):
 
 def test_signals_are_as_before_after_an_error(tmp_path: Path) -> None:
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    options = ["--trainer.callbacks+=test_faults.Failing", "--trainer.accelerator=cpu"]
+    options = ["--trainer.callbacks+=test_faults.Failing", "--allow_code_from=test_faults", "--trainer.accelerator=cpu"]
     with pytest.raises(ZeroDivisionError):
         main(["fit", ONLINE, *options, f"--trainer.default_root_dir={tmp_path}"])
     assert {each: signal.getsignal(each) for each in before} == before

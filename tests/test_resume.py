@@ -336,7 +336,7 @@ class Counting(Callback):
 
 
 def test_a_state_that_cannot_be_loaded_is_refused_not_passed_over(tmp_path: Path) -> None:
-    arguments, folder = half_a_run(tmp_path, "--trainer.callbacks+=test_resume.Counting")
+    arguments, folder = half_a_run(tmp_path, "--trainer.callbacks+=test_resume.Counting", "--allow_code_from=test_resume")
     rows = rows_of(folder)
     line = refusal([*arguments, "--resume=auto"], tmp_path / "refused.txt")
     assert "holds more than tensors, numbers and texts" in line

@@ -283,7 +283,8 @@ class ReadyMade(ParityModule):
     ],
 )
 def test_what_cannot_be_stacked_says_why(options: list[str], why: str) -> None:
-    arguments = [f"--config={CONFIGS / 'online.yaml'}", "--data.n=12", "--trainer.accelerator=cpu", *options]
+    own = "--allow_code_from=test_trials_stack"
+    arguments = [f"--config={CONFIGS / 'online.yaml'}", "--data.n=12", "--trainer.accelerator=cpu", own, *options]
     with pytest.raises(Unstackable, match=why):
         StackRunner([SettingCLI(arguments).setting()], 2, None)
 

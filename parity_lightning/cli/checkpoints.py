@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
+from parity_lightning.cli.allowed_code import AllowedCode
 from parity_lightning.cli.complaints import config_files
 from parity_lightning.data.datamodule import check_same_parity
 from parity_lightning.errors import SettingError
@@ -45,22 +48,62 @@ def check_checkpoint(path: str | None, class_path: str, data: Mapping[str, Any],
     check_same_parity(trained_on, data)
 
 
-def with_config_of_checkpoint(arguments: Sequence[str]) -> list[str]:
+def with_config_of_checkpoint(arguments: Sequence[str]) -> tuple[list[str], AllowedCode]:
     """Adds the ``config.yaml`` of a checkpoint's run to a command line that names no configuration.
 
     Training anew needs a configuration of its own; only evaluating takes the checkpoint's.
+
+    Returns:
+        The command line, and which code it may name: such a configuration nothing beyond the current folder's.
     """
     if arguments[0] == "fit" or config_files(arguments):
-        return list(arguments)
+        return list(arguments), AllowedCode.of(arguments)
     for number, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if name == "--ckpt_path" and (equals or number + 1 < len(arguments)):
             path = value if equals else arguments[number + 1]
             _check_exists(path)
-            config = Path(path).absolute().parent.parent / "config.yaml"
-            if config.is_file():
-                return [arguments[0], f"--config={config}", *arguments[1:]]
-    return list(arguments)
+            folder = Path(path).absolute().parent.parent
+            if (folder / "config.yaml").is_file():
+                found = f"--config={_evaluation_config(folder / 'config.yaml')}"
+                return [arguments[0], found, *arguments[1:]], AllowedCode.of(arguments, except_below=folder)
+    return list(arguments), AllowedCode.of(arguments)
+
+
+# Of a configuration that was found beside a checkpoint, what evaluating needs; loggers, plugins and the like are not.
+_PARTS = ("seed_everything", "model", "data")
+
+
+def _evaluation_config(file: Path) -> str:
+    """The part of a run's ``config.yaml`` that evaluating its checkpoint needs, as JSON.
+
+    Args:
+        file: A configuration that nobody has named: it lies beside a checkpoint that somebody else may have made.
+
+    Returns:
+        Seed, model and data, the trainer's plain options, and `HiddenProgress` if it was among the callbacks.
+
+    Raises:
+        SettingError: If it is no configuration.
+    """
+    try:
+        content = yaml.safe_load(file.read_text())
+        parts = {name: content[name] for name in _PARTS if name in content}
+        trainer = content.get("trainer") or {}
+        plain = {name: value for name, value in trainer.items() if value is None or type(value) in (bool, int, float)}
+        plain |= {name: trainer[name] for name in ("precision", "accelerator", "strategy") if _is_word(trainer, name)}
+        names = [each["class_path"] for each in trainer.get("callbacks") or [] if isinstance(each, dict)]
+        measuring = [name for name in names if name == "parity_lightning.callbacks.HiddenProgress"]
+        parts["trainer"] = plain | {"callbacks": [{"class_path": name} for name in measuring]}
+        return json.dumps(parts, allow_nan=True)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+        told = f"is no configuration of a run ({type(error).__name__}); name another by --config"
+        raise SettingError("--config", file, " ".join(told.split())) from error
+
+
+def _is_word(settings: Mapping[str, Any], name: str) -> bool:
+    value = settings.get(name)
+    return isinstance(value, str) and "." not in value
 
 
 def _check_exists(path: str) -> None:

@@ -26,7 +26,7 @@ import parity_lightning.schedules
 from parity_lightning.errors import SettingError, nearest
 from parity_lightning.modules.arguments import arguments_of
 
-_GROUPS = ("data", "model", "trainer", "config", "seed_everything", "ckpt_path", "resume")
+_GROUPS = ("data", "model", "trainer", "config", "seed_everything", "ckpt_path", "resume", "allow_code_from")
 
 
 def root_cause(error: BaseException) -> BaseException:
@@ -75,6 +75,11 @@ def complain_of_arguments(error: ArgumentError) -> str:
     option = "--" + ".".join(re.findall(r'Parser key "([^"]+)"', text))
     value = _value_in(text)
 
+    if match := re.search(r"Importing '([\w.]+)' is not allowed", text):
+        return f"{option}={match[1]}: {_NOT_ALLOWED} (--allow_code_from {match[1].partition('.')[0]}, if you trust it)"
+    if "add_function_arguments" in text:
+        # LightningCLI's parser takes functions without arguments only.
+        return "a function is named where a class with init_args should be; name a class"
     if match := re.search(r"Option '([^']+)' is not accepted", text):
         classes = re.findall(r"Problem with given class_path '([^']+)'", text)
         if len(classes) != 1 or option.count(".") > 0:
@@ -118,6 +123,11 @@ def _reasons(text: str) -> str:
     kinds = [re.sub(r"^Expected (?:an? )?", "", reason).strip(" .:") for reason in dict.fromkeys(apt)]
     return f"expected {' or '.join(_WORDS.get(kind, kind) for kind in kinds)}"
 
+
+_NOT_ALLOWED = (
+    "may not be named here; name a class of parity_lightning, lightning or torch.optim, or one in a module in this "
+    "folder or beside the configuration"
+)
 
 _NOISE = re.compile(
     "Parser key|Does not validate|Subtypes:|Errors:|Expected a <class 'NoneType'>|Given value|Expected a path|Problem "

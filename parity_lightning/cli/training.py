@@ -33,6 +33,7 @@ import parity_lightning.modules
 import parity_lightning.optimizers
 import parity_lightning.schedules  # noqa: F401
 from parity_lightning.callbacks import HiddenProgress, RunSummary, StepCheckpoint
+from parity_lightning.cli import allowed_code
 from parity_lightning.cli.checkpoints import check_checkpoint, with_config_of_checkpoint
 from parity_lightning.cli.complaints import (
     check_files,
@@ -104,6 +105,8 @@ class ParityCLI(LightningCLI):
         on_error = {"exit_on_error": False, "allow_abbrev": False}
         try:
             check_files(self.arguments)
+            arguments, self._allowed_code = with_config_of_checkpoint(self.arguments)
+            self._allowed_code.enforce()
             super().__init__(
                 LightningModule,
                 ParityDataModule,
@@ -114,7 +117,7 @@ class ParityCLI(LightningCLI):
                 trainer_defaults=_TRAINER_DEFAULTS,
                 auto_configure_optimizers=False,
                 parser_kwargs={**on_error, **{name: dict(on_error) for name in LightningCLI.subcommands()}},
-                args=with_config_of_checkpoint(self.arguments),
+                args=arguments,
             )
         except (ArgumentError, SettingError, MisconfigurationException, RepresenterError) as error:
             # Once a step was taken, what the run has written stays.
@@ -127,14 +130,16 @@ class ParityCLI(LightningCLI):
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         """Adds the options of single subcommands."""
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        parser.add_argument(allowed_code.OPTION, type=list[str] | str | None, default=None, help=allowed_code.HELP)
         if subcommand == "fit":
             parser.add_argument("--resume", type=Literal["auto"] | None, default=None, help=_RESUME_HELP)
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parses, and settles what Lightning would take ill."""
+        """Parses, and checks what is named before anything is made of it."""
         super().parse_arguments(parser, args)
         config = self.config[self.config.subcommand]
+        self._allowed_code.check_functions(config)
         seed = config.seed_everything
         if seed is True:
             config.seed_everything = secrets.randbelow(2**32)
@@ -428,8 +433,5 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def prepare() -> None:
-    """Readies this process for the command line: less noise, and a user's own modules within reach."""
+    """Readies this process for the command line: less noise."""
     _quieten()
-    # They lie in the folder where the command is given.
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())

@@ -1,0 +1,191 @@
+"""Which code a configuration may name.
+
+A configuration names classes and gives them arguments, and a class that is named is called. So names are looked up in a
+few packages only, and in modules that lie beside the user's own files; jsonargparse refuses all others before it
+imports anything. It checks where an object is defined, too, so a way through ``lightning...os.system`` leads nowhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from jsonargparse import Namespace, set_parsing_settings
+
+from parity_lightning.cli.complaints import config_files
+from parity_lightning.errors import SettingError
+
+PACKAGES = ("parity_lightning", "torch.optim", "lightning")
+"""Whose classes any configuration may name."""
+
+OPTION = "--allow_code_from"
+
+HELP = (
+    "a package, or several, whose classes configurations may name besides those of parity_lightning, lightning, "
+    "torch.optim and of modules in this folder or beside a --config file"
+)
+
+# Which modules this process has allowed for an earlier command line.
+_allowed_before: set[str] = set()
+
+
+class AllowedCode(NamedTuple):
+    """What a command line may name besides `PACKAGES`.
+
+    Attributes:
+        packages: What ``--allow_code_from`` names, on the command line and in the files of ``--config``.
+        folders: Where modules of the user's own lie.
+        except_below: A folder whose modules are no part of that, although it may lie in one of these.
+    """
+
+    packages: tuple[str, ...]
+    folders: tuple[Path, ...]
+    except_below: Path | None = None
+
+    @classmethod
+    def of(cls, arguments: Sequence[str], except_below: Path | None = None) -> AllowedCode:
+        """What a command line allows.
+
+        Args:
+            arguments: The command line, its files checked already.
+            except_below: The folder of a run whose configuration nobody has named.
+
+        Raises:
+            SettingError: If ``--allow_code_from`` names no package.
+        """
+        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+        parser.add_argument(OPTION, action="append", default=[])
+        try:
+            texts = parser.parse_known_args(arguments)[0].allow_code_from
+        except argparse.ArgumentError:
+            raise SettingError(OPTION, "", "name a package, my_package for example") from None
+        values = [yaml.safe_load(text) for text in texts]
+        files = [Path(file) for file in config_files(arguments)]
+        values += [yaml.safe_load(file.read_text()).get(OPTION.lstrip("-")) for file in files]
+        packages = tuple(dict.fromkeys(name for value in values for name in _names_in(value)))
+        folders = dict.fromkeys([Path.cwd(), *(file.absolute().parent for file in files)])
+        return cls(packages, tuple(folders), except_below)
+
+    def modules(self) -> Iterator[str]:
+        """The names of the modules and packages in the user's folders, as far as ``import`` would take them there."""
+        for folder in self.folders:
+            for name in sorted({path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}):
+                if name.isidentifier() and _is_in(name, folder, self.except_below):
+                    yield name
+
+    def enforce(self) -> None:
+        """Has jsonargparse refuse, from now on in this process, every name that is not allowed.
+
+        Puts the folders at the end of the path where modules are searched.
+        """
+        # At the end: a file called json.py is not to replace Python's.
+        sys.path.extend(path for path in map(str, self.folders) if path not in sys.path)
+        importlib.invalidate_caches()
+        own = {*self.packages, *self.modules()}
+        set_parsing_settings(
+            import_path_denylist=["*", *(_allowed_before - own)],
+            import_path_allowlist=[*PACKAGES, *own],
+            # Where anything is accepted, nothing is to be called.
+            instantiate_subclass_spec_in_any=False,
+        )
+        _allowed_before.update(own)
+        _allowed_before.intersection_update(own)
+
+    def check_functions(self, config: Namespace) -> None:
+        """Refuses functions named in a configuration, but for the user's own.
+
+        Where a class of Lightning's asks for a function, as ``LambdaCallback`` does, or where a function makes what is
+        asked for, jsonargparse takes any. A function that makes an object must say so by its annotation.
+
+        Args:
+            config: The parsed configuration, before anything is made of it.
+
+        Raises:
+            SettingError: If it names a function that is not allowed.
+        """
+        own = {*self.packages, *self.modules()}
+        for path, function, is_maker in _functions_in(config, ""):
+            name = f"{function.__module__}.{function.__qualname__}"
+            if not any(f"{name}.".startswith(f"{package}.") for package in own):
+                told = f"is a function; name a class, or a function in a module of your own ({OPTION} for others)"
+                raise SettingError(f"--{path}", name, told)
+            if is_maker and inspect.signature(function).return_annotation is inspect.Signature.empty:
+                raise SettingError(f"--{path}", name, "does not say what it returns; annotate its return type")
+
+
+def _names_in(value: Any) -> list[str]:
+    names = [] if value is None else value if isinstance(value, list) else [value]
+    for name in names:
+        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+            raise SettingError(OPTION, name, "must name packages, my_package or [my_package,another]")
+        if name.partition(".")[0] == "jsonargparse":
+            raise SettingError(OPTION, name, "could change what is allowed; name another package")
+    return names
+
+
+def _is_in(name: str, folder: Path, except_below: Path | None) -> bool:
+    """Whether importing a name takes it from a folder, and not from somewhere else, as for ``json.py``."""
+    try:
+        spec: ModuleSpec | None = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    if spec is None:
+        # The folder is not on the path of modules yet, and nobody else has one of this name.
+        return except_below is None or not _is_below(folder, except_below)
+    places = list(spec.submodule_search_locations or [spec.origin])
+    inside = all(place is not None and _is_below(Path(place), folder) for place in places)
+    return inside and not (except_below and any(_is_below(Path(str(place)), except_below) for place in places))
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path.absolute().is_relative_to(folder.absolute())
+
+
+def _functions_in(value: Any, path: str) -> Iterator[tuple[str, Any, bool]]:
+    """The functions that a configuration names: where, which, and whether they are to make what stands there."""
+    if isinstance(value, Namespace):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        kind = _named(value.get("class_path"))
+        if inspect.isroutine(kind):
+            yield path, kind, True
+        for name, part in value.items():
+            inner = path if name == "init_args" else f"{path}.{name}" if path else str(name)
+            if name == "init_args" and isinstance(part, (Namespace, Mapping)):
+                settings = vars(part) if isinstance(part, Namespace) else part
+                # What a class has by default was not named here.
+                part = {option: each for option, each in settings.items() if not _is_default(kind, option, each)}
+            yield from _functions_in(part, inner)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _functions_in(part, path)
+    elif inspect.isroutine(value) and value.__name__ != "<lambda>":
+        yield path, value, False
+
+
+def _named(class_path: Any) -> Any:
+    try:
+        return pkgutil.resolve_name(class_path) if isinstance(class_path, str) else None
+    except (ImportError, AttributeError, ValueError):
+        return None
+
+
+def _is_default(kind: Any, option: str, value: Any) -> bool:
+    makers: Iterable[Any] = [each.__init__ for each in inspect.getmro(kind)] if inspect.isclass(kind) else [kind]
+    for maker in makers:
+        try:
+            parameter = inspect.signature(maker).parameters.get(option)
+        except (TypeError, ValueError):
+            continue
+        if parameter is not None and parameter.default is value:
+            return True
+    return False
