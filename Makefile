@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/online.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow lint types architectures theory bench build clean
+.PHONY: help install run test test-slow attack lint types architectures theory bench build clean
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -32,6 +32,9 @@ test: $(VENV)/.installed-dev ## install what tests need and run them
 
 test-slow: $(VENV)/.installed-dev ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+attack: $(VENV)/.installed-dev ## attack what is kept on disk, by the thousand: the table of docs/attacks.md
+	$(BIN)/python -m pytest -m slow -s -q tests/test_attack.py
 
 lint: $(VENV)/.installed-dev ## check style and format
 	$(BIN)/ruff check .

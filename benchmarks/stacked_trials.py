@@ -56,7 +56,7 @@ def module(work: Work) -> ParityModule:
 def runner(work: Work, trials: int, every: int = 100) -> StackRunner:
     """A compiled stack with its trials begun."""
     data = ParityDataModule(work.n, work.k, batch_size=work.batch_size)
-    return StackRunner([Setting(module(work), data, max_steps=10**6, every=every)], trials, compile_after=0)
+    return StackRunner([Setting(module(work), data, max_steps=10**6, every=every)], trials, compiled=True)
 
 
 def rate(work: Work, trials: int, seconds: float = 1.5) -> float:

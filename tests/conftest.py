@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -88,3 +89,23 @@ def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     (line,) = told.err.splitlines()
     assert "Traceback" not in line
     return line
+
+
+def mutated(content: bytes, chance: random.Random) -> bytes:
+    """A file with a random mistake in it: bits, bytes or a stretch changed, lost or doubled."""
+    changed = bytearray(content)
+    place, length = chance.randrange(len(changed)), chance.choice([1, 1, 1, 8, 512])
+    kind = chance.choice(["bit", "bytes", "zeros", "lost", "doubled", "cut"])
+    if kind == "bit":
+        changed[place] ^= 1 << chance.randrange(8)
+    elif kind == "bytes":
+        changed[place : place + length] = chance.randbytes(len(changed[place : place + length]))
+    elif kind == "zeros":
+        changed[place : place + length] = bytes(len(changed[place : place + length]))
+    elif kind == "lost":
+        del changed[place : place + length]
+    elif kind == "doubled":
+        changed[place:place] = changed[place : place + length]
+    else:
+        del changed[place:]
+    return bytes(changed)

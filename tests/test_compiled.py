@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import csv
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as parquet
 import pytest
 import torch
 from conftest import Run
 from test_trials_stack import CASES, Case, runner_of
 from torch.func import grad, vmap
 
+from parity_lightning.cli import main
 from parity_lightning.cli.trial_settings import SettingCLI
 from parity_lightning.modules import MLP
 from parity_lightning.trials.compiled import (
     NotCompiled,
     _exported,
     _number_of_its_own,
-    cache_folder,
     compile_stacked,
 )
+from parity_lightning.trials.library_cache import cache_folder
 from parity_lightning.trials.outcome import Ticket
+from parity_lightning.trials.record import Record
 from parity_lightning.trials.run_stack import StackRunner
 
 _ROOT = Path(__file__).parents[1] / "configs"
@@ -101,7 +105,7 @@ def test_what_cannot_be_compiled_for_any_number_of_trials_is_for_one(libraries: 
 def test_every_shipped_step_can_be_compiled_for_any_number_of_trials(config: Path) -> None:
     smaller = ["--model.d_emb=64"] if config.stem == "star-iii" else []
     setting = SettingCLI([f"--config={config}", "--trainer.accelerator=cpu", *smaller]).setting()
-    runner = StackRunner([setting], 2, compile_after=None)
+    runner = StackRunner([setting], 2, compiled=False)
     with torch.no_grad():
         for seed in range(2):
             runner._begin(Ticket(seed, 0, seed), setting.start(seed))
@@ -144,7 +148,7 @@ def test_a_compiled_trial_is_a_compiled_fit_bit_for_bit(fit: Callable[..., Run])
     case = Case("online", ("--model.width=20", "--data.k=3", "--trainer.val_check_interval=50"))
     settings = [SettingCLI(case.arguments).setting()]
     tickets = [Ticket(seed, 0, seed) for seed in range(3)]
-    runner = StackRunner(settings, 2, compile_after=0)
+    runner = StackRunner(settings, 2, compiled=True)
     outcomes = sorted(outcome for some in runner.run(tickets) for outcome in some)
     assert runner.note is None
     for outcome in outcomes:
@@ -152,6 +156,49 @@ def test_a_compiled_trial_is_a_compiled_fit_bit_for_bit(fit: Callable[..., Run])
         alone = fit(*options, "--model.compile_after=0").summary
         for name in ("convergence_time", "onset", "steps", "stop_reason", "val_accuracy", "hidden_progress"):
             assert getattr(outcome, name) == alone[name]
+
+
+@needs_compiler
+@pytest.mark.parametrize("begun", ["compiled", pytest.param("eager", marks=pytest.mark.slow)])
+def test_a_record_goes_on_in_the_way_it_was_begun_or_not_at_all(
+    begun: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = Case("online", ("--model.width=20", "--data.k=3", "--trainer.val_check_interval=50"))
+    path = tmp_path / "t.parquet"
+    arguments = ["trials", *case.arguments, "--trials=4", "--workers=1", f"--output={path}"]
+
+    def run(has_compiler: bool) -> list[dict[str, Any]]:
+        with monkeypatch.context() as changed:
+            if not has_compiler:
+                changed.setenv("CXX", "no-such-compiler")
+                changed.setenv("PATH", "")
+                changed.setenv("PARITY_LIGHTNING_CACHE", str(tmp_path / "empty"))
+            main(arguments)
+        return parquet.read_table(path).to_pylist() if path.exists() else []
+
+    # As if it had been killed when two of four trials were done.
+    with monkeypatch.context() as changed:
+        changed.setattr(Record, "finish", lambda self: None)
+        run(has_compiler=begun == "compiled")
+    with sqlite3.connect(f"{path}.journal") as database:
+        whole = database.execute("SELECT * FROM trials ORDER BY number").fetchall()
+        database.execute("DELETE FROM trials WHERE number IN (1, 2)")
+    database.close()
+    assert all(f"{begun}, torch" in str(row) for row in whole)
+    capsys.readouterr()
+    if begun == "compiled":
+        with pytest.raises(SystemExit) as ended:
+            run(has_compiler=False)
+        assert ended.value.code == 1
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if "round differently" in line]
+        assert "(compiled, torch" in line
+        assert "here (eager, torch" in line
+        assert not Path(f"{path}.journal.lock").exists()
+    rows = run(has_compiler=True)
+    assert [row["hidden_progress"] for row in rows] == [row[7] for row in whole]
+    assert {row["computed"].partition(",")[0] for row in rows} == {begun}
+    said = "going on without compiled steps, as the record was begun" in capsys.readouterr().err
+    assert said == (begun == "eager")
 
 
 def test_a_run_goes_on_without_a_compiler_and_says_so(fit: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,8 @@ from conftest import CONFIGS, Run
 from lightning.pytorch import Callback, LightningModule, Trainer
 from test_resume import FRESH, folder_of, quiet_main, run, wait_for_rows
 
+from parity_lightning.atomic_write import atomic_write
 from parity_lightning.cli import main
-from parity_lightning.whole_file import written_whole
 
 ONLINE = f"--config={CONFIGS / 'online.yaml'}"
 
@@ -89,9 +89,9 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
 
 def test_a_file_is_there_as_a_whole_or_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
-    with written_whole(path) as new:
+    with atomic_write(path) as new:
         new.write_text("old")
-    with suppress(RuntimeError), written_whole(path) as new:
+    with suppress(RuntimeError), atomic_write(path) as new:
         new.write_text("new")
         raise RuntimeError
     assert path.read_text() == "old"

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -25,9 +26,11 @@ import torch
 import yaml
 from conftest import CONFIGS
 from lightning.pytorch import Callback
+from tqdm import tqdm
 
 from parity_lightning.cli import main
 from parity_lightning.cli.resuming import find_run, how_it_ended
+from parity_lightning.cli.run_folder import RunFolder
 
 # Processes that have everything imported already, so that a hundred of them start in no time.
 FRESH = multiprocessing.get_context("forkserver")
@@ -78,6 +81,8 @@ CASES = {
 def quiet_main(arguments: Sequence[str], told: Path) -> None:
     """Runs the command line and has what it says go into a file."""
     sys.path.insert(0, str(Path(__file__).parent))
+    # All children of the fork server would share one lock, and a child that is killed may hold it.
+    tqdm.set_lock(threading.RLock())
     file = os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -130,6 +135,15 @@ def assert_same_run(one: Path, other: Path) -> None:
         torch.testing.assert_close(checkpoint["callbacks"][name], checkpoint_2["callbacks"][name], rtol=0, atol=0)
 
 
+def assert_tidy(folder: Path) -> None:
+    """Nothing half written is left, and of checkpoints the last and the newest of those saved in between."""
+    # A process that is killed while it draws has ended the run already.
+    assert {path.name for path in folder.rglob(".new-*")} <= {".new-progress.png"}
+    names = {path.name for path in (folder / "checkpoints").iterdir()}
+    assert "last.ckpt" in names
+    assert len(names) <= 2, names
+
+
 def arguments_of(case: str, where: Path) -> list[str]:
     callbacks = [
         {"class_path": "StepCheckpoint", "init_args": {"every_n_train_steps": CASES[case].save_every}}
@@ -178,6 +192,7 @@ def test_a_run_killed_at_any_moment_goes_on_as_if_nothing_had_been(
 ) -> None:
     killed_and_resumed(case, tmp_path, kills=3, longest=2.5)
     assert_same_run(whole(case), folder_of(tmp_path))
+    assert_tidy(folder_of(tmp_path))
 
 
 @pytest.mark.slow
@@ -188,6 +203,7 @@ def test_a_hundred_kills(case: str, whole: Callable[[str], Path], tmp_path: Path
         where = tmp_path / str(number)
         landed, steps = killed_and_resumed(case, where, kills=100 - kills, longest=2, seed=number)
         assert_same_run(whole(case), folder_of(where))
+        assert_tidy(folder_of(where))
         kills, went_on = kills + landed, went_on + steps
         if kills == 100:
             break
@@ -317,6 +333,86 @@ def half_a_run(tmp_path: Path, *options: str) -> tuple[list[str], Path]:
     return arguments, folder
 
 
+def test_what_kills_have_left_is_removed(whole: Callable[[str], Path], tmp_path: Path) -> None:
+    arguments, folder = half_a_run(tmp_path)
+    (newest,) = folder.glob("checkpoints/*step=1000.ckpt")
+    for step in (400, 600, 800):
+        content = torch.load(newest, weights_only=True) | {"global_step": step}
+        torch.save(content, newest.with_name(f"epoch=0-step={step}.ckpt"))
+    # Not what somebody else has saved.
+    others = newest.with_name("epoch=0-step=200.ckpt")
+    torch.save({"global_step": 200, "callbacks": {}}, others)
+    (folder / ".new-metrics.csv").write_text("half")
+    assert run([*arguments, "--ckpt_path=last"], tmp_path / "told.txt")
+    others.unlink()
+    assert_tidy(folder)
+    assert_same_run(whole("online, SGD"), folder)
+
+
+def test_a_checkpoint_with_one_bit_changed_is_passed_over(whole: Callable[[str], Path], tmp_path: Path) -> None:
+    arguments, folder = half_a_run(tmp_path)
+    last = folder / "checkpoints" / "last.ckpt"
+    weight = next(iter(torch.load(last, weights_only=True)["state_dict"].values())).numpy().tobytes()
+    content = bytearray(last.read_bytes())
+    content[content.index(weight)] ^= 1
+    last.write_bytes(content)
+    # PyTorch would take it.
+    torch.load(last, weights_only=True)
+    assert run([*arguments, "--ckpt_path=last"], tmp_path / "told.txt")
+    assert f"{os.path.relpath(last)} is damaged" in (tmp_path / "told.txt").read_text()
+    assert_same_run(whole("online, SGD"), folder)
+
+
+def test_a_clock_that_was_set_back_hides_nothing(
+    whole: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments, folder = half_a_run(tmp_path)
+    (older,) = folder.glob("checkpoints/*step=1000.ckpt")
+    os.utime(older, (2**32, 2**32))
+    os.utime(folder / "checkpoints" / "last.ckpt", (0, 0))
+    assert run([*arguments, "--ckpt_path=last"], tmp_path / "told.txt")
+    assert "from step 1,100" in (tmp_path / "told.txt").read_text()
+    assert_same_run(whole("online, SGD"), folder)
+    # A run begun after it, before it by the clock, is the newest all the same.
+    label = folder.name[len("20260101-120000-") :]
+    monkeypatch.setattr(time, "strftime", lambda _: "20010101-000000")
+    newer = RunFolder.new(folder.parent, label)
+    newer.give_back()
+    newer.path.mkdir()
+    shutil.copy(folder / "config.yaml", newer.path)
+    settings = yaml.safe_load((folder / "config.yaml").read_text())
+    assert find_run(folder.parent, label, settings, from_seed=True) == newer.path
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "metrics.csv", "config.yaml", "checkpoints/last.ckpt", ".lock"])
+def test_a_run_does_not_write_through_links(name: str, tmp_path: Path) -> None:
+    arguments = [*arguments_of("online, SGD", tmp_path), "--trainer.max_steps=40"]
+    assert run(arguments, tmp_path / "told.txt")
+    folder = folder_of(tmp_path)
+    victim = tmp_path / "victim"
+    if (folder / name).exists():
+        (folder / name).rename(victim)
+    else:
+        victim.write_text("precious")
+    (folder / name).symlink_to(victim)
+    before = {path: path.read_bytes() for path in (victim, *victim.rglob("*")) if path.is_file()}
+    line = refusal([*arguments, "--trainer.max_steps=60", "--resume=auto"], tmp_path / "refused.txt")
+    assert f"{name} is a link, and the run would write to where it leads" in line
+    assert {path: path.read_bytes() for path in (victim, *victim.rglob("*")) if path.is_file()} == before
+
+
+def test_another_number_of_threads_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments, _ = half_a_run(tmp_path, "--trainer.max_steps=1100")
+    more = [*arguments, "--trainer.max_steps=1120", "--ckpt_path=last"]
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    command = [sys.executable, "-m", "parity_lightning", *more]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0, told.stderr
+    (line,) = [line for line in told.stderr.splitlines() if "threads before" in line]
+    assert "this run had 1 threads before and has 2 now" in line
+    assert "OMP_NUM_THREADS=1 keeps it as it was" in line
+
+
 def test_a_run_that_was_moved_goes_on(whole: Callable[[str], Path], tmp_path: Path) -> None:
     arguments, folder = half_a_run(tmp_path)
     (tmp_path / "elsewhere").mkdir()
@@ -336,7 +432,9 @@ class Counting(Callback):
 
 
 def test_a_state_that_cannot_be_loaded_is_refused_not_passed_over(tmp_path: Path) -> None:
-    arguments, folder = half_a_run(tmp_path, "--trainer.callbacks+=test_resume.Counting", "--allow_code_from=test_resume")
+    arguments, folder = half_a_run(
+        tmp_path, "--trainer.callbacks+=test_resume.Counting", "--allow_code_from=test_resume"
+    )
     rows = rows_of(folder)
     line = refusal([*arguments, "--resume=auto"], tmp_path / "refused.txt")
     assert "holds more than tensors, numbers and texts" in line

@@ -195,10 +195,10 @@ def test_another_network_of_the_same_name_is_another_record(
     monkeypatch.syspath_prepend(str(tmp_path))
     source = (ROOT / "examples" / "my_network.py").read_text()
     (tmp_path / "changing.py").write_text(source)
-    trials("--trials=2", "--model=changing.MyNetwork")
+    trials("--trials=2", "--model=changing.MyNetwork", "--allow_code_from=changing")
     (tmp_path / "changing.py").write_text(source.replace("nn.GELU()", "nn.Identity()"))
     with pytest.raises(SystemExit):
-        trials("--trials=2", "--model=changing.MyNetwork")
+        trials("--trials=2", "--model=changing.MyNetwork", "--allow_code_from=changing")
     assert "holds something else than these trials" in capsys.readouterr().err
 
 
@@ -286,7 +286,7 @@ class Slow:
 
 
 def outcome_of(ticket: Ticket, worker: int) -> Outcome:
-    return Outcome(ticket.number, (ticket.setting,), ticket.seed, worker, None, 1, 1.0, 0.0, "solved")
+    return Outcome(ticket.number, (ticket.setting,), ticket.seed, worker, None, 1, 1.0, 0.0, "solved", "slowly")
 
 
 def job_of(spans: list[tuple[int, int, int]], first_seed: int = 100) -> Job:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +15,19 @@ from scipy.stats import binom
 
 from parity_lightning.cli.variations import parse_variation, settings_of
 from parity_lightning.errors import SettingError
-from parity_lightning.trials.outcome import Outcome
+from parity_lightning.trials.outcome import ComputedOtherwise, Outcome
 from parity_lightning.trials.record import Record
 from parity_lightning.trials.survival import quantile_of, solved_share, survival_of
 from parity_lightning.trials.workers import Group, spans_of
 
+COMPILED = "compiled, torch 2.13.0, AVX2, 1 thread"
 SETTINGS = [{"n": 10, "num_samples": None, "lr": 0.1}, {"n": 10, "num_samples": None, "lr": 1.0}]
 
 
 def outcome(number: int, time: int | None = 100) -> Outcome:
     return Outcome(
-        number, (1, 4), 2**64 - 1, time, time and 50, time or 500, 0.5, 1.5, "solved" if time else "max_steps"
+        *(number, (1, 4), 2**64 - 1, time, time and 50, time or 500, 0.5, 1.5, "solved" if time else "max_steps"),
+        computed=COMPILED,
     )
 
 
@@ -80,6 +83,78 @@ def test_other_trials_are_not_mixed_into_a_record(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="holds something else"):
         record(tmp_path)
     assert (tmp_path / "t.parquet").read_text() == "somebody's notes"
+
+
+def whole(path: Path) -> Path:
+    """The file of six trials."""
+    written = record(path)
+    written.add([outcome(number) for number in range(6)])
+    written.finish()
+    return path / "t.parquet"
+
+
+def test_rows_of_a_setting_are_all_computed_in_one_way(tmp_path: Path) -> None:
+    first = record(tmp_path)
+    first.add([outcome(0), outcome(3)._replace(computed="eager")])
+    with pytest.raises(ComputedOtherwise, match="round differently"):
+        first.add([outcome(1), outcome(2)._replace(computed="eager"), outcome(4)])
+    assert list(first.missing()) == [2, 4, 5]
+    first.close()
+    again = record(tmp_path)
+    assert again.computed == {0: COMPILED, 1: "eager"}
+    with pytest.raises(ComputedOtherwise):
+        again.add([outcome(5)])
+    again.add([outcome(2), *(outcome(number)._replace(computed="eager") for number in (4, 5))])
+    again.finish()
+    rows = parquet.read_table(tmp_path / "t.parquet").to_pylist()
+    assert [row["computed"] for row in rows] == [COMPILED] * 3 + ["eager"] * 3
+
+
+def test_a_row_that_was_changed_on_disk_is_run_again(tmp_path: Path) -> None:
+    first = record(tmp_path)
+    first.add([outcome(number) for number in range(4)])
+    first.close()
+    with sqlite3.connect(tmp_path / "t.parquet.journal") as database:
+        database.execute("UPDATE trials SET convergence_time = 99 WHERE number = 1")
+    database.close()
+    again = record(tmp_path)
+    assert again.damaged == 1
+    assert list(again.missing()) == [1, 4, 5]
+
+
+def test_a_journal_that_is_none_is_refused_and_left_alone(tmp_path: Path) -> None:
+    journal = tmp_path / "t.parquet.journal"
+    journal.write_bytes(b"somebody's notes" * 100)
+    with pytest.raises(SettingError, match=r"its journal .* is damaged .*; remove it"):
+        record(tmp_path)
+    assert journal.read_bytes() == b"somebody's notes" * 100
+    assert not Path(f"{journal}.lock").exists()
+
+
+def test_a_file_with_fewer_rows_or_other_numbers_is_refused(tmp_path: Path) -> None:
+    path = whole(tmp_path)
+    table = parquet.read_table(path)
+    parquet.write_table(table.slice(0, 4), path)
+    with pytest.raises(SettingError, match="has 4 rows of 6; remove it"):
+        record(tmp_path)
+    times = table["convergence_time"].to_pylist()
+    place = table.column_names.index("convergence_time")
+    parquet.write_table(table.set_column(place, "convergence_time", [[*times[:5], 7]]), path)
+    with pytest.raises(SettingError, match="other convergence times than were written"):
+        record(tmp_path)
+    parquet.write_table(table.drop(["convergence_time"]), path)
+    with pytest.raises(SettingError, match="is damaged"):
+        record(tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["", "-wal", ".lock"])
+def test_a_link_in_the_place_of_the_journal_is_not_followed(ending: str, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("")
+    Path(f"{tmp_path / 't.parquet.journal'}{ending}").symlink_to(victim)
+    with pytest.raises(SettingError, match="is a link"):
+        record(tmp_path).begin()
+    assert victim.read_text() == ""
 
 
 @given(st.sets(st.integers(0, 19)))

@@ -82,7 +82,7 @@ CASES = {
 
 
 def runner_of(case: Case, capacity: int) -> StackRunner:
-    return StackRunner([SettingCLI(case.arguments).setting()], capacity, compile_after=None)
+    return StackRunner([SettingCLI(case.arguments).setting()], capacity, compiled=False)
 
 
 def outcomes_of(case: Case, seeds: int, capacity: int = 8) -> list[Outcome]:
@@ -286,7 +286,7 @@ def test_what_cannot_be_stacked_says_why(options: list[str], why: str) -> None:
     own = "--allow_code_from=test_trials_stack"
     arguments = [f"--config={CONFIGS / 'online.yaml'}", "--data.n=12", "--trainer.accelerator=cpu", own, *options]
     with pytest.raises(Unstackable, match=why):
-        StackRunner([SettingCLI(arguments).setting()], 2, None)
+        StackRunner([SettingCLI(arguments).setting()], 2, compiled=False)
 
 
 def test_a_network_that_is_handed_over_ready_made_cannot_be_stacked() -> None:
@@ -303,8 +303,8 @@ def test_a_diverged_trial_ends_where_it_would_alone(fit: Callable[..., Run]) -> 
     case = Case("online", (*options, "--trainer.max_steps=700"))
     calm, wild = (SettingCLI([*case.arguments, f"--model.optimizer.lr={lr}"]).setting() for lr in (0.001, 1e3))
     tickets = [Ticket(0, 0, 0), Ticket(1, 1, 0)]
-    both = sorted(outcome for some in StackRunner([calm, wild], 2, None).run(tickets) for outcome in some)
-    (alone,) = (outcome for some in StackRunner([wild], 1, None).run([Ticket(1, 0, 0)]) for outcome in some)
+    both = sorted(outcome for some in StackRunner([calm, wild], 2, compiled=False).run(tickets) for outcome in some)
+    (alone,) = (outcome for some in StackRunner([wild], 1, compiled=False).run([Ticket(1, 0, 0)]) for outcome in some)
     assert both[1] == alone
     assert alone.stop_reason == "diverged"
     run = fit(*case.arguments[1:], "--model.optimizer.lr=1e3", "--seed_everything=0", "--model.compile_after=null")
@@ -314,7 +314,8 @@ def test_a_diverged_trial_ends_where_it_would_alone(fit: Callable[..., Run]) -> 
 @pytest.mark.parametrize("name", ["my_network.MyNetwork", "gated_mlp.GatedMLP", "test_trials_stack.Telling"])
 def test_modules_of_users_are_stacked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
-    case = Case("online", (f"--model={name}", "--model.optimizer.lr=0.1"))
+    own = f"--allow_code_from={name.partition('.')[0]}"
+    case = Case("online", (f"--model={name}", "--model.optimizer.lr=0.1", own))
     outcomes = outcomes_of(case, 4)
     assert [outcome.number for outcome in outcomes] == [0, 1, 2, 3]
     assert all(outcome.stop_reason in ("solved", "max_steps") for outcome in outcomes)

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
+from parity_lightning.atomic_write import atomic_write
 from parity_lightning.callbacks.needs import is_evaluation, settings_of, summaries_of
 from parity_lightning.callbacks.run_files import RunFiles
 from parity_lightning.thinning import is_recorded
-from parity_lightning.whole_file import written_whole
 
 _DRAWN = (
     "train/loss",
@@ -68,7 +68,7 @@ class ProgressPicture(RunFiles):
             title += f", {settings['num_samples']:,} training examples"
         # Memorizing takes a small part of the time to generalizing: a finite sample needs a logarithmic axis.
         log_steps = settings.get("num_samples") is not None
-        with written_whole(path) as new:
+        with atomic_write(path) as new:
             draw_run(new, self.steps, self.curves, title, dates.get("onset"), dates.get("convergence_time"), log_steps)
 
     def state_dict(self) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
 import parity_lightning
+from parity_lightning.atomic_write import atomic_write
 from parity_lightning.callbacks.needs import is_evaluation, settings_of, summaries_of
 from parity_lightning.callbacks.run_files import RunFiles
-from parity_lightning.whole_file import written_whole
 
 Summary = dict[str, Any]
 
@@ -60,7 +61,7 @@ class RunSummary(RunFiles):
         """Writes the summary and prints it."""
         self.summary_of_run = summary = self._summarize(trainer, pl_module, interrupted)
         if path is not None:
-            with written_whole(path) as new:
+            with atomic_write(path) as new:
                 new.write_text(json.dumps(summary, indent=2) + "\n")
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
@@ -88,6 +89,8 @@ class RunSummary(RunFiles):
             "seed": int(seed) if (seed := os.environ.get("PL_GLOBAL_SEED")) else None,
             "stop_reason": None,
             "elapsed_seconds": round(elapsed, 3),
+            "compiled": getattr(pl_module, "compiled", None),
+            "threads": torch.get_num_threads(),
             "steps_per_second": round(steps / elapsed, 1) if elapsed else None,
             "version": parity_lightning.__version__,
         }

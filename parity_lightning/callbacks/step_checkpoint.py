@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from parity_lightning.callbacks.needs import is_evaluation
+from parity_lightning.checkpoint_file import DamagedCheckpoint, UnsafeCheckpoint, read_checkpoint
 
 
 class StepCheckpoint(ModelCheckpoint):
@@ -25,6 +29,7 @@ class StepCheckpoint(ModelCheckpoint):
     def __init__(self, every_n_train_steps: int = 5_000) -> None:
         super().__init__(every_n_train_steps=every_n_train_steps, save_last=True, save_on_exception=True)
         self._saves_now = False
+        self._may_have_left = False
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         self._saves_now = True
@@ -58,6 +63,29 @@ class StepCheckpoint(ModelCheckpoint):
         # In this order: should it be killed in between, and this be the end of the run, last.ckpt is that of the end.
         self._save_last_checkpoint(trainer, candidates)
         self._save_topk_checkpoint(trainer, candidates)
+        if self._may_have_left:
+            self._remove_left(trainer)
+            self._may_have_left = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Removes what an earlier process of the run, which was killed, had no time to remove."""
+        super().on_train_start(trainer, pl_module)
+        if self._may_have_left:
+            self._remove_left(trainer)
+
+    def _remove_left(self, trainer: Trainer) -> None:
+        if not trainer.is_global_zero or self.dirpath is None:
+            return
+        own = {}
+        for path in Path(self.dirpath).glob("epoch=*-step=*.ckpt"):
+            # Other callbacks may save here, too; theirs stay, and what is damaged does.
+            with suppress(DamagedCheckpoint, UnsafeCheckpoint):
+                content = read_checkpoint(path)
+                if is_saved_by_steps(content):
+                    own[path] = content["global_step"]
+        for path, step in own.items():
+            if step < max(own.values()):
+                path.unlink()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves the end of the run."""
@@ -72,3 +100,14 @@ class StepCheckpoint(ModelCheckpoint):
     def overwrite(self) -> None:
         """Goes on with the files of its folder, which are the run's own, instead of numbering new ones."""
         self._enable_version_counter = False
+        self._may_have_left = True
+
+
+def is_saved_by_steps(content: Mapping[str, Any]) -> bool:
+    """Whether it was `StepCheckpoint` that saved a checkpoint, and not another callback.
+
+    Args:
+        content: What the checkpoint holds.
+    """
+    states = content.get("callbacks", {}).items()
+    return any(state.get("saves_now") for name, state in states if name.startswith(StepCheckpoint.__name__))

@@ -13,7 +13,8 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,8 +35,9 @@ HELP = (
     "torch.optim and of modules in this folder or beside a --config file"
 )
 
-# Which modules this process has allowed for an earlier command line.
+# What this process has allowed for an earlier command line, and where it has looked for modules.
 _allowed_before: set[str] = set()
+_searched_before: list[str] = []
 
 
 class AllowedCode(NamedTuple):
@@ -88,7 +90,11 @@ class AllowedCode(NamedTuple):
         Puts the folders at the end of the path where modules are searched.
         """
         # At the end: a file called json.py is not to replace Python's.
-        sys.path.extend(path for path in map(str, self.folders) if path not in sys.path)
+        while _searched_before:
+            with suppress(ValueError):
+                sys.path.remove(_searched_before.pop())
+        _searched_before.extend(path for path in map(str, self.folders) if path not in sys.path)
+        sys.path.extend(_searched_before)
         importlib.invalidate_caches()
         own = {*self.packages, *self.modules()}
         set_parsing_settings(
@@ -141,9 +147,10 @@ def _is_in(name: str, folder: Path, except_below: Path | None) -> bool:
     if spec is None:
         # The folder is not on the path of modules yet, and nobody else has one of this name.
         return except_below is None or not _is_below(folder, except_below)
-    places = list(spec.submodule_search_locations or [spec.origin])
-    inside = all(place is not None and _is_below(Path(place), folder) for place in places)
-    return inside and not (except_below and any(_is_below(Path(str(place)), except_below) for place in places))
+    # Of a module that is built in, no file is known.
+    places = [Path(place) for place in spec.submodule_search_locations or [spec.origin or ""]]
+    inside = all(place.is_absolute() and _is_below(place, folder) for place in places)
+    return inside and not (except_below and any(_is_below(place, except_below) for place in places))
 
 
 def _is_below(path: Path, folder: Path) -> bool:
@@ -180,7 +187,8 @@ def _named(class_path: Any) -> Any:
 
 
 def _is_default(kind: Any, option: str, value: Any) -> bool:
-    makers: Iterable[Any] = [each.__init__ for each in inspect.getmro(kind)] if inspect.isclass(kind) else [kind]
+    kinds = inspect.getmro(kind) if inspect.isclass(kind) else ()
+    makers = [vars(each)["__init__"] for each in kinds if "__init__" in vars(each)] or [kind]
     for maker in makers:
         try:
             parameter = inspect.signature(maker).parameters.get(option)

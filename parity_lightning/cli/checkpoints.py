@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
+from parity_lightning.checkpoint_file import read_checkpoint
 from parity_lightning.cli.allowed_code import AllowedCode
 from parity_lightning.cli.complaints import config_files
 from parity_lightning.data.datamodule import check_same_parity
@@ -36,7 +36,7 @@ def check_checkpoint(path: str | None, class_path: str, data: Mapping[str, Any],
         return
     _check_exists(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_checkpoint(Path(path))
         trained = content.get("hyper_parameters", {}).get("_class_path", class_path)
         trained_on = content.get("ParityDataModule", {})
         _ = content["state_dict"]

@@ -8,6 +8,7 @@ import re
 from argparse import ArgumentError
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,11 @@ def complain_of_arguments(error: ArgumentError) -> str:
     value = _value_in(text)
 
     if match := re.search(r"Importing '([\w.]+)' is not allowed", text):
-        return f"{option}={match[1]}: {_NOT_ALLOWED} (--allow_code_from {match[1].partition('.')[0]}, if you trust it)"
+        package = match[1].partition(".")[0]
+        if find_spec(package) is None:
+            where = "in this folder, beside the configuration or installed"
+            return f"{option}={match[1]}: no module named {package} {where}"
+        return f"{option}={match[1]}: {_NOT_ALLOWED} (--allow_code_from {package}, if you trust it)"
     if "add_function_arguments" in text:
         # LightningCLI's parser takes functions without arguments only.
         return "a function is named where a class with init_args should be; name a class"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from parity_lightning.cli.resuming import Checkpoint, find_run, how_it_ended, newest_checkpoint
+from parity_lightning.cli.resuming import Checkpoint, check_no_links, find_run, how_it_ended, newest_checkpoint
 from parity_lightning.cli.run_folder import RunFolder
 from parity_lightning.errors import SettingError
 
@@ -29,6 +29,7 @@ class Place(NamedTuple):
         goes_on: Whether an earlier run goes on there.
         checkpoint: From which checkpoint.
         begins_at: The SGD steps taken until then.
+        threads: How many threads the run had until then, if that is known.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class Place(NamedTuple):
     goes_on: bool = False
     checkpoint: Path | None = None
     begins_at: int = 0
+    threads: int | None = None
 
     def discard(self) -> None:
         """Removes the folder, if it is new."""
@@ -76,6 +78,7 @@ def find_place(parent: Path, label: str, config: Any, as_saved: Callable[[], Map
         # Of all processes, only the first one's name is used.
         return Place(*_held(RunFolder.new(parent, label))) if is_first else Place(parent / "of-rank-0", None)
     _check_goes_on(found, config.trainer.max_steps)
+    check_no_links(found)
     held = RunFolder(found) if is_first else None
     try:
         # Until it was held, it may have come to its end.
@@ -110,4 +113,4 @@ def _going_on(path: Path, held: RunFolder | None) -> Place:
         if checkpoint.step and not (path / "metrics.csv").exists():
             print(f"metrics.csv is gone; it will begin after step {checkpoint.step:,}", file=sys.stderr, flush=True)
     # A run of which this process has only heard may be a new one.
-    return Place(path, held, (path / "config.yaml").exists(), checkpoint.path, checkpoint.step)
+    return Place(path, held, (path / "config.yaml").exists(), checkpoint.path, checkpoint.step, checkpoint.threads)

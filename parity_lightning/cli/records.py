@@ -19,8 +19,8 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from parity_lightning.atomic_write import atomic_write, sync_file
 from parity_lightning.thinning import is_recorded
-from parity_lightning.whole_file import written_whole
 
 
 class RunMetrics(CSVLogger):
@@ -83,7 +83,7 @@ class RunMetrics(CSVLogger):
         text = io.StringIO()
         csv.DictWriter(text, self._columns, lineterminator="\n").writerow(row)
         # One call, which never makes a new file: should the folder be gone, that is not to go unnoticed.
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND)
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0))
         try:
             os.write(descriptor, text.getvalue().encode())
         finally:
@@ -95,7 +95,7 @@ class RunMetrics(CSVLogger):
         if not self._is_open:
             rows = [earlier for earlier in rows if int(earlier["step"]) <= self._begins_at]
         self._columns = sorted({*row, *(rows[0] if rows else []), *self._columns})
-        with written_whole(self._path) as new, new.open("w", newline="") as file:
+        with atomic_write(self._path) as new, new.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
@@ -121,8 +121,11 @@ class WholeCheckpoints(TorchCheckpointIO):
             return
         content = io.BytesIO()
         torch.save(checkpoint, content)
+        # A run goes on from here, and the rows until here are not computed again.
+        if (metrics := Path(path).parent.parent / "metrics.csv").exists():
+            sync_file(metrics)
         Path(path).parent.mkdir(exist_ok=True)
-        with written_whole(Path(path)) as new:
+        with atomic_write(Path(path)) as new:
             # Not by torch.save, whose errors do not say that the disk is full.
             new.write_bytes(content.getbuffer())
 

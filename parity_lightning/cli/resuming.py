@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,10 @@ import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from parity_lightning.atomic_write import remove_unfinished
 from parity_lightning.callbacks.run_files import unused
+from parity_lightning.callbacks.step_checkpoint import StepCheckpoint, is_saved_by_steps
+from parity_lightning.checkpoint_file import DamagedCheckpoint, UnsafeCheckpoint, read_checkpoint
 from parity_lightning.errors import SettingError
 
 # The folder of a run: the time, what it is, and a number if there were several at that time.
@@ -29,12 +33,14 @@ class Checkpoint(NamedTuple):
     Attributes:
         path: The file; None to begin at step 0, for want of one.
         step: The SGD steps taken until then.
-        damaged: Newer files that cannot be read.
+        damaged: Files that cannot be read.
+        threads: How many threads the run had then, if that is known.
     """
 
     path: Path | None
     step: int
     damaged: tuple[Path, ...]
+    threads: int | None
 
 
 def what_matters(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,29 +87,58 @@ def newest_checkpoint(folder: Path) -> Checkpoint:
     Args:
         folder: The run's folder.
     """
-    files = (folder / "checkpoints").glob("[!.]*.ckpt")
-    damaged: list[Path] = []
-    for path in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
+    whole, damaged = [], []
+    # Of two of the same step, last.ckpt: it is saved first.
+    for path in sorted((folder / "checkpoints").glob("[!.]*.ckpt"), key=lambda file: file.name != "last.ckpt"):
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = read_checkpoint(path)
             step, is_enough = int(content["global_step"]), _is_enough(content)
-        except Exception as error:
-            if "Unsupported global" in str(error):
-                told = "holds more than tensors, numbers and texts, the state of a callback perhaps; begin a new run"
-                raise SettingError("--ckpt_path", path, told) from error
-            # A damaged file may raise anything.
+        except UnsafeCheckpoint as error:
+            told = "holds more than tensors, numbers and texts, the state of a callback perhaps; begin a new run"
+            raise SettingError("--ckpt_path", path, told) from error
+        except (DamagedCheckpoint, KeyError, TypeError, ValueError, AttributeError):
             damaged.append(path)
         else:
             if is_enough:
-                return Checkpoint(path, step, tuple(damaged))
+                whole.append(Checkpoint(path, step, (), _threads_of(content)))
+    if whole:
+        # Not by date: a clock may have been set back.
+        return max(whole, key=lambda checkpoint: checkpoint.step)._replace(damaged=tuple(damaged))
     origin = config_of(folder).get("ckpt_path")
-    return Checkpoint(Path(origin) if origin else None, 0, tuple(damaged))
+    return Checkpoint(Path(origin) if origin else None, 0, tuple(damaged), None)
+
+
+def _threads_of(content: Mapping[str, Any]) -> int | None:
+    parts = content.get("parity_lightning")
+    threads = parts[0].get("threads") if isinstance(parts, list) and parts and isinstance(parts[0], dict) else None
+    return threads if isinstance(threads, int) else None
 
 
 def _is_enough(content: Mapping[str, Any]) -> bool:
     """Whether a run can go on from a checkpoint: other callbacks may save weights only, or before an evaluation."""
-    states = [state for name, state in content.get("callbacks", {}).items() if name.startswith("StepCheckpoint")]
-    return "optimizer_states" in content and (not states or any(state.get("saves_now") for state in states))
+    if "optimizer_states" not in content:
+        return False
+    names = content.get("callbacks", {})
+    return is_saved_by_steps(content) or not any(name.startswith(StepCheckpoint.__name__) for name in names)
+
+
+# What a run writes to in its folder.
+_WRITTEN = (".lock", "checkpoints", "config.yaml", "metrics.csv", "progress.png", "summary.json")
+
+
+def check_no_links(folder: Path) -> None:
+    """Refuses to go on in a folder whose parts lie elsewhere: writing there would follow the links.
+
+    Args:
+        folder: The run's folder; it may be a link itself.
+
+    Raises:
+        SettingError: If a part of it is a symbolic link.
+    """
+    for path in (*(folder / name for name in _WRITTEN), *(folder / "checkpoints").glob("*")):
+        if path.is_symlink():
+            told = f"{path.relative_to(folder)} is a link, and the run would write to where it leads; put a copy there"
+            raise SettingError("default_root_dir", folder, told)
 
 
 def how_it_ended(folder: Path, max_steps: int) -> str | None:
@@ -119,19 +154,29 @@ def how_it_ended(folder: Path, max_steps: int) -> str | None:
 
 
 class SetAside(Callback):
-    """Renames what told of an end that was none: ``summary.json`` to ``summary-until-step-500.json``.
+    """Puts the folder of a run that goes on in order, once it does for sure.
+
+    What told of an end that was none is renamed: ``summary.json`` to ``summary-until-step-500.json``. Files half
+    written when the process was killed are removed.
 
     Args:
-        folder: The folder of a run that goes on.
+        folder: The folder.
+        threads: How many threads the run had before.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int | None) -> None:
         self._folder = folder
+        self._threads = threads
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Renames, once training goes on for sure."""
         if not trainer.is_global_zero:
             return
+        if self._threads not in (None, torch.get_num_threads()):
+            now = torch.get_num_threads()
+            told = f"this run had {self._threads} threads before and has {now} now, so sums may round in another way"
+            print(f"{told}; OMP_NUM_THREADS={self._threads} keeps it as it was", file=sys.stderr, flush=True)
+        remove_unfinished(self._folder)
         for name in ("progress.png", "summary.json"):
             path = self._folder / name
             if path.exists():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import re
 import shutil
 import time
 from contextlib import suppress
@@ -10,6 +12,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from parity_lightning.errors import SettingError
+
+_TIME = "%Y%m%d-%H%M%S"
+_TIME_LENGTH = len("20260101-120000")
 
 
 class RunFolder:
@@ -47,7 +52,8 @@ class RunFolder:
         made: list[Path] = []
         try:
             _make_parents(parent, made)
-            folder = cls(_reserve(parent, f"{time.strftime('%Y%m%d-%H%M%S')}-{label}", made))
+            label = re.sub(r"[^\w.,=+-]+", "_", label)
+            folder = cls(_reserve(parent, f"{_time_of_new(parent, label)}-{label}", made))
         except OSError as error:
             _remove(made)
             raise SettingError(
@@ -71,6 +77,15 @@ class RunFolder:
         # In this order: the other way round somebody may hold the file that is removed.
         Path(self._lock.lock_file).unlink(missing_ok=True)
         self._lock.release()
+
+
+def _time_of_new(parent: Path, label: str) -> str:
+    """The time now or, should the clock have been set back, that of the newest folder of this label.
+
+    Whoever looks for the newest run goes by the names.
+    """
+    known = (path.name[:_TIME_LENGTH] for path in parent.glob(f"{'[0-9]' * 8}-{'[0-9]' * 6}-{glob.escape(label)}*"))
+    return max([time.strftime(_TIME), *known])
 
 
 def _reserve(parent: Path, name: str, made: list[Path]) -> Path:

@@ -55,6 +55,7 @@ from parity_lightning.data.datamodule import check_interval
 from parity_lightning.errors import SettingError
 from parity_lightning.modules import ParityModule
 from parity_lightning.modules.blocks import CountSteps
+from parity_lightning.trials.library_cache import check_cache
 
 _TRAINER_DEFAULTS: dict[str, Any] = {
     "default_root_dir": "runs",
@@ -273,7 +274,7 @@ class ParityCLI(LightningCLI):
             make_spare(logger)
         assert self.place is not None
         if self.place.goes_on:
-            callbacks.append(SetAside(self.place.path))
+            callbacks.append(SetAside(self.place.path, self.place.threads))
             for callback in callbacks:
                 if isinstance(callback, StepCheckpoint):
                     callback.overwrite()
@@ -316,6 +317,9 @@ class ParityCLI(LightningCLI):
     def before_fit(self) -> None:
         """Checks what depends on the devices, and keeps small networks on one thread: several wait for each other."""
         self.datamodule.check_trainer(self.trainer, "fit")
+        after, last = getattr(self.model, "compile_after", None), self.trainer.max_steps
+        if after is not None and not 0 <= last <= after:
+            check_cache()
         multiplications = sum(parameter.numel() for parameter in self.model.parameters())
         multiplications *= self.datamodule.batch_size
         if multiplications < _WORTH_SHARING and "OMP_NUM_THREADS" not in os.environ:

@@ -24,7 +24,8 @@ from parity_lightning.cli.trial_settings import SettingCLI
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.cli.variations import Variation, as_text, parse_variation, settings_of
 from parity_lightning.errors import SettingError, whole_number
-from parity_lightning.trials.outcome import Outcome, Ticket
+from parity_lightning.trials.library_cache import private_cache
+from parity_lightning.trials.outcome import ComputedOtherwise, Outcome, Ticket, computed_by
 from parity_lightning.trials.pack_size import pack_size
 from parity_lightning.trials.record import Record
 from parity_lightning.trials.run_stack import StackRunner
@@ -47,11 +48,10 @@ options:
   --workers W            how many processes; one for each core by default, the first alone for the first seconds
   --threads H            threads of each process (default 1)
   --stack N              how many trials a process has at work at a time; by default as many as are fast
-  --compile_after STEPS  after how many SGD steps, of all trials of a process together, to compile the step (default
-                         0: each trial is then, bit for bit, that of fit --model.compile_after 0), or null for never
+  --compile_after STEPS  0: all steps are compiled, and each trial is, bit for bit, that of fit --model.compile_after 0
+                         (default); null: none is
   OPTIONS                any options of `parity-lightning fit`, --trainer.max_steps and all; see its --help"""
 
-_COMPILE_AFTER = 0
 _DATA_SEED = ("data.seed", "data.init_args.seed")
 _COMMIT_EVERY = 1.0
 
@@ -72,14 +72,16 @@ class Plan(NamedTuple):
         cells: The varied options of each setting.
         stack: How many trials at a time, if that was said.
         workers: How many processes.
-        compile_after: After how many steps to compile.
+        compiled: Whether steps are compiled, where that can be.
+        computed: How rows of a setting that are on record were computed, by the setting's number.
     """
 
     options: tuple[str, ...]
     cells: tuple[dict[str, Any], ...]
     stack: int | None
     workers: int
-    compile_after: int | None
+    compiled: bool
+    computed: dict[int, str] = {}  # noqa: RUF012, a new one comes with the record
 
     def options_that_matter(self) -> list[str]:
         """The varied options, for the configuration alone does not tell them."""
@@ -92,11 +94,12 @@ class Plan(NamedTuple):
     def make_runner(self, group: Group, worker: int) -> Runner:
         """Makes what runs the trials of a group: a stack if that can be, else one fit after another."""
         prepare()
+        computed = next((self.computed[setting] for setting in group.settings if setting in self.computed), None)
         try:
             settings, kind = self._settings(group)
             device = _device(kind, worker)
             capacity = self.stack or pack_size(settings[0], device, self.workers)
-            return StackRunner(settings, capacity, self.compile_after, device)
+            return StackRunner(settings, capacity, self.compiled, device, computed)
         except Unstackable as why:
             return _OneByOne([self.command_line(setting) for setting in group.settings], str(why))
 
@@ -139,8 +142,11 @@ class _OneByOne:
 
     def _fit(self, ticket: Ticket) -> Outcome:
         summary = fit_once(self._options[ticket.setting], ticket.seed)
-        names = [name for name in Outcome._fields if name not in ("number", "support")]
-        return Outcome(ticket.number, tuple(summary["support"]), *(summary[name] for name in names))
+        names = [name for name in Outcome._fields if name not in ("number", "support", "computed")]
+        # Of steps that were to be compiled and could not be.
+        how = "one by one, without a compiler" if summary["compiled"] is False else "one by one"
+        values = {name: summary[name] for name in names}
+        return Outcome(ticket.number, tuple(summary["support"]), **values, computed=computed_by(how))
 
 
 def _group(variations: Sequence[Variation], cells: Sequence[dict[str, Any]]) -> list[Group]:
@@ -161,7 +167,7 @@ def parse_options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[st
     parser.add_argument("--workers")
     parser.add_argument("--threads", default="1")
     parser.add_argument("--stack")
-    parser.add_argument("--compile_after", default=str(_COMPILE_AFTER))
+    parser.add_argument("--compile_after", default="0", choices=["0", "null"])
     return parser.parse_known_args(arguments)
 
 
@@ -195,8 +201,16 @@ def run(arguments: Sequence[str]) -> None:
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from here", file=sys.stderr)
         raise SystemExit(130) from None
+    except ComputedOtherwise as error:
+        print(f"parity-lightning trials: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
     except WorkerFailed as error:
         print(f"parity-lightning trials: {error}; the same command goes on from here", file=sys.stderr)
+        raise SystemExit(1) from None
+    except OSError as error:
+        told = f"{error.filename} cannot be written ({error.strerror})"
+        print(f"parity-lightning trials: {told}; what was written before is whole", file=sys.stderr)
+        print("to go on: the same command", file=sys.stderr)
         raise SystemExit(1) from None
 
 
@@ -205,24 +219,28 @@ def _run(given: argparse.Namespace, options: list[str]) -> None:
     workers = _cores() if given.workers is None else _number("workers", given.workers)
     threads = _number("threads", given.threads)
     stack = None if given.stack is None else _number("stack", given.stack)
-    compile_after = None if given.compile_after == "null" else _number("compile_after", given.compile_after, 0)
     variations = [parse_variation(text) for text in given.vary]
     cells = settings_of(variations)
-    plan = Plan(tuple(options), tuple(cells), stack, workers, compile_after)
+    plan = Plan(tuple(options), tuple(cells), stack, workers, compiled=given.compile_after == "0")
     groups = _group(variations, cells)
     prepare()
+    if plan.compiled:
+        private_cache()
     # All is made once before hours of trials, so that a mistake is told at once.
     known = [SettingCLI(plan.command_line(group.settings[0])) for group in groups]
     _check(plan, variations, [group.settings[0] for group in groups])
     if known[0].seed + trials > 2**32:
         raise SettingError("--trials", trials, f"their seeds, from {known[0].seed} on, must be below 2^32")
     rows = [_row(known[place], cell) for cell, place in zip(cells, _places(groups), strict=True)]
-    code = [parity_lightning.__version__, compile_after, *(cli.own_code() for cli in known)]
+    code = [parity_lightning.__version__, plan.compiled, *(cli.own_code() for cli in known)]
     told = [known[0].whole_config(), plan.options_that_matter(), rows, code]
     about = json.dumps(told, sort_keys=True, default=str)
     path = _output(given.output, known[0], about, trials)
     record = Record(path, rows, about, known[0].seed, trials)
-    _work(record, plan, groups, threads)
+    try:
+        _work(record, plan, groups, threads)
+    finally:
+        record.close()
     report(record, [_column(variation.option, rows[0]) for variation in variations])
 
 
@@ -293,9 +311,12 @@ def _work(record: Record, plan: Plan, groups: Sequence[Group], threads: int) -> 
         print(f"{record.path} holds these trials already")
         return
     record.begin()
+    if record.damaged:
+        rows = "row was" if record.damaged == 1 else "rows were"
+        print(f"{record.damaged:,} {rows} damaged and will be run again", file=sys.stderr)
     done, solved = record.count()
     job = Job(
-        plan.make_runner,
+        plan._replace(computed=record.computed).make_runner,
         groups,
         spans_of(record.missing(), groups, record.trials),
         record.trials,
@@ -312,10 +333,18 @@ def _work(record: Record, plan: Plan, groups: Sequence[Group], threads: int) -> 
         smoothing=0,
         mininterval=0.2 if sys.stderr.isatty() else 30,
     )
+    told: set[str] = set()
+
+    def tell(note: str) -> None:
+        # Every process has its say, once if it is the same.
+        if note not in told:
+            told.add(note)
+            bar.write(note, file=sys.stderr)
+
     waiting: list[Outcome] = []
     written = time.monotonic()
     try:
-        for outcomes in run_job(job, plan.workers, tell=lambda note: bar.write(note, file=sys.stderr)):
+        for outcomes in run_job(job, plan.workers, tell):
             waiting += outcomes
             done += len(outcomes)
             solved += sum(outcome.convergence_time is not None for outcome in outcomes)

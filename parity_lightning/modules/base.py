@@ -115,6 +115,8 @@ class ParityModule(MadeAgain, LightningModule, ABC):
         self._takes_blocks: bool | None = None
         self._stepper: Stepper | None = None
         self._compiled: CompiledSteps | None = None
+        self.compiled: bool | None = None
+        """Whether steps of the run were compiled; False if they were to be and could not."""
         self._batches: TrainingBatches | None = None
         self._evaluation: LightEvaluation | None = None
         self._resumed: list[dict[str, Any]] | None = None
@@ -272,7 +274,9 @@ class ParityModule(MadeAgain, LightningModule, ABC):
             made = compile_steps(self, self._batches, self._stepper, batch.first)
             if isinstance(made, str):
                 announce(self.trainer, f"step {batch.first:,}: going on without compiled steps, for {made}")
+                self.compiled = False
             else:
+                self.compiled = True
                 self._compiled = made
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -282,6 +286,7 @@ class ParityModule(MadeAgain, LightningModule, ABC):
             "losses": losses,
             "errors": sum(map(int, self.train_errors)),
             "examples": self.train_examples,
+            "threads": torch.get_num_threads(),
             "random_state": torch.get_rng_state(),
             "device_random_state": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }

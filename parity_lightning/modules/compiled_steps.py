@@ -12,6 +12,7 @@ from torch import Tensor
 
 from parity_lightning.data.batches import Steps, TrainingBatches
 from parity_lightning.data.datamodule import ParityDataModule
+from parity_lightning.errors import SettingError
 from parity_lightning.modules.blocks import Stepper
 from parity_lightning.trials.compiled import NotCompiled
 from parity_lightning.trials.objective import Objective
@@ -124,5 +125,5 @@ def compile_steps(module: ParityModule, batches: TrainingBatches, stepper: Stepp
     """Compiles the steps of a module that is being fitted, or tells in one line why that cannot be."""
     try:
         return CompiledSteps(module, batches, stepper, steps)
-    except (Unstackable, NotCompiled) as why:
+    except (Unstackable, NotCompiled, SettingError) as why:
         return str(why)

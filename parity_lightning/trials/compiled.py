@@ -11,8 +11,10 @@ single trial, and the trials of a stack are called one after another.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -23,24 +25,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Flat = Callable[[list[Tensor]], Sequence[Tensor]]
+from parity_lightning.errors import SettingError
+from parity_lightning.trials.library_cache import building_in, cache_folder, check_private, is_whole, private_cache
 
-_FOLDER_VARIABLE = "PARITY_LIGHTNING_CACHE"
+Flat = Callable[[list[Tensor]], Sequence[Tensor]]
 
 _MOST_TRIALS = 2**20
 
 _SINGLE = "-single"
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class NotCompiled(Exception):
     """A function cannot be compiled; the text says why, in one line."""
-
-
-def cache_folder() -> Path:
-    """Where compiled functions are kept: ``$PARITY_LIGHTNING_CACHE``, or ``parity-lightning`` in the user's cache."""
-    if _FOLDER_VARIABLE in os.environ:
-        return Path(os.environ[_FOLDER_VARIABLE])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "parity-lightning"
 
 
 def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], shared: int = 0) -> Flat:
@@ -56,6 +54,8 @@ def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], sha
 
     Raises:
         NotCompiled: If it cannot be traced or compiled, for want of a C++ compiler for example.
+        SettingError: If others can write to the folder of compiled functions.
+        OSError: If there is no room on the disk.
     """
     # Imported here: PyTorch's compiler takes seconds to import, and most runs never need it.
     from torch.fx.experimental.proxy_tensor import make_fx
@@ -67,9 +67,12 @@ def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], sha
             warnings.simplefilter("ignore")
             # The graph for some number of trials tells what is computed; that for any takes ten times as long to trace.
             name = _fingerprint(make_fx(function)(*_copies(arguments)), arguments)
-            library = _find(name) or _build(function, arguments, shared, name)
-            run: Flat = torch._inductor.aoti_load_package(str(library)).loader.run
+            library, run = _loaded(function, arguments, shared, name)
+    except SettingError:
+        raise
     except Exception as error:
+        if full := _disk_is_full(error):
+            raise full from None
         raise NotCompiled(" ".join(f"{type(error).__name__}: {error}".split())[:300]) from error
     return _one_by_one(run, shared) if library.stem.endswith(_SINGLE) else run
 
@@ -85,10 +88,53 @@ def _one_by_one(run: Flat, shared: int) -> Flat:
     return run_all
 
 
-def _find(name: str) -> Path | None:
+def _loaded(function: Callable[..., Any], arguments: Sequence[Tensor], shared: int, name: str) -> tuple[Path, Flat]:
+    """The library of this name, ready to run; built if there is none, and once more if it cannot be loaded."""
+    folder = private_cache()
+    if (library := _find(folder, name)) is not None and (run := _load(library)) is not None:
+        return library, run
+    from filelock import FileLock
+
+    # One process builds; others that need the same wait for it.
+    with FileLock(folder / f"{name}.lock", mode=0o600):
+        for parts in (folder / "parts", None):
+            if (library := _find(folder, name)) is None:
+                library = _build(function, arguments, shared, folder / name, parts)
+            if (run := _load(library)) is not None:
+                return library, run
+            print(f"{library} is damaged; it is built again", file=sys.stderr, flush=True)
+            library.unlink()
+    raise RuntimeError("the library that was built cannot be loaded")
+
+
+def _load(library: Path) -> Flat | None:
+    """The function in a library; None if it is damaged."""
+    check_private(library, "remove it")
+    if not is_whole(library):
+        return None
+    try:
+        run: Flat = torch._inductor.aoti_load_package(str(library)).loader.run
+    except Exception:
+        return None
+    return run
+
+
+def _find(folder: Path, name: str) -> Path | None:
     """The library of this name, for any number of trials or for one."""
-    paths = (cache_folder() / f"{name}{ending}.pt2" for ending in ("", _SINGLE))
+    paths = (folder / f"{name}{ending}.pt2" for ending in ("", _SINGLE))
     return next((path for path in paths if path.exists()), None)
+
+
+def _disk_is_full(error: BaseException | None) -> OSError | None:
+    """The error of a disk without room, which the compiler wraps or tells in its own words."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return error
+        if any(os.strerror(number) in str(error) for number in _NO_ROOM):
+            number = next(number for number in _NO_ROOM if os.strerror(number) in str(error))
+            return OSError(number, os.strerror(number), str(cache_folder()))
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _number_of_its_own(example: Sequence[Tensor]) -> int:
@@ -112,25 +158,34 @@ def _fingerprint(graph: torch.fx.GraphModule, arguments: Sequence[Tensor]) -> st
     return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
-def _build(function: Callable[..., Any], arguments: Sequence[Tensor], shared: int, name: str) -> Path:
-    """Compiles a function into a library; one process does it, others that need the same wait for it."""
-    from filelock import FileLock
+def _build(
+    function: Callable[..., Any], arguments: Sequence[Tensor], shared: int, stem: Path, parts: Path | None
+) -> Path:
+    """Compiles a function into a library.
 
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    with FileLock(cache_folder() / f"{name}.lock"):
-        if (library := _find(name)) is not None:
-            return library
-        print("compiling for this network and batch size, once: about half a minute", file=sys.stderr, flush=True)
-        try:
-            program, ending = _exported(function, arguments, shared), ""
-        except Exception:
-            single = [*arguments[:shared], *(argument[:1] for argument in arguments[shared:])]
-            program, ending = _exported(function, single), _SINGLE
-        library = cache_folder() / f"{name}{ending}.pt2"
-        with tempfile.TemporaryDirectory(dir=cache_folder()) as folder:
+    Args:
+        function: The function.
+        arguments: Its arguments.
+        shared: How many of them have no trial axis.
+        stem: The path of the library, but for its ending.
+        parts: Where the compiler keeps what other functions may need, too; by default that is begun anew, for a
+            compiler that was killed may have left parts half written.
+    """
+    print("compiling for this network and batch size, once: about half a minute", file=sys.stderr, flush=True)
+    for left in stem.parent.glob(f"{stem.name}-building-*"):
+        # By a process that was killed: whoever builds this name holds its lock.
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=stem.parent, prefix=f"{stem.name}-building-") as folder:
+        with building_in(parts or Path(folder)):
+            try:
+                program, ending = _exported(function, arguments, shared), ""
+            except Exception:
+                single = [*arguments[:shared], *(argument[:1] for argument in arguments[shared:])]
+                program, ending = _exported(function, single), _SINGLE
             path = torch._inductor.aoti_compile_and_package(program, package_path=f"{folder}/new.pt2")
-            os.replace(path, library)
-        return library
+        library = stem.with_name(f"{stem.name}{ending}.pt2")
+        os.replace(path, library)
+    return library
 
 
 def _exported(function: Callable[..., Any], arguments: Sequence[Tensor], shared: int | None = None) -> Any:

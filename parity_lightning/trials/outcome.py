@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
+
 
 class Ticket(NamedTuple):
     """A trial that is to be run.
@@ -31,3 +33,45 @@ class Outcome(NamedTuple):
     val_accuracy: float
     hidden_progress: float | None
     stop_reason: str
+    computed: str
+    """How its steps were computed, as `computed_by` says: other ways round otherwise."""
+
+
+class ComputedOtherwise(RuntimeError):
+    """Rows of a setting would be computed in two ways, which round differently."""
+
+
+def check_computed(expected: str | None, computed: str, why: str | None) -> None:
+    """Refuses to compute rows in another way than those that a setting has.
+
+    Args:
+        expected: How those were computed; None if there are none.
+        computed: How more would be computed here.
+        why: Why steps are not compiled here, if so.
+
+    Raises:
+        ComputedOtherwise: If these are two ways.
+    """
+    if expected not in (None, computed):
+        reason = f": {why}" if why else ""
+        told = f"its rows were computed in another way ({expected}) than here ({computed}{reason})"
+        raise ComputedOtherwise(f"{told}; they round differently, so begin another file for these")
+
+
+def computed_by(steps: str, device: torch.device | None = None) -> str:
+    """How trials are computed in this process; where the text is the same, so are the numbers.
+
+    Args:
+        steps: The kind of steps, ``"compiled"`` for example.
+        device: Where; the CPU by default.
+
+    Example:
+        >>> computed_by("compiled").startswith("compiled, torch ")
+        True
+    """
+    if device is not None and device.type == "cuda":
+        machine = torch.cuda.get_device_name(device)
+    else:
+        threads = torch.get_num_threads()
+        machine = f"{torch.backends.cpu.get_cpu_capability()}, {threads} {'thread' if threads == 1 else 'threads'}"
+    return f"{steps}, torch {torch.__version__}, {machine}"

@@ -7,10 +7,11 @@ journal becomes the Parquet file, at once or not at all.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-import os
 import sqlite3
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from parity_lightning.atomic_write import atomic_write, sync_folder
 from parity_lightning.errors import SettingError
-from parity_lightning.trials.outcome import Outcome
+from parity_lightning.trials.outcome import Outcome, check_computed
 
 _COLUMNS = {
     "number": "INTEGER PRIMARY KEY",
@@ -31,12 +33,29 @@ _COLUMNS = {
     "val_accuracy": "REAL",
     "hidden_progress": "REAL",
     "stop_reason": "TEXT",
+    "computed": "TEXT",
 }
+# Beside them a checksum of the row: SQLite keeps none.
+_CHECKSUM = "checksum"
+_FORMAT = 2
+
 _ROWS_AT_ONCE = 50_000
 
 # Names in the file's metadata.
 _TRIALS = "parity_lightning.trials"
 _ABOUT = "parity_lightning.settings"
+_TIMES = "parity_lightning.convergence_times"
+
+
+_REMOVE = "remove it, or name another file"
+
+
+def _checksum(row: tuple[Any, ...]) -> int:
+    return zlib.crc32(json.dumps(row).encode())
+
+
+def _digest(times: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(times, dtype="<f8").tobytes()).hexdigest()
 
 
 class Record:
@@ -52,7 +71,11 @@ class Record:
         trials: Trials of each setting.
 
     Raises:
-        SettingError: If there is a file of other trials, or one that is no record of trials.
+        SettingError: If there is a file of other trials, or one that is damaged or no record of trials.
+
+    Attributes:
+        computed: How the rows of each setting were computed, by its number; of those that have rows.
+        damaged: How many rows were found damaged and will be run again.
     """
 
     def __init__(
@@ -64,12 +87,16 @@ class Record:
         self.first_seed = first_seed
         self._journal = Path(f"{path}.journal")
         self._about = about
-        self._fingerprint = hashlib.sha256(f"{about} {first_seed} {trials}".encode()).hexdigest()
+        self._fingerprint = hashlib.sha256(f"{_FORMAT} {about} {first_seed} {trials}".encode()).hexdigest()
         self._database: sqlite3.Connection | None = None
         self._lock: FileLock | None = None
         self._as_texts: set[str] = set()
+        self._times: np.ndarray | None = None
+        self.computed: dict[int, str] = {}
+        self.damaged = 0
         if path.exists():
             self._check(self._fingerprint_of_file(), path)
+            self._times = self._times_of_file()
         elif self._journal.exists():
             self._open()
 
@@ -96,26 +123,88 @@ class Record:
             return None
         return str(metadata.get(_TRIALS.encode(), b"").decode())
 
+    def _times_of_file(self) -> np.ndarray:
+        """The convergence times in the Parquet file, checked against the digest that was written with them."""
+        import pyarrow.parquet as parquet
+
+        try:
+            metadata = parquet.read_schema(self.path).metadata or {}
+            table = parquet.read_table(self.path, columns=["convergence_time"], page_checksum_verification=True)
+            times: np.ndarray = np.array(table["convergence_time"].to_numpy(), dtype=float)
+            digest = metadata.get(_TIMES.encode(), b"").decode()
+        except Exception as error:
+            # A damaged file may raise anything.
+            told = f"is damaged ({' '.join(str(error).split())[:100]}); {_REMOVE}"
+            raise SettingError("--output", self.path, told) from error
+        times[np.isnan(times)] = np.inf
+        if len(times) != self.total:
+            raise SettingError("--output", self.path, f"has {len(times):,} rows of {self.total:,}; {_REMOVE}")
+        if digest != _digest(times):
+            raise SettingError("--output", self.path, f"has other convergence times than were written; {_REMOVE}")
+        return times
+
     def _open(self) -> None:
+        for ending in ("", "-wal", "-shm", ".lock"):
+            if Path(f"{self._journal}{ending}").is_symlink():
+                told = f"{self._journal}{ending} is a link, which would be followed; remove it"
+                raise SettingError("--output", self.path, told)
+        began = self._journal.exists()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(f"{self._journal}.lock")
             self._lock.acquire(timeout=0)
-            self._database = sqlite3.connect(self._journal)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("CREATE TABLE IF NOT EXISTS about (fingerprint TEXT)")
-            columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
-            self._database.execute(f"CREATE TABLE IF NOT EXISTS trials ({columns})")
-            known = self._database.execute("SELECT fingerprint FROM about").fetchone()
-            if known is None:
-                self._database.execute("INSERT INTO about VALUES (?)", (self._fingerprint,))
-                self._database.commit()
+            known = self._connect()
+            if not began:
+                sync_folder(self.path.parent)
         except Timeout:
+            self._lock = None
             raise SettingError("--output", self.path, "is being written by another process; wait for it") from None
-        except (OSError, sqlite3.DatabaseError) as error:
+        except (OSError, sqlite3.Error) as error:
+            self.close()
+            if began and type(error) is sqlite3.DatabaseError:
+                told = f"its journal {self._journal} is damaged ({error}); remove it to run the trials again"
+                raise SettingError("--output", self.path, told) from error
             raise SettingError("--output", self.path, f"cannot be written ({error}); name another file") from error
         if known is not None:
-            self._check(known[0], self._journal)
+            try:
+                self._check(known, self._journal)
+            except SettingError:
+                self.close()
+                raise
+
+    def _connect(self) -> str | None:
+        """Opens the journal; returns the fingerprint it had, if it had one."""
+        self._database = database = sqlite3.connect(self._journal)
+        database.execute("PRAGMA journal_mode=WAL")
+        # A row that was committed survives a power failure.
+        database.execute("PRAGMA synchronous=FULL")
+        database.execute("CREATE TABLE IF NOT EXISTS about (fingerprint TEXT)")
+        columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
+        database.execute(f"CREATE TABLE IF NOT EXISTS trials ({columns}, {_CHECKSUM} INTEGER)")
+        known: tuple[str] | None = database.execute("SELECT fingerprint FROM about").fetchone()
+        if known is None:
+            database.execute("INSERT INTO about VALUES (?)", (self._fingerprint,))
+            database.commit()
+            return None
+        self._check_rows(database)
+        return known[0]
+
+    def _check_rows(self, database: sqlite3.Connection) -> None:
+        """Removes rows that are not what was written, and learns how the others were computed."""
+        (verdict,) = database.execute("PRAGMA integrity_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(" ".join(verdict.split()))
+        damaged = []
+        for row in database.execute(f"SELECT {', '.join(_COLUMNS)}, {_CHECKSUM} FROM trials"):
+            number, computed = row[0], row[-2]
+            if row[-1] == _checksum(row[:-1]) and 0 <= number < self.total:
+                self.computed.setdefault(number // self.trials, computed)
+            else:
+                damaged.append((number,))
+        if damaged:
+            database.executemany("DELETE FROM trials WHERE number = ?", damaged)
+            database.commit()
+        self.damaged = len(damaged)
 
     def begin(self) -> None:
         """Makes the journal, if there is none yet.
@@ -147,16 +236,34 @@ class Record:
         return counts[0], counts[1]
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Writes rows; what is written survives whatever happens to this process."""
+        """Writes rows; what is written survives whatever happens to this process or the machine.
+
+        Raises:
+            ComputedOtherwise: If one was computed in another way than earlier rows of its setting; those before it are
+                written.
+            OSError: If they cannot be written.
+        """
         self.begin()
         assert self._database is not None
-        rows = [
-            outcome._replace(support=json.dumps(outcome.support), data_seed=str(outcome.data_seed))  # type: ignore[arg-type]
-            for outcome in outcomes
-        ]
-        marks = ", ".join("?" for _ in _COLUMNS)
-        with self._database:
-            self._database.executemany(f"INSERT OR IGNORE INTO trials VALUES ({marks})", rows)
+        rows = []
+        try:
+            for outcome in outcomes:
+                setting = outcome.number // self.trials
+                check_computed(self.computed.setdefault(setting, outcome.computed), outcome.computed, None)
+                texts = {"support": json.dumps(outcome.support), "data_seed": str(outcome.data_seed)}
+                row = tuple(outcome._replace(**texts))  # type: ignore[arg-type]
+                rows.append((*row, _checksum(row)))
+        finally:
+            self._write(rows)
+
+    def _write(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        assert self._database is not None
+        marks = ", ".join("?" for _ in (*_COLUMNS, _CHECKSUM))
+        try:
+            with self._database:
+                self._database.executemany(f"INSERT OR IGNORE INTO trials VALUES ({marks})", rows)
+        except sqlite3.Error as error:
+            raise OSError(errno.EIO, str(error), str(self._journal)) from error
 
     def finish(self) -> None:
         """Makes the Parquet file of the journal, once all trials are there."""
@@ -166,17 +273,24 @@ class Record:
         import pyarrow.parquet as parquet
 
         assert self._database is not None
-        schema = self._schema()
-        new = self.path.with_name(f"{self.path.name}.new")
-        with parquet.ParquetWriter(new, schema, compression="zstd") as writer:
-            cursor = self._database.execute(f"SELECT {', '.join(_COLUMNS)} FROM trials ORDER BY number")
-            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-                table = [self._as_row(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
-                writer.write_table(pyarrow.Table.from_pylist(table, schema=schema))
-        os.replace(new, self.path)
+        self._times = self.convergence_times().reshape(-1)
+        schema = self._schema(self._times)
+        try:
+            with (
+                atomic_write(self.path) as new,
+                parquet.ParquetWriter(new, schema, compression="zstd", write_page_checksum=True) as writer,
+            ):
+                cursor = self._database.execute(f"SELECT {', '.join(_COLUMNS)} FROM trials ORDER BY number")
+                while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                    table = [self._as_row(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
+                    writer.write_table(pyarrow.Table.from_pylist(table, schema=schema))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror or str(error), str(self.path)) from error
+        # Not before the file is on disk.
         self.close()
         for file in (self._journal, Path(f"{self._journal}-wal"), Path(f"{self._journal}-shm")):
             file.unlink(missing_ok=True)
+        sync_folder(self.path.parent)
 
     def close(self) -> None:
         """Lets go of the journal."""
@@ -189,7 +303,7 @@ class Record:
             self._lock.release()
             self._lock = None
 
-    def _schema(self) -> Any:
+    def _schema(self, times: np.ndarray) -> Any:
         import pyarrow
 
         names = {
@@ -203,6 +317,7 @@ class Record:
             "val_accuracy": pyarrow.float64(),
             "hidden_progress": pyarrow.float64(),
             "stop_reason": pyarrow.string(),
+            "computed": pyarrow.string(),
             "data_seed": pyarrow.uint64(),
         }
         fields = [pyarrow.field(name, kind) for name, kind in names.items()]
@@ -215,7 +330,9 @@ class Record:
                 self._as_texts.add(name)
             # A column without any value, that of num_samples online, may have some in other files.
             fields.append(pyarrow.field(name, pyarrow.int64() if pyarrow.types.is_null(kind) else kind))
-        return pyarrow.schema(fields, metadata={_ABOUT: self._about, _TRIALS: self._fingerprint})
+        return pyarrow.schema(
+            fields, metadata={_ABOUT: self._about, _TRIALS: self._fingerprint, _TIMES: _digest(times)}
+        )
 
     def _as_row(self, row: dict[str, Any]) -> dict[str, Any]:
         setting, trial = divmod(row.pop("number"), self.trials)
@@ -235,13 +352,9 @@ class Record:
 
         Trials that have no row yet are NaN.
         """
-        times = np.full(self.total, np.nan)
-        if self.is_complete:
-            import pyarrow.parquet as parquet
-
-            known = parquet.read_table(self.path, columns=["convergence_time"])["convergence_time"].to_numpy()
-            times[:] = np.where(np.isnan(known.astype(float)), np.inf, known)
-        else:
+        times = self._times
+        if times is None:
+            times = np.full(self.total, np.nan)
             for number, time in self._rows("SELECT number, convergence_time FROM trials"):
                 times[number] = np.inf if time is None else time
         return times.reshape(len(self.settings), self.trials)

@@ -18,7 +18,7 @@ from parity_lightning.modules import ParityModule
 from parity_lightning.trials.compiled import NotCompiled
 from parity_lightning.trials.objective import Objective
 from parity_lightning.trials.optimizer_options import OptimizerOptions
-from parity_lightning.trials.outcome import Outcome, Ticket
+from parity_lightning.trials.outcome import Outcome, Ticket, check_computed, computed_by
 from parity_lightning.trials.setting import Setting, Start
 from parity_lightning.trials.stack import Stack, online_indices
 from parity_lightning.trials.update_rules import Unstackable, find_rule, groups_of
@@ -59,8 +59,10 @@ class StackRunner:
     Args:
         settings: The settings.
         capacity: How many trials to have at work at a time.
-        compile_after: After how many SGD steps, of all trials together, to compile; None for never.
+        compiled: Whether to compile the steps, where that can be.
         device: Where to train.
+        computed: How other rows of these settings were computed, if there are any; ``"eager, ..."`` means that steps
+            are not compiled.
 
     Raises:
         Unstackable: If trials of these settings cannot be stacked.
@@ -70,8 +72,9 @@ class StackRunner:
         self,
         settings: Sequence[Setting],
         capacity: int,
-        compile_after: int | None,
+        compiled: bool,
         device: torch.device | str = "cpu",
+        computed: str | None = None,
     ) -> None:
         first = settings[0]
         if not first.module.steps_alone:
@@ -91,10 +94,13 @@ class StackRunner:
         look = min(first.module.screen, _CONFIRMED_AT_ONCE)
         self.stack = Stack(self._objective, rule, groups, first.data.parity, batch_size, noisy, capacity, look)
         self._running: list[_Running] = []
-        self._compile_after = compile_after
-        self.steps_taken = 0
+        self._to_compile = compiled and not (computed or "").startswith("eager")
+        self._expected = computed
+        self._computed = computed_by("eager", self._device)
         self.note: str | None = None
-        """Why the steps could not be compiled, if they could not."""
+        """Why the steps are not compiled, if they are not."""
+        if compiled and not self._to_compile:
+            self.note = "going on without compiled steps, as the record was begun; remove it to begin it compiled"
 
     def run(self, tickets: Iterable[Ticket]) -> Iterator[list[Outcome]]:
         """Runs trials.
@@ -112,8 +118,9 @@ class StackRunner:
                     self._begin(*begun)
                 if not self._running:
                     return
-                if self._compile_after is not None and self.steps_taken >= self._compile_after:
+                if self._to_compile:
                     self._compile()
+                check_computed(self._expected, self._computed, self.note)
                 self._advance()
                 yield self._take_out()
 
@@ -133,9 +140,10 @@ class StackRunner:
         self.stack.put(parity, module, self._options[ticket.setting].first)
 
     def _compile(self) -> None:
-        self._compile_after = None
+        self._to_compile = False
         try:
             self.stack.compile()
+            self._computed = computed_by("compiled", self._device)
         except NotCompiled as why:
             self.note = f"running without compiled steps, at a tenth of their speed ({why})"
 
@@ -177,7 +185,6 @@ class StackRunner:
             losses.append(loss)
         for trial in self._running:
             trial.steps += steps
-        self.steps_taken += steps * len(self._running)
         return torch.stack(losses)
 
     def _indices(self, steps: int) -> Tensor:
@@ -255,4 +262,5 @@ class StackRunner:
             trial.accuracy,
             moved.hidden_progress if moved is not None and math.isfinite(moved.hidden_progress) else None,
             trial.stop_reason,
+            self._computed,
         )

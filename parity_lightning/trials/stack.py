@@ -195,19 +195,23 @@ class Stack:
         Raises:
             NotCompiled: If that cannot be done; then all goes on as before.
         """
+        self._run_step = self._compiled_step()
+
+    def _compiled_step(self) -> Flat:
         index = torch.zeros(self.size, self._batch_size, dtype=torch.int64, device=self.tensors[0].device)
-        self._run_step = compile_stacked(self._flat_step, [index, *self.tensors])
+        return compile_stacked(self._flat_step, [index, *self.tensors])
 
     def compile(self) -> None:
         """Compiles steps and looks; needs a trial as an example.
 
         Raises:
-            NotCompiled: If that cannot be done.
+            NotCompiled: If one of them cannot be; then both go on as before.
         """
-        self.compile_step()
+        step = self._compiled_step()
         moving, _, fixed = self._parts(self.tensors)
         example = [*self._look_at(0, self._look_size), *self.tensors[:_WORDS], *moving, *fixed]
         self._run_look = compile_stacked(self._flat_look, example, shared=2)
+        self._run_step = step
 
 
 def online_indices(first_steps: Tensor, steps: int, batch_size: int) -> Tensor:

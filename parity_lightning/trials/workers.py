@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from parity_lightning.errors import SettingError
-from parity_lightning.trials.outcome import Outcome, Ticket
+from parity_lightning.trials.outcome import ComputedOtherwise, Outcome, Ticket
 
 _CLAIM = 8
 _HELP_AFTER = 8.0
@@ -147,20 +147,24 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+class _Note(str):
+    """What a helper has to say."""
+
+
 def _help(job: Job, counter: Any, worker: int, results: Any) -> None:
-    """What a helper does: works and sends outcomes; None when it is done, a text if it failed."""
+    """What a helper does: works and sends outcomes and notes; None when it is done, a text if it failed."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        for outcomes in _work(job, counter, worker, lambda note: None):
+        for outcomes in _work(job, counter, worker, lambda note: results.put(_Note(note))):
             if outcomes:
                 results.put(outcomes)
         results.put(None)
     except KeyboardInterrupt:
         results.put(None)
-    except SettingError as error:
-        results.put(str(error))
+    except (SettingError, ComputedOtherwise, OSError) as error:
+        results.put(" ".join(f"{error}".split()))
     except Exception:
-        results.put(traceback.format_exc())
+        results.put(f"\n{traceback.format_exc()}")
 
 
 class WorkerFailed(RuntimeError):
@@ -173,7 +177,7 @@ def run_job(job: Job, workers: int, tell: Callable[[str], None]) -> Iterator[lis
     Args:
         job: The job.
         workers: How many processes to use at most, this one among them.
-        tell: Is told, in one line, why trials do not run as fast as they could.
+        tell: Is told, in one line, why trials do not run as fast as they could; by every process.
 
     Yields:
         Outcomes as they come.
@@ -198,7 +202,7 @@ def run_job(job: Job, workers: int, tell: Callable[[str], None]) -> Iterator[lis
                 ]
                 for helper in helpers:
                     helper.start()
-            yield from _received(results)
+            yield from _received(results, tell)
             _check_alive(helpers)
         at_work = len(helpers)
         while at_work:
@@ -211,7 +215,7 @@ def run_job(job: Job, workers: int, tell: Callable[[str], None]) -> Iterator[lis
             if received is None:
                 at_work -= 1
             else:
-                yield _checked(received)
+                yield _checked(received, tell)
     finally:
         torch.set_num_threads(threads)
         for helper in helpers:
@@ -224,7 +228,7 @@ def _check_alive(helpers: Sequence[Any]) -> None:
         raise WorkerFailed("a worker process was killed")
 
 
-def _received(results: Any) -> Iterator[list[Outcome]]:
+def _received(results: Any, tell: Callable[[str], None]) -> Iterator[list[Outcome]]:
     """What helpers have sent so far; that one is done is left for the end."""
     done = 0
     while True:
@@ -235,13 +239,16 @@ def _received(results: Any) -> Iterator[list[Outcome]]:
         if received is None:
             done += 1
         else:
-            yield _checked(received)
+            yield _checked(received, tell)
     for _ in range(done):
         results.put(None)
 
 
-def _checked(received: Any) -> list[Outcome]:
+def _checked(received: Any, tell: Callable[[str], None]) -> list[Outcome]:
+    if isinstance(received, _Note):
+        tell(received)
+        return []
     if isinstance(received, str):
-        raise WorkerFailed(f"a worker process failed:\n{received}")
+        raise WorkerFailed(f"a worker process failed: {received}")
     outcomes: list[Outcome] = received
     return outcomes

@@ -1,0 +1,155 @@
+"""Compiled functions are native code: what others could have written is refused, what is damaged is built again."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import CONFIGS, Run, complaint, mutated
+
+from parity_lightning.errors import SettingError
+from parity_lightning.trials.compiled import compile_stacked
+from parity_lightning.trials.library_cache import is_whole, private_cache
+
+Capture = pytest.CaptureFixture[str]
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "above" / "cache"
+    monkeypatch.setenv("PARITY_LIGHTNING_CACHE", str(folder))
+    return folder
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_folder_is_made_for_one_user(cache: Path) -> None:
+    before = os.umask(0)
+    try:
+        assert private_cache() == cache
+    finally:
+        os.umask(before)
+    assert mode_of(cache) == mode_of(cache.parent) == 0o700
+    assert private_cache() == cache
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o702, 0o1777])
+def test_a_folder_that_others_can_write_to_is_refused(mode: int, cache: Path) -> None:
+    cache.mkdir(parents=True)
+    cache.chmod(mode)
+    with pytest.raises(SettingError, match=rf"PARITY_LIGHTNING_CACHE={cache}: others can write .*chmod go-w {cache}"):
+        private_cache()
+    cache.chmod(0o755)
+    private_cache()
+
+
+def test_so_is_one_that_others_could_replace(cache: Path) -> None:
+    cache.mkdir(parents=True)
+    cache.parent.chmod(0o777)
+    with pytest.raises(SettingError, match=f"others can write to {cache.parent} above it"):
+        private_cache()
+    # As /tmp is: names are their owners'.
+    cache.parent.chmod(0o1777)
+    private_cache()
+
+
+def test_a_link_to_a_safe_folder_is_followed_and_another_not(cache: Path, tmp_path: Path) -> None:
+    cache.parent.mkdir()
+    (tmp_path / "there").mkdir(mode=0o700)
+    cache.symlink_to(tmp_path / "there")
+    private_cache()
+    (tmp_path / "there").chmod(0o777)
+    with pytest.raises(SettingError, match="others can write"):
+        private_cache()
+
+
+@needs_root
+def test_a_folder_of_another_user_is_refused(cache: Path) -> None:
+    cache.mkdir(parents=True)
+    os.chown(cache, 65534, 65534)
+    with pytest.raises(SettingError, match="belongs to another user"):
+        private_cache()
+
+
+def test_what_needs_the_folder_is_refused_before_it_begins(cache: Path, tmp_path: Path, capsys: Capture) -> None:
+    cache.mkdir(parents=True)
+    cache.chmod(0o777)
+    where = f"--trainer.default_root_dir={tmp_path / 'runs'}"
+    common = [f"--config={CONFIGS / 'online.yaml'}", "--trainer.accelerator=cpu", where]
+    for arguments in (["fit", *common, "--model.compile_after=0"], ["trials", "--trials=3", *common]):
+        line = complaint(arguments, capsys)
+        assert f"$PARITY_LIGHTNING_CACHE={cache}: others can write there (mode 0777)" in line
+        assert f"chmod go-w {cache}" in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_who_compiles_nothing_does_not_need_it(cache: Path, fit: Callable[..., Run]) -> None:
+    cache.mkdir(parents=True)
+    cache.chmod(0o777)
+    assert fit("--trainer.max_steps=50").summary["compiled"] is None
+
+
+def squared(x: torch.Tensor) -> tuple[torch.Tensor]:
+    return (x * x,)
+
+
+def check(capsys: Capture) -> str:
+    """Compiles and runs; returns what was said."""
+    given = torch.arange(6.0).reshape(2, 3)
+    torch.testing.assert_close(compile_stacked(squared, [given])([given])[0], given * given)
+    return capsys.readouterr().err
+
+
+@needs_compiler
+def test_a_library_that_is_damaged_is_built_again_once(cache: Path, capsys: Capture) -> None:
+    elsewhere = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    assert "compiling" in check(capsys)
+    assert check(capsys) == ""
+    (library,) = cache.glob("*.pt2")
+    assert mode_of(library) == 0o600
+    # The compiler's own files lie there too, and the process is as it was.
+    assert any((cache / "parts").iterdir())
+    assert os.environ.get("TORCHINDUCTOR_CACHE_DIR") == elsewhere
+    for path in cache.rglob("*"):
+        assert not mode_of(path) & 0o077, path
+
+    content = library.read_bytes()
+    middle = len(content) // 2
+    for damaged in (b"", content[:middle], content[:middle] + b"x" + content[middle + 1 :]):
+        library.write_bytes(damaged)
+        told = check(capsys)
+        assert f"{library} is damaged; it is built again" in told
+        assert check(capsys) == ""
+    assert not list(cache.glob("*-building-*"))
+
+    library.chmod(0o666)
+    with pytest.raises(SettingError, match=rf"others can write there \(mode 0666\).*chmod go-w {library}"):
+        check(capsys)
+    assert library.exists()
+
+    # A process that was killed leaves its workshop; the next that builds clears it away.
+    (left := cache / f"{library.stem}-building-x").mkdir()
+    library.unlink()
+    check(capsys)
+    assert not left.exists()
+
+    chance = random.Random(0)
+    content = library.read_bytes()
+    for _ in range(100):
+        (changed := cache / "changed.pt2").write_bytes(mutated(content, chance))
+        if is_whole(changed):
+            assert torch.equal(
+                torch._inductor.aoti_load_package(str(changed)).loader.run([torch.full((2, 3), 3.0)])[0],
+                torch.full((2, 3), 9.0),
+            )
