@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import warnings
 import zipfile
@@ -16,7 +17,7 @@ class DamagedCheckpoint(Exception):
 
 
 class UnsafeCheckpoint(Exception):
-    """A checkpoint holds more than tensors, numbers and texts."""
+    """A checkpoint holds more than tensors, numbers and strings."""
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -29,6 +30,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         DamagedCheckpoint: If it cannot be read or its checksums, which PyTorch does not compare, are not those of its
             content.
         UnsafeCheckpoint: If it holds objects that only running code could make.
+        OSError: If the file cannot be read.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -38,9 +40,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except DamagedCheckpoint:
+    except (DamagedCheckpoint, MemoryError):
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            # EINVAL is of a damaged file, which points to places before its beginning.
+            raise
         # A damaged file may raise anything.
         if isinstance(error, pickle.UnpicklingError) and "Unsupported global" in str(error):
             raise UnsafeCheckpoint(str(error)) from error

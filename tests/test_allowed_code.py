@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -220,12 +221,24 @@ class TestFoundBesideACheckpoint:
         for folder in (run.folder, run.folder / "package"):
             folder.mkdir(exist_ok=True)
             (folder / "downloaded_module.py").write_text(MODULE.format(mark=str(mark)))
-        for where in (tmp_path, run.folder):
+        # A folder whose names are Python's, with the run in it.
+        nested = tmp_path / "outer" / "inner"
+        shutil.copytree(run.folder, nested)
+        (tmp_path / "link").symlink_to(tmp_path / "outer")
+        for where, folder, name in (
+            (tmp_path, run.folder, "downloaded_module.Net"),
+            (run.folder, run.folder, "downloaded_module.Net"),
+            (run.folder, run.folder, "package.downloaded_module.Net"),
+            (tmp_path, nested, "outer.inner.downloaded_module.Net"),
+            (nested, Path("../inner"), "downloaded_module.Net"),
+            (nested, tmp_path / "link" / "inner", "downloaded_module.Net"),
+            (tmp_path / "link", nested, "inner.downloaded_module.Net"),
+        ):
             monkeypatch.chdir(where)
-            for name in ("downloaded_module.Net", "package.downloaded_module.Net"):
-                arguments = self.with_config(run, model=named(name))
-                assert f"--model={name}: " in complaint(arguments, capsys)
-        assert not mark.exists()
+            self.with_config(run._replace(folder=folder), model=named(name))
+            line = complaint(["test", f"--ckpt_path={folder / 'checkpoints' / 'last.ckpt'}"], capsys)
+            assert f"--model={name}: " in line
+            assert not mark.exists()
 
     def test_loggers_plugins_and_callbacks_of_others_are_left_out(
         self, run: Run, tmp_path: Path, capsys: Capture

@@ -342,8 +342,9 @@ def test_a_disk_that_is_full(
             log.unlink()
             for path in (disk / "runs", disk / "theory"):
                 shutil.rmtree(path, ignore_errors=True)
-        # Room for no library, then for one.
+        # Room for a library's beginning, then elsewhere for all of it.
         compiled = [*TRIALS, "--trials=6", f"--output={tmp_path / 'compiled.parquet'}"]
+        fill(disk, 100 * mebibytes)
         ends_in_a_line(compiled, disk / "cache", log)
         tried += 1
         assert start(compiled, cache, log).wait(600) == 0, log.read_text()

@@ -24,6 +24,7 @@ from test_resume import FRESH, folder_of, quiet_main, run, wait_for_rows
 
 from parity_lightning.atomic_write import atomic_write
 from parity_lightning.cli import main
+from parity_lightning.cli.run_folder import RunFolder
 
 ONLINE = f"--config={CONFIGS / 'online.yaml'}"
 
@@ -98,6 +99,29 @@ def test_a_file_is_there_as_a_whole_or_as_it_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_link_in_the_place_of_a_file_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    path = tmp_path / "file.json"
+    for planted in (path, path.with_name(".new-file.json")):
+        planted.symlink_to(victim)
+        with atomic_write(path) as new:
+            new.write_text("new")
+        assert victim.read_text() == "precious"
+        assert path.read_text() == "new"
+        assert not path.is_symlink()
+        path.unlink()
+
+
+@pytest.mark.parametrize("label", ["../../elsewhere", "/elsewhere", "a/b", "..", "a\0b", "*"])
+def test_a_runs_folder_lies_where_runs_lie(label: str, tmp_path: Path) -> None:
+    folder = RunFolder.new(tmp_path / "runs", label)
+    assert folder.path.parent == tmp_path / "runs"
+    assert folder.path.is_dir()
+    # The newest of its label is found whatever its characters mean elsewhere.
+    assert RunFolder.new(tmp_path / "runs", label).path != folder.path
+
+
 class Trap:
     """Writes a file when it is unpickled."""
 
@@ -129,6 +153,36 @@ def test_no_code_runs_from_a_checkpoint(
     # It would have been sprung.
     pickle.loads(pickle.dumps(Trap(str(tmp_path / "sprung"))))
     assert (tmp_path / "sprung").exists()
+
+
+# Lightning says so when it chooses.
+@pytest.mark.filterwarnings("ignore:.*ckpt_path=None.* was called without a model")
+@pytest.mark.parametrize("how", ["exception", "slurm"])
+def test_nor_from_one_that_lightning_chooses(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    trap = {"state_dict": {}, "callbacks": {"Trap": Trap(str(tmp_path / "sprung"))}}
+    options = [ONLINE, "--trainer.accelerator=cpu", "--trainer.max_steps=50", f"--trainer.default_root_dir={runs}"]
+    if how == "exception":
+        torch.save(trap, tmp_path / "evil.ckpt")
+        options += ["--trainer.callbacks+=lightning.pytorch.callbacks.OnExceptionCheckpoint"]
+        options += [f"--trainer.callbacks.dirpath={tmp_path}", "--trainer.callbacks.filename=evil"]
+    else:
+        torch.save(trap, runs / "hpc_ckpt_1.ckpt")
+        for name, value in {"NTASKS": "1", "JOB_NAME": "job", "JOB_ID": "1", "NODEID": "0", "PROCID": "0"}.items():
+            monkeypatch.setenv(f"SLURM_{name}", value)
+        monkeypatch.setenv("SLURM_LOCALID", "0")
+        monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "1")
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", *options, "--weights_only=false"])
+    assert ended.value.code == 2
+    assert "--weights_only=False: code in the checkpoint would run" in capsys.readouterr().err
+    with suppress(SystemExit):
+        main(["fit", *options])
+    assert "Traceback" not in capsys.readouterr().err
+    assert not (tmp_path / "sprung").exists()
 
 
 WANDB = f"--config={CONFIGS / 'loggers' / 'wandb.yaml'}"

@@ -15,7 +15,7 @@ from scipy.stats import binom
 
 from parity_lightning.cli.variations import parse_variation, settings_of
 from parity_lightning.errors import SettingError
-from parity_lightning.trials.outcome import ComputedOtherwise, Outcome
+from parity_lightning.trials.outcome import MixedComputation, Outcome
 from parity_lightning.trials.record import Record
 from parity_lightning.trials.survival import quantile_of, solved_share, survival_of
 from parity_lightning.trials.workers import Group, spans_of
@@ -96,13 +96,13 @@ def whole(path: Path) -> Path:
 def test_rows_of_a_setting_are_all_computed_in_one_way(tmp_path: Path) -> None:
     first = record(tmp_path)
     first.add([outcome(0), outcome(3)._replace(computed="eager")])
-    with pytest.raises(ComputedOtherwise, match="round differently"):
+    with pytest.raises(MixedComputation, match="round differently"):
         first.add([outcome(1), outcome(2)._replace(computed="eager"), outcome(4)])
     assert list(first.missing()) == [2, 4, 5]
     first.close()
     again = record(tmp_path)
     assert again.computed == {0: COMPILED, 1: "eager"}
-    with pytest.raises(ComputedOtherwise):
+    with pytest.raises(MixedComputation):
         again.add([outcome(5)])
     again.add([outcome(2), *(outcome(number)._replace(computed="eager") for number in (4, 5))])
     again.finish()
@@ -120,6 +120,33 @@ def test_a_row_that_was_changed_on_disk_is_run_again(tmp_path: Path) -> None:
     again = record(tmp_path)
     assert again.damaged == 1
     assert list(again.missing()) == [1, 4, 5]
+
+
+def test_a_refused_record_keeps_its_rows(tmp_path: Path) -> None:
+    first = record(tmp_path)
+    first.add([outcome(number) for number in range(5)])
+    first.close()
+    with pytest.raises(SettingError, match="holds something else"):
+        record(tmp_path, trials=1)
+    assert list(record(tmp_path).missing()) == [5]
+
+
+def test_rows_of_nobody_knows_what_are_refused(tmp_path: Path) -> None:
+    first = record(tmp_path)
+    first.add([outcome(0)])
+    first.close()
+    with sqlite3.connect(tmp_path / "t.parquet.journal") as database:
+        database.execute("DELETE FROM about")
+    database.close()
+    with pytest.raises(SettingError, match="does not say of which trials"):
+        record(tmp_path)
+
+
+def test_a_journal_left_beside_the_whole_file_goes(tmp_path: Path) -> None:
+    path = whole(tmp_path)
+    (journal := Path(f"{path}.journal")).write_text("")
+    assert record(tmp_path).is_complete
+    assert not journal.exists()
 
 
 def test_a_journal_that_is_none_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class StepCheckpoint(ModelCheckpoint):
     def __init__(self, every_n_train_steps: int = 5_000) -> None:
         super().__init__(every_n_train_steps=every_n_train_steps, save_last=True, save_on_exception=True)
         self._saves_now = False
-        self._may_have_left = False
+        self._leftovers_possible = False
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         self._saves_now = True
@@ -63,26 +63,26 @@ class StepCheckpoint(ModelCheckpoint):
         # In this order: should it be killed in between, and this be the end of the run, last.ckpt is that of the end.
         self._save_last_checkpoint(trainer, candidates)
         self._save_topk_checkpoint(trainer, candidates)
-        if self._may_have_left:
-            self._remove_left(trainer)
-            self._may_have_left = False
+        if self._leftovers_possible:
+            self._remove_leftovers(trainer)
+            self._leftovers_possible = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Removes what an earlier process of the run, which was killed, had no time to remove."""
         super().on_train_start(trainer, pl_module)
-        if self._may_have_left:
-            self._remove_left(trainer)
+        if self._leftovers_possible:
+            self._remove_leftovers(trainer)
 
-    def _remove_left(self, trainer: Trainer) -> None:
+    def _remove_leftovers(self, trainer: Trainer) -> None:
         if not trainer.is_global_zero or self.dirpath is None:
             return
         own = {}
         for path in Path(self.dirpath).glob("epoch=*-step=*.ckpt"):
-            # Other callbacks may save here, too; theirs stay, and what is damaged does.
-            with suppress(DamagedCheckpoint, UnsafeCheckpoint):
+            # Other callbacks may save here, too; theirs stay, and so does what is damaged.
+            with suppress(DamagedCheckpoint, UnsafeCheckpoint, KeyError, TypeError, ValueError, AttributeError):
                 content = read_checkpoint(path)
-                if is_saved_by_steps(content):
-                    own[path] = content["global_step"]
+                if content["callbacks"][self.state_key]["saves_now"]:
+                    own[path] = int(content["global_step"])
         for path, step in own.items():
             if step < max(own.values()):
                 path.unlink()
@@ -100,7 +100,7 @@ class StepCheckpoint(ModelCheckpoint):
     def overwrite(self) -> None:
         """Goes on with the files of its folder, which are the run's own, instead of numbering new ones."""
         self._enable_version_counter = False
-        self._may_have_left = True
+        self._leftovers_possible = True
 
 
 def is_saved_by_steps(content: Mapping[str, Any]) -> bool:

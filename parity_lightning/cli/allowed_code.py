@@ -2,7 +2,8 @@
 
 A configuration names classes and gives them arguments, and a class that is named is called. So names are looked up in a
 few packages only, and in modules that lie beside the user's own files; jsonargparse refuses all others before it
-imports anything. It checks where an object is defined, too, so a way through ``lightning...os.system`` leads nowhere.
+imports anything. It checks where an object is defined, too, so ``lightning.pytorch.trainer.trainer.os.system`` is
+refused as ``os.system`` is.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ HELP = (
     "torch.optim and of modules in this folder or beside a --config file"
 )
 
-# What this process has allowed for an earlier command line, and where it has looked for modules.
+# jsonargparse keeps its list, and Python its path, for the whole process: what an earlier command line has added is
+# taken back.
 _allowed_before: set[str] = set()
 _searched_before: list[str] = []
 
@@ -46,20 +48,21 @@ class AllowedCode(NamedTuple):
     Attributes:
         packages: What ``--allow_code_from`` names, on the command line and in the files of ``--config``.
         folders: Where modules of the user's own lie.
-        except_below: A folder whose modules are no part of that, although it may lie in one of these.
+        run_folder: The folder of a run whose configuration nobody has named: no module in it, and no package that
+            contains it, may be named.
     """
 
     packages: tuple[str, ...]
     folders: tuple[Path, ...]
-    except_below: Path | None = None
+    run_folder: Path | None = None
 
     @classmethod
-    def of(cls, arguments: Sequence[str], except_below: Path | None = None) -> AllowedCode:
+    def of(cls, arguments: Sequence[str], run_folder: Path | None = None) -> AllowedCode:
         """What a command line allows.
 
         Args:
             arguments: The command line, its files checked already.
-            except_below: The folder of a run whose configuration nobody has named.
+            run_folder: The folder of a run whose configuration was found beside a checkpoint.
 
         Raises:
             SettingError: If ``--allow_code_from`` names no package.
@@ -70,18 +73,21 @@ class AllowedCode(NamedTuple):
             texts = parser.parse_known_args(arguments)[0].allow_code_from
         except argparse.ArgumentError:
             raise SettingError(OPTION, "", "name a package, my_package for example") from None
-        values = [yaml.safe_load(text) for text in texts]
+        try:
+            values = [yaml.safe_load(text) for text in texts]
+        except yaml.YAMLError:
+            raise SettingError(OPTION, texts[-1], "must name packages, my_package or [my_package,another]") from None
         files = [Path(file) for file in config_files(arguments)]
         values += [yaml.safe_load(file.read_text()).get(OPTION.lstrip("-")) for file in files]
-        packages = tuple(dict.fromkeys(name for value in values for name in _names_in(value)))
+        packages = tuple(dict.fromkeys(name for value in values for name in _package_names(value)))
         folders = dict.fromkeys([Path.cwd(), *(file.absolute().parent for file in files)])
-        return cls(packages, tuple(folders), except_below)
+        return cls(packages, tuple(folders), run_folder)
 
     def modules(self) -> Iterator[str]:
         """The names of the modules and packages in the user's folders, as far as ``import`` would take them there."""
         for folder in self.folders:
             for name in sorted({path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}):
-                if name.isidentifier() and _is_in(name, folder, self.except_below):
+                if name.isidentifier() and _is_imported_from(name, folder, self.run_folder):
                     yield name
 
     def enforce(self) -> None:
@@ -128,7 +134,7 @@ class AllowedCode(NamedTuple):
                 raise SettingError(f"--{path}", name, "does not say what it returns; annotate its return type")
 
 
-def _names_in(value: Any) -> list[str]:
+def _package_names(value: Any) -> list[str]:
     names = [] if value is None else value if isinstance(value, list) else [value]
     for name in names:
         if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
@@ -138,23 +144,25 @@ def _names_in(value: Any) -> list[str]:
     return names
 
 
-def _is_in(name: str, folder: Path, except_below: Path | None) -> bool:
+def _is_imported_from(name: str, folder: Path, run_folder: Path | None) -> bool:
     """Whether importing a name takes it from a folder, and not from somewhere else, as for ``json.py``."""
     try:
         spec: ModuleSpec | None = importlib.util.find_spec(name)
     except (ImportError, ValueError):
         return False
     if spec is None:
-        # The folder is not on the path of modules yet, and nobody else has one of this name.
-        return except_below is None or not _is_below(folder, except_below)
+        return False
     # Of a module that is built in, no file is known.
     places = [Path(place) for place in spec.submodule_search_locations or [spec.origin or ""]]
-    inside = all(place.is_absolute() and _is_below(place, folder) for place in places)
-    return inside and not (except_below and any(_is_below(place, except_below) for place in places))
+    if not all(place.is_absolute() and _is_below(place, folder) for place in places):
+        return False
+    return run_folder is None or not any(
+        _is_below(place, run_folder) or _is_below(run_folder, place) for place in places
+    )
 
 
 def _is_below(path: Path, folder: Path) -> bool:
-    return path.absolute().is_relative_to(folder.absolute())
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _functions_in(value: Any, path: str) -> Iterator[tuple[str, Any, bool]]:

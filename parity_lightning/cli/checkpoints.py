@@ -63,15 +63,16 @@ def with_config_of_checkpoint(arguments: Sequence[str]) -> tuple[list[str], Allo
         if name == "--ckpt_path" and (equals or number + 1 < len(arguments)):
             path = value if equals else arguments[number + 1]
             _check_exists(path)
-            folder = Path(path).absolute().parent.parent
+            folder = Path(path).resolve().parent.parent
             if (folder / "config.yaml").is_file():
                 found = f"--config={_evaluation_config(folder / 'config.yaml')}"
-                return [arguments[0], found, *arguments[1:]], AllowedCode.of(arguments, except_below=folder)
+                return [arguments[0], found, *arguments[1:]], AllowedCode.of(arguments, run_folder=folder)
     return list(arguments), AllowedCode.of(arguments)
 
 
 # Of a configuration that was found beside a checkpoint, what evaluating needs; loggers, plugins and the like are not.
 _PARTS = ("seed_everything", "model", "data")
+_OF_TRAINER = ("precision", "limit_val_batches", "limit_test_batches", "limit_predict_batches")
 
 
 def _evaluation_config(file: Path) -> str:
@@ -81,7 +82,8 @@ def _evaluation_config(file: Path) -> str:
         file: A configuration that nobody has named: it lies beside a checkpoint that somebody else may have made.
 
     Returns:
-        Seed, model and data, the trainer's plain options, and `HiddenProgress` if it was among the callbacks.
+        Seed, model and data, the trainer's precision and limits of batches, and `HiddenProgress` if it was among the
+        callbacks.
 
     Raises:
         SettingError: If it is no configuration.
@@ -90,20 +92,23 @@ def _evaluation_config(file: Path) -> str:
         content = yaml.safe_load(file.read_text())
         parts = {name: content[name] for name in _PARTS if name in content}
         trainer = content.get("trainer") or {}
-        plain = {name: value for name, value in trainer.items() if value is None or type(value) in (bool, int, float)}
-        plain |= {name: trainer[name] for name in ("precision", "accelerator", "strategy") if _is_word(trainer, name)}
+        plain = {name: trainer[name] for name in _OF_TRAINER if type(trainer.get(name)) in (int, float, str)}
         names = [each["class_path"] for each in trainer.get("callbacks") or [] if isinstance(each, dict)]
         measuring = [name for name in names if name == "parity_lightning.callbacks.HiddenProgress"]
         parts["trainer"] = plain | {"callbacks": [{"class_path": name} for name in measuring]}
         return json.dumps(parts, allow_nan=True)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        OSError,
+        UnicodeDecodeError,
+        yaml.YAMLError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:
         told = f"is no configuration of a run ({type(error).__name__}); name another by --config"
         raise SettingError("--config", file, " ".join(told.split())) from error
-
-
-def _is_word(settings: Mapping[str, Any], name: str) -> bool:
-    value = settings.get(name)
-    return isinstance(value, str) and "." not in value
 
 
 def _check_exists(path: str) -> None:

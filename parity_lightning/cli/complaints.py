@@ -157,6 +157,8 @@ def _problem_of_file(file: str) -> str | None:
         return "no such file; give the path of a YAML file, configs/online.yaml for example"
     except (OSError, UnicodeDecodeError) as error:
         return f"cannot be read ({error}); give the path of a YAML file"
+    except RecursionError:
+        return "nests too deeply; mend the file"
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""

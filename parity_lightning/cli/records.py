@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -20,6 +21,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from parity_lightning.atomic_write import atomic_write, sync_file
+from parity_lightning.checkpoint_file import read_checkpoint
 from parity_lightning.thinning import is_recorded
 
 
@@ -85,7 +87,9 @@ class RunMetrics(CSVLogger):
         # One call, which never makes a new file: should the folder be gone, that is not to go unnoticed.
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0))
         try:
-            os.write(descriptor, text.getvalue().encode())
+            row_text = text.getvalue().encode()
+            if os.write(descriptor, row_text) < len(row_text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
         finally:
             os.close(descriptor)
 
@@ -128,6 +132,15 @@ class WholeCheckpoints(TorchCheckpointIO):
         with atomic_write(Path(path)) as new:
             # Not by torch.save, whose errors do not say that the disk is full.
             new.write_bytes(content.getbuffer())
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Reads a checkpoint, whoever chose it; its checksums are compared, and no code runs from it.
+
+        Raises:
+            DamagedCheckpoint: If it is not what was written.
+            UnsafeCheckpoint: If it holds more than tensors, numbers and strings.
+        """
+        return read_checkpoint(Path(path))
 
 
 class SaveConfig(SaveConfigCallback):

@@ -96,6 +96,9 @@ def newest_checkpoint(folder: Path) -> Checkpoint:
         except UnsafeCheckpoint as error:
             told = "holds more than tensors, numbers and texts, the state of a callback perhaps; begin a new run"
             raise SettingError("--ckpt_path", path, told) from error
+        except OSError as error:
+            told = f"cannot be read ({error.strerror}); make it readable, or begin a new run"
+            raise SettingError("--ckpt_path", path, told) from error
         except (DamagedCheckpoint, KeyError, TypeError, ValueError, AttributeError):
             damaged.append(path)
         else:
@@ -153,7 +156,7 @@ def how_it_ended(folder: Path, max_steps: int) -> str | None:
     return None
 
 
-class SetAside(Callback):
+class PrepareFolder(Callback):
     """Puts the folder of a run that goes on in order, once it does for sure.
 
     What told of an end that was none is renamed: ``summary.json`` to ``summary-until-step-500.json``. Files half

@@ -33,6 +33,7 @@ import parity_lightning.modules
 import parity_lightning.optimizers
 import parity_lightning.schedules  # noqa: F401
 from parity_lightning.callbacks import HiddenProgress, RunSummary, StepCheckpoint
+from parity_lightning.checkpoint_file import DamagedCheckpoint, UnsafeCheckpoint
 from parity_lightning.cli import allowed_code
 from parity_lightning.cli.checkpoints import check_checkpoint, with_config_of_checkpoint
 from parity_lightning.cli.complaints import (
@@ -46,7 +47,7 @@ from parity_lightning.cli.interruption import HeedInterruption
 from parity_lightning.cli.place import Place, find_place
 from parity_lightning.cli.predictions import write_predictions
 from parity_lightning.cli.records import RunMetrics, SaveConfig, WholeCheckpoints
-from parity_lightning.cli.resuming import SetAside, without_options
+from parity_lightning.cli.resuming import PrepareFolder, without_options
 from parity_lightning.cli.run_folder import RunFolder
 from parity_lightning.cli.spare_loggers import make_spare
 from parity_lightning.cli.usage import usage_error
@@ -170,6 +171,8 @@ class ParityCLI(LightningCLI):
         if training:
             self._check_intervals(config.trainer)
             self._settle_folder(config)
+        if config.get("weights_only") is False:
+            raise SettingError("--weights_only", False, "code in the checkpoint would run; leave it out")
         check_checkpoint(config.ckpt_path, config.model.class_path, data, required=self.subcommand != "fit")
         if self.subcommand != "fit":
             self.save_config_callback = None
@@ -257,7 +260,7 @@ class ParityCLI(LightningCLI):
             # Each device would keep the predictions of its share.
             devices = {"devices": 1} if self.subcommand == "predict" else {}
             quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-            return {"callbacks": measuring, **quiet, **devices}
+            return {"callbacks": measuring, "plugins": [WholeCheckpoints()], **quiet, **devices}
         # Lightning would complain that a callback is there which these switches are meant to leave out.
         unwanted: tuple[type[Callback], ...] = ()
         if asked.fast_dev_run or asked.enable_checkpointing is False:
@@ -274,7 +277,7 @@ class ParityCLI(LightningCLI):
             make_spare(logger)
         assert self.place is not None
         if self.place.goes_on:
-            callbacks.append(SetAside(self.place.path, self.place.threads))
+            callbacks.append(PrepareFolder(self.place.path, self.place.threads))
             for callback in callbacks:
                 if isinstance(callback, StepCheckpoint):
                     callback.overwrite()
@@ -372,7 +375,10 @@ class ParityCLI(LightningCLI):
 
     def _load_and(self, act: Callable[..., Any], model: LightningModule, **kwargs: Any) -> Any:
         try:
-            return act(model, **kwargs)
+            # Whatever file Lightning chooses, no code runs from it.
+            return act(model, **{**kwargs, "weights_only": True})
+        except (DamagedCheckpoint, UnsafeCheckpoint) as error:
+            raise SettingError("--ckpt_path", self._get(self.config, "ckpt_path"), f"{error}; give another") from None
         except (RuntimeError, ValueError) as error:
             path = self._get(self.config, "ckpt_path")
             if "loaded state dict" in str(error):

@@ -25,7 +25,7 @@ from parity_lightning.cli.usage import usage_error
 from parity_lightning.cli.variations import Variation, as_text, parse_variation, settings_of
 from parity_lightning.errors import SettingError, whole_number
 from parity_lightning.trials.library_cache import private_cache
-from parity_lightning.trials.outcome import ComputedOtherwise, Outcome, Ticket, computed_by
+from parity_lightning.trials.outcome import MixedComputation, Outcome, Ticket, computed_by
 from parity_lightning.trials.pack_size import pack_size
 from parity_lightning.trials.record import Record
 from parity_lightning.trials.run_stack import StackRunner
@@ -201,7 +201,7 @@ def run(arguments: Sequence[str]) -> None:
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from here", file=sys.stderr)
         raise SystemExit(130) from None
-    except ComputedOtherwise as error:
+    except MixedComputation as error:
         print(f"parity-lightning trials: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     except WorkerFailed as error:

@@ -97,9 +97,9 @@ def _loaded(function: Callable[..., Any], arguments: Sequence[Tensor], shared: i
 
     # One process builds; others that need the same wait for it.
     with FileLock(folder / f"{name}.lock", mode=0o600):
-        for parts in (folder / "parts", None):
+        for compiler_cache in (folder / "compiler", None):
             if (library := _find(folder, name)) is None:
-                library = _build(function, arguments, shared, folder / name, parts)
+                library = _build(function, arguments, shared, folder / name, compiler_cache)
             if (run := _load(library)) is not None:
                 return library, run
             print(f"{library} is damaged; it is built again", file=sys.stderr, flush=True)
@@ -159,7 +159,7 @@ def _fingerprint(graph: torch.fx.GraphModule, arguments: Sequence[Tensor]) -> st
 
 
 def _build(
-    function: Callable[..., Any], arguments: Sequence[Tensor], shared: int, stem: Path, parts: Path | None
+    function: Callable[..., Any], arguments: Sequence[Tensor], shared: int, stem: Path, compiler_cache: Path | None
 ) -> Path:
     """Compiles a function into a library.
 
@@ -168,15 +168,15 @@ def _build(
         arguments: Its arguments.
         shared: How many of them have no trial axis.
         stem: The path of the library, but for its ending.
-        parts: Where the compiler keeps what other functions may need, too; by default that is begun anew, for a
-            compiler that was killed may have left parts half written.
+        compiler_cache: Where the compiler keeps what other functions may need, too; by default in a folder that is
+            empty, for a compiler that was killed may have left files half written.
     """
     print("compiling for this network and batch size, once: about half a minute", file=sys.stderr, flush=True)
     for left in stem.parent.glob(f"{stem.name}-building-*"):
         # By a process that was killed: whoever builds this name holds its lock.
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=stem.parent, prefix=f"{stem.name}-building-") as folder:
-        with building_in(parts or Path(folder)):
+        with building_in(compiler_cache or Path(folder)):
             try:
                 program, ending = _exported(function, arguments, shared), ""
             except Exception:

@@ -13,13 +13,11 @@ from parity_lightning.errors import SettingError
 
 FOLDER_VARIABLE = "PARITY_LIGHTNING_CACHE"
 
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-
 
 def cache_folder() -> Path:
     """Where compiled functions are kept: ``$PARITY_LIGHTNING_CACHE``, or ``parity-lightning`` in the user's cache."""
-    if FOLDER_VARIABLE in os.environ:
-        return Path(os.environ[FOLDER_VARIABLE]).absolute()
+    if given := os.environ.get(FOLDER_VARIABLE):
+        return Path(given).expanduser().absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "parity-lightning"
 
 
@@ -39,8 +37,10 @@ def private_cache() -> Path:
             if not path.exists():
                 path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        told = f"cannot be made ({error.strerror}); set this variable to a folder that can"
+        told = f"cannot be made ({error.strerror}); set this variable to a folder that can, or compile nothing"
         raise SettingError(f"${FOLDER_VARIABLE}", folder, told) from error
+    # Again: somebody else may have made it in between.
+    check_cache()
     return folder
 
 
@@ -54,18 +54,20 @@ def check_cache() -> None:
     # A path with links in it, and where they lead.
     for place in (folder, folder.resolve()):
         if place.exists():
+            if not place.is_dir():
+                raise SettingError(f"${FOLDER_VARIABLE}", folder, "is no folder; name one")
             check_private(place, "name a folder of your own")
         for parent in place.parents:
             if parent.exists():
                 _check_above(folder, parent)
 
 
-def check_private(path: Path, otherwise: str) -> None:
+def check_private(path: Path, advice: str) -> None:
     """Refuses what another user owns or can write to; on Windows, which keeps its own lists, nothing.
 
     Args:
         path: A file or folder.
-        otherwise: What to do if it belongs to somebody else.
+        advice: What to do if it belongs to somebody else.
 
     Raises:
         SettingError: If it is refused.
@@ -74,15 +76,34 @@ def check_private(path: Path, otherwise: str) -> None:
         return
     found = path.stat()
     if found.st_uid != os.geteuid():
-        told = f"belongs to another user, and what lies there runs as native code; {otherwise}"
+        told = f"belongs to another user, and what lies there runs as native code; {advice}"
         raise SettingError(f"${FOLDER_VARIABLE}", path, told)
-    if found.st_mode & _OTHERS_WRITE:
+    if _others_can_write(found):
         mode = stat.S_IMODE(found.st_mode)
         told = (
             f"others can write there (mode {mode:04o}), and what lies there runs as native code; "
-            f"remove it, or if you trust its content: chmod go-w {path}"
+            f"remove it, or if you trust its content: chmod -R go-rwx {path}"
         )
         raise SettingError(f"${FOLDER_VARIABLE}", path, told)
+
+
+def _others_can_write(found: os.stat_result) -> bool:
+    """Whether anybody but the owner can write; the group does not count if the user is alone in it."""
+    if found.st_mode & stat.S_IWOTH:
+        return True
+    return bool(found.st_mode & stat.S_IWGRP) and not _is_own_group(found.st_gid)
+
+
+def _is_own_group(group: int) -> bool:
+    """Whether a group is the one that many systems make for each user, of the user's name and with no other member."""
+    import grp
+    import pwd
+
+    try:
+        user, found = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
+    except KeyError:
+        return False
+    return (found.gr_name, found.gr_gid) == (user.pw_name, user.pw_gid) and set(found.gr_mem) <= {user.pw_name}
 
 
 def _check_above(folder: Path, parent: Path) -> None:
@@ -92,7 +113,7 @@ def _check_above(folder: Path, parent: Path) -> None:
     found = parent.stat()
     # As in /tmp: names can be changed by their owner only.
     sticky = found.st_mode & stat.S_ISVTX
-    if found.st_uid not in (0, os.geteuid()) or (found.st_mode & _OTHERS_WRITE and not sticky):
+    if found.st_uid not in (0, os.geteuid()) or (_others_can_write(found) and not sticky):
         told = f"others can write to {parent} above it; name a folder of your own, or: chmod go-w {parent}"
         raise SettingError(f"${FOLDER_VARIABLE}", folder, told)
 
@@ -103,6 +124,8 @@ def building_in(folder: Path) -> Iterator[None]:
 
     Its own place is a folder below ``/tmp`` that anybody may have made before, and whose libraries it links.
     """
+    if folder.exists():
+        check_private(folder, "remove it")
     before = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
     mask = os.umask(0o077)
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)

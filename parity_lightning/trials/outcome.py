@@ -34,28 +34,27 @@ class Outcome(NamedTuple):
     hidden_progress: float | None
     stop_reason: str
     computed: str
-    """How its steps were computed, as `computed_by` says: other ways round otherwise."""
+    """How its steps were computed, as `computed_by` says: other ways round differently."""
 
 
-class ComputedOtherwise(RuntimeError):
+class MixedComputation(RuntimeError):
     """Rows of a setting would be computed in two ways, which round differently."""
 
 
-def check_computed(expected: str | None, computed: str, why: str | None) -> None:
+def check_same_computation(expected: str | None, computed: str, advice: str) -> None:
     """Refuses to compute rows in another way than those that a setting has.
 
     Args:
         expected: How those were computed; None if there are none.
         computed: How more would be computed here.
-        why: Why steps are not compiled here, if so.
+        advice: What to do then.
 
     Raises:
-        ComputedOtherwise: If these are two ways.
+        MixedComputation: If these are two ways.
     """
     if expected not in (None, computed):
-        reason = f": {why}" if why else ""
-        told = f"its rows were computed in another way ({expected}) than here ({computed}{reason})"
-        raise ComputedOtherwise(f"{told}; they round differently, so begin another file for these")
+        told = f"its rows were computed in another way ({expected}) than here ({computed}), and these round differently"
+        raise MixedComputation(f"{told}; {advice}")
 
 
 def computed_by(steps: str, device: torch.device | None = None) -> str:

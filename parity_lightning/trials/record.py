@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from parity_lightning.atomic_write import atomic_write, sync_folder
 from parity_lightning.errors import SettingError
-from parity_lightning.trials.outcome import Outcome, check_computed
+from parity_lightning.trials.outcome import Outcome, check_same_computation
 
 _COLUMNS = {
     "number": "INTEGER PRIMARY KEY",
@@ -51,7 +51,7 @@ _REMOVE = "remove it, or name another file"
 
 
 def _checksum(row: tuple[Any, ...]) -> int:
-    return zlib.crc32(json.dumps(row).encode())
+    return zlib.crc32(repr(row).encode())
 
 
 def _digest(times: np.ndarray) -> str:
@@ -97,6 +97,8 @@ class Record:
         if path.exists():
             self._check(self._fingerprint_of_file(), path)
             self._times = self._times_of_file()
+            # Left by a process that was killed once the file was there.
+            self._remove_journal()
         elif self._journal.exists():
             self._open()
 
@@ -121,7 +123,7 @@ class Record:
             metadata = parquet.read_schema(self.path).metadata or {}
         except (OSError, ValueError):
             return None
-        return str(metadata.get(_TRIALS.encode(), b"").decode())
+        return str(metadata.get(_TRIALS.encode(), b"").decode(errors="replace"))
 
     def _times_of_file(self) -> np.ndarray:
         """The convergence times in the Parquet file, checked against the digest that was written with them."""
@@ -129,8 +131,13 @@ class Record:
 
         try:
             metadata = parquet.read_schema(self.path).metadata or {}
-            table = parquet.read_table(self.path, columns=["convergence_time"], page_checksum_verification=True)
-            times: np.ndarray = np.array(table["convergence_time"].to_numpy(), dtype=float)
+            columns = {}
+            for name in parquet.read_schema(self.path).names:
+                # Of all columns, for the checksums of their pages.
+                column = parquet.read_table(self.path, columns=[name], page_checksum_verification=True)[name]
+                if name == "convergence_time":
+                    columns[name] = np.array(column.to_numpy(), dtype=float)
+            times = columns["convergence_time"]
             digest = metadata.get(_TIMES.encode(), b"").decode()
         except Exception as error:
             # A damaged file may raise anything.
@@ -153,28 +160,28 @@ class Record:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(f"{self._journal}.lock")
             self._lock.acquire(timeout=0)
-            known = self._connect()
+            self._connect()
             if not began:
                 sync_folder(self.path.parent)
         except Timeout:
             self._lock = None
             raise SettingError("--output", self.path, "is being written by another process; wait for it") from None
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
             self.close()
-            if began and type(error) is sqlite3.DatabaseError:
+            # An error's text may hold what was damaged, and then sqlite3 cannot decode it.
+            if began and type(error) in (sqlite3.DatabaseError, UnicodeDecodeError):
                 told = f"its journal {self._journal} is damaged ({error}); remove it to run the trials again"
                 raise SettingError("--output", self.path, told) from error
             raise SettingError("--output", self.path, f"cannot be written ({error}); name another file") from error
-        if known is not None:
-            try:
-                self._check(known, self._journal)
-            except SettingError:
-                self.close()
-                raise
+        except SettingError:
+            self.close()
+            raise
 
-    def _connect(self) -> str | None:
-        """Opens the journal; returns the fingerprint it had, if it had one."""
+    def _connect(self) -> None:
+        """Opens the journal and checks that its rows are of these trials, and what was written."""
         self._database = database = sqlite3.connect(self._journal)
+        # Of a damaged row, whose checksum tells.
+        database.text_factory = lambda text: text.decode(errors="replace")
         database.execute("PRAGMA journal_mode=WAL")
         # A row that was committed survives a power failure.
         database.execute("PRAGMA synchronous=FULL")
@@ -183,11 +190,14 @@ class Record:
         database.execute(f"CREATE TABLE IF NOT EXISTS trials ({columns}, {_CHECKSUM} INTEGER)")
         known: tuple[str] | None = database.execute("SELECT fingerprint FROM about").fetchone()
         if known is None:
+            if database.execute("SELECT 1 FROM trials LIMIT 1").fetchone():
+                raise sqlite3.DatabaseError("it does not say of which trials its rows are")
             database.execute("INSERT INTO about VALUES (?)", (self._fingerprint,))
             database.commit()
-            return None
-        self._check_rows(database)
-        return known[0]
+        else:
+            # Before anything is changed: it may be somebody else's.
+            self._check(known[0], self._journal)
+            self._check_rows(database)
 
     def _check_rows(self, database: sqlite3.Connection) -> None:
         """Removes rows that are not what was written, and learns how the others were computed."""
@@ -197,9 +207,8 @@ class Record:
         damaged = []
         for row in database.execute(f"SELECT {', '.join(_COLUMNS)}, {_CHECKSUM} FROM trials"):
             number, computed = row[0], row[-2]
-            if row[-1] == _checksum(row[:-1]) and 0 <= number < self.total:
-                self.computed.setdefault(number // self.trials, computed)
-            else:
+            is_whole = row[-1] == _checksum(row[:-1])
+            if not is_whole or self.computed.setdefault(number // self.trials, computed) != computed:
                 damaged.append((number,))
         if damaged:
             database.executemany("DELETE FROM trials WHERE number = ?", damaged)
@@ -239,7 +248,7 @@ class Record:
         """Writes rows; what is written survives whatever happens to this process or the machine.
 
         Raises:
-            ComputedOtherwise: If one was computed in another way than earlier rows of its setting; those before it are
+            MixedComputation: If one was computed in another way than earlier rows of its setting; those before it are
                 written.
             OSError: If they cannot be written.
         """
@@ -249,7 +258,8 @@ class Record:
         try:
             for outcome in outcomes:
                 setting = outcome.number // self.trials
-                check_computed(self.computed.setdefault(setting, outcome.computed), outcome.computed, None)
+                known = self.computed.setdefault(setting, outcome.computed)
+                check_same_computation(known, outcome.computed, "the same command goes on with the first")
                 texts = {"support": json.dumps(outcome.support), "data_seed": str(outcome.data_seed)}
                 row = tuple(outcome._replace(**texts))  # type: ignore[arg-type]
                 rows.append((*row, _checksum(row)))
@@ -288,9 +298,14 @@ class Record:
             raise OSError(error.errno, error.strerror or str(error), str(self.path)) from error
         # Not before the file is on disk.
         self.close()
-        for file in (self._journal, Path(f"{self._journal}-wal"), Path(f"{self._journal}-shm")):
-            file.unlink(missing_ok=True)
-        sync_folder(self.path.parent)
+        self._remove_journal()
+
+    def _remove_journal(self) -> None:
+        files = [Path(f"{self._journal}{ending}") for ending in ("", "-wal", "-shm")]
+        if any(file.exists() for file in files):
+            for file in files:
+                file.unlink(missing_ok=True)
+            sync_folder(self.path.parent)
 
     def close(self) -> None:
         """Lets go of the journal."""

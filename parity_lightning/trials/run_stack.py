@@ -18,7 +18,7 @@ from parity_lightning.modules import ParityModule
 from parity_lightning.trials.compiled import NotCompiled
 from parity_lightning.trials.objective import Objective
 from parity_lightning.trials.optimizer_options import OptimizerOptions
-from parity_lightning.trials.outcome import Outcome, Ticket, check_computed, computed_by
+from parity_lightning.trials.outcome import Outcome, Ticket, check_same_computation, computed_by
 from parity_lightning.trials.setting import Setting, Start
 from parity_lightning.trials.stack import Stack, online_indices
 from parity_lightning.trials.update_rules import Unstackable, find_rule, groups_of
@@ -120,7 +120,8 @@ class StackRunner:
                     return
                 if self._to_compile:
                     self._compile()
-                check_computed(self._expected, self._computed, self.note)
+                advice = "name another file for these" + (f" ({self.note})" if self.note else "")
+                check_same_computation(self._expected, self._computed, advice)
                 self._advance()
                 yield self._take_out()
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from parity_lightning.errors import SettingError
-from parity_lightning.trials.outcome import ComputedOtherwise, Outcome, Ticket
+from parity_lightning.trials.outcome import MixedComputation, Outcome, Ticket
 
 _CLAIM = 8
 _HELP_AFTER = 8.0
@@ -161,7 +161,7 @@ def _help(job: Job, counter: Any, worker: int, results: Any) -> None:
         results.put(None)
     except KeyboardInterrupt:
         results.put(None)
-    except (SettingError, ComputedOtherwise, OSError) as error:
+    except (SettingError, MixedComputation, OSError) as error:
         results.put(" ".join(f"{error}".split()))
     except Exception:
         results.put(f"\n{traceback.format_exc()}")
