@@ -159,7 +159,7 @@ def test_a_package_is_named_as_in_python(value: str, told: str, capsys: Capture)
     assert told in line
 
 
-def test_a_module_beside_the_configuration_needs_no_leave(fit: Callable[..., Run], tmp_path: Path) -> None:
+def test_a_module_beside_the_configuration_needs_no_permission(fit: Callable[..., Run], tmp_path: Path) -> None:
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "beside_module.py").write_text(MODULE.format(mark=str(tmp_path / "mark")))
