@@ -90,6 +90,7 @@ class RunSummary(RunFiles):
             "stop_reason": None,
             "elapsed_seconds": round(elapsed, 3),
             "compiled": getattr(pl_module, "compiled", None),
+            "device": trainer.strategy.root_device.type,
             "threads": torch.get_num_threads(),
             "steps_per_second": round(steps / elapsed, 1) if elapsed else None,
             "version": parity_lightning.__version__,

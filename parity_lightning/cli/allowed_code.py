@@ -86,7 +86,11 @@ class AllowedCode(NamedTuple):
     def modules(self) -> Iterator[str]:
         """The names of the modules and packages in the user's folders, as far as ``import`` would take them there."""
         for folder in self.folders:
-            for name in sorted({path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}):
+            paths: list[Path] = []
+            with suppress(OSError):
+                # One that may not be listed has no modules to import either.
+                paths = [path for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()]
+            for name in sorted({path.stem for path in paths}):
                 if name.isidentifier() and _is_imported_from(name, folder, self.run_folder):
                     yield name
 

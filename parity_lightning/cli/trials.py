@@ -146,7 +146,12 @@ class _OneByOne:
         # Of steps that were to be compiled and could not be.
         how = "one by one, without a compiler" if summary["compiled"] is False else "one by one"
         values = {name: summary[name] for name in names}
-        return Outcome(ticket.number, tuple(summary["support"]), **values, computed=computed_by(how))
+        return Outcome(
+            ticket.number,
+            tuple(summary["support"]),
+            **values,
+            computed=computed_by(how, torch.device(summary["device"])),
+        )
 
 
 def _group(variations: Sequence[Variation], cells: Sequence[dict[str, Any]]) -> list[Group]:
