@@ -107,8 +107,15 @@ def test_what_may_not_be_named_is_refused_and_not_called(
     line = complaint(["fit", "--config=hostile.yaml", "--trainer.max_steps=50"], capsys)
     assert f"--{option}" in line
     assert [path.name for path in tmp_path.iterdir()] == ["hostile.yaml"]
-    assert complaint(["trials", "--trials=2", "--config=hostile.yaml"], capsys)
-    assert [path.name for path in tmp_path.iterdir()] == ["hostile.yaml"]
+
+
+def test_trials_refuse_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.chdir(tmp_path)
+    for case in ("optimizer", "LambdaCallback with lightning's"):
+        (tmp_path / "hostile.yaml").write_text(yaml.safe_dump(HOSTILE[case]))
+        configs = [f"--config={CONFIGS / 'online.yaml'}", "--config=hostile.yaml"]
+        assert complaint(["trials", "--trials=2", *configs], capsys)
+        assert [path.name for path in tmp_path.iterdir()] == ["hostile.yaml"]
 
 
 @pytest.mark.parametrize("option", ["--model", "--data", "--model.optimizer", "--trainer.callbacks+", "--model.help"])

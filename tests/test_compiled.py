@@ -158,8 +158,9 @@ def test_a_compiled_trial_is_a_compiled_fit_bit_for_bit(fit: Callable[..., Run])
             assert getattr(outcome, name) == alone[name]
 
 
+@pytest.mark.slow
 @needs_compiler
-@pytest.mark.parametrize("begun", ["compiled", pytest.param("eager", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("begun", ["compiled", "eager"])
 def test_a_record_goes_on_in_the_way_it_was_begun_or_not_at_all(
     begun: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

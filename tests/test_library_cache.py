@@ -5,7 +5,6 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import random
 import shutil
 import stat
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import CONFIGS, Run, complaint, mutated
+from conftest import CONFIGS, Run, complaint
 
 from parity_lightning.errors import SettingError
 from parity_lightning.trials.compiled import compile_stacked
@@ -156,32 +155,22 @@ def test_a_library_that_is_damaged_is_built_again_once(cache: Path, capsys: Capt
     for path in cache.rglob("*"):
         assert not mode_of(path) & 0o077, path
 
-    content = library.read_bytes()
-    middle = len(content) // 2
-    for damaged in (b"", content[:middle], content[:middle] + b"x" + content[middle + 1 :]):
-        library.write_bytes(damaged)
-        told = check(capsys)
-        assert f"{library} is damaged; it is built again" in told
-        assert check(capsys) == ""
-    assert not list(cache.glob("*-building-*"))
+    # One bit, of a process that was killed, or of a disk that was full for a moment; and what such a process leaves.
+    content = bytearray(library.read_bytes())
+    content[len(content) // 2] ^= 1
+    library.write_bytes(content)
+    (left := cache / f"{library.stem}-building-x").mkdir()
+    assert f"{library} is damaged; it is built again" in check(capsys)
+    assert check(capsys) == ""
+    assert not left.exists()
 
     library.chmod(0o666)
     with pytest.raises(SettingError, match=rf"others can write there \(mode 0666\).*chmod -R go-rwx {library}"):
         check(capsys)
     assert library.exists()
 
-    # A process that was killed leaves its workshop; the next that builds clears it away.
-    (left := cache / f"{library.stem}-building-x").mkdir()
-    library.unlink()
-    check(capsys)
-    assert not left.exists()
 
-    chance = random.Random(0)
-    content = library.read_bytes()
-    for _ in range(100):
-        (changed := cache / "changed.pt2").write_bytes(mutated(content, chance))
-        if is_whole(changed):
-            assert torch.equal(
-                torch._inductor.aoti_load_package(str(changed)).loader.run([torch.full((2, 3), 3.0)])[0],
-                torch.full((2, 3), 9.0),
-            )
+@pytest.mark.parametrize("content", [b"", b"PK", b"x" * 1000])
+def test_what_is_no_library_is_not_whole(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "library.pt2").write_bytes(content)
+    assert not is_whole(tmp_path / "library.pt2")

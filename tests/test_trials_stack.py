@@ -17,8 +17,9 @@ from parity_lightning import SparseParity
 from parity_lightning.cli.trial_settings import SettingCLI
 from parity_lightning.data.parity_stack import stack_parities
 from parity_lightning.modules import MLP, ParityModule
-from parity_lightning.trials.outcome import Outcome, Ticket
+from parity_lightning.trials.outcome import MixedComputation, Outcome, Ticket
 from parity_lightning.trials.run_stack import StackRunner
+from parity_lightning.trials.stack import Stack
 from parity_lightning.trials.update_rules import Unstackable
 
 # What is needed for dates, and nothing that draws or saves.
@@ -296,6 +297,24 @@ def test_a_network_that_is_handed_over_ready_made_cannot_be_stacked() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(10, 1))
     with pytest.raises(Unstackable, match="ready made"):
         Setting(ReadyMade(network), ParityDataModule(10, 2), 100, 10)
+
+
+def test_a_stack_computes_as_the_rows_on_record_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = SettingCLI(CASES["ReLU"].arguments).setting()
+    tickets = [Ticket(0, 0, 0)]
+    (first,) = (outcome for some in StackRunner([setting], 1, compiled=False).run(tickets) for outcome in some)
+    assert first.computed.startswith("eager, torch ")
+    # Begun without a compiler: none is asked for now.
+    monkeypatch.setattr(Stack, "compile", lambda self: pytest.fail("compiles"))
+    again = StackRunner([setting], 1, compiled=True, computed=first.computed)
+    assert again.note is not None
+    assert "going on without compiled steps" in again.note
+    (second,) = (outcome for some in again.run(tickets) for outcome in some)
+    assert second == first
+    # Begun in a way that is not had here.
+    other = StackRunner([setting], 1, compiled=False, computed="compiled, torch 2.13.0, AVX2, 1 thread")
+    with pytest.raises(MixedComputation, match=r"another way \(compiled, .*\) than here \(eager, "):
+        next(other.run(tickets))
 
 
 def test_a_diverged_trial_ends_where_it_would_alone(fit: Callable[..., Run]) -> None:
