@@ -440,7 +440,7 @@ def test_a_state_that_cannot_be_loaded_is_refused_not_passed_over(tmp_path: Path
     )
     rows = rows_of(folder)
     line = refusal([*arguments, "--resume=auto"], tmp_path / "refused.txt")
-    assert "holds more than tensors, numbers and texts" in line
+    assert "holds more than tensors, numbers and strings" in line
     assert rows_of(folder) == rows
 
 

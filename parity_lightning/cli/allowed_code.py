@@ -16,9 +16,11 @@ import pkgutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from jsonargparse import Namespace, set_parsing_settings
@@ -42,7 +44,8 @@ _allowed_before: set[str] = set()
 _searched_before: list[str] = []
 
 
-class AllowedCode(NamedTuple):
+@dataclass(frozen=True)
+class AllowedCode:
     """What a command line may name besides `PACKAGES`.
 
     Attributes:
@@ -83,7 +86,12 @@ class AllowedCode(NamedTuple):
         folders = dict.fromkeys([Path.cwd(), *(file.absolute().parent for file in files)])
         return cls(packages, tuple(folders), run_folder)
 
-    def modules(self) -> Iterator[str]:
+    @cached_property
+    def own(self) -> frozenset[str]:
+        """The packages and modules that may be named besides `PACKAGES`; the folders must be searched already."""
+        return frozenset((*self.packages, *self._modules()))
+
+    def _modules(self) -> Iterator[str]:
         """The names of the modules and packages in the user's folders, as far as ``import`` would take them there."""
         for folder in self.folders:
             paths: list[Path] = []
@@ -106,15 +114,14 @@ class AllowedCode(NamedTuple):
         _searched_before.extend(path for path in map(str, self.folders) if path not in sys.path)
         sys.path.extend(_searched_before)
         importlib.invalidate_caches()
-        own = {*self.packages, *self.modules()}
         set_parsing_settings(
-            import_path_denylist=["*", *(_allowed_before - own)],
-            import_path_allowlist=[*PACKAGES, *own],
+            import_path_denylist=["*", *(_allowed_before - self.own)],
+            import_path_allowlist=[*PACKAGES, *self.own],
             # Where anything is accepted, nothing is to be called.
             instantiate_subclass_spec_in_any=False,
         )
-        _allowed_before.update(own)
-        _allowed_before.intersection_update(own)
+        _allowed_before.clear()
+        _allowed_before.update(self.own)
 
     def check_functions(self, config: Namespace) -> None:
         """Refuses functions named in a configuration, but for the user's own.
@@ -128,10 +135,9 @@ class AllowedCode(NamedTuple):
         Raises:
             SettingError: If it names a function that is not allowed.
         """
-        own = {*self.packages, *self.modules()}
         for path, function, is_maker in _functions_in(config, ""):
             name = f"{function.__module__}.{function.__qualname__}"
-            if not any(f"{name}.".startswith(f"{package}.") for package in own):
+            if not any(f"{name}.".startswith(f"{package}.") for package in self.own):
                 told = f"is a function; name a class, or a function in a module of your own ({OPTION} for others)"
                 raise SettingError(f"--{path}", name, told)
             if is_maker and inspect.signature(function).return_annotation is inspect.Signature.empty:

@@ -99,7 +99,6 @@ def _evaluation_config(file: Path) -> str:
         return json.dumps(parts, allow_nan=True)
     except (
         OSError,
-        UnicodeDecodeError,
         yaml.YAMLError,
         AttributeError,
         KeyError,

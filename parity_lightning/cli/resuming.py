@@ -94,7 +94,7 @@ def newest_checkpoint(folder: Path) -> Checkpoint:
             content = read_checkpoint(path)
             step, is_enough = int(content["global_step"]), _is_enough(content)
         except UnsafeCheckpoint as error:
-            told = "holds more than tensors, numbers and texts, the state of a callback perhaps; begin a new run"
+            told = "holds more than tensors, numbers and strings, the state of a callback perhaps; begin a new run"
             raise SettingError("--ckpt_path", path, told) from error
         except OSError as error:
             told = f"cannot be read ({error.strerror}); make it readable, or begin a new run"

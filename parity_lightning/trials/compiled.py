@@ -130,9 +130,9 @@ def _disk_is_full(error: BaseException | None) -> OSError | None:
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return error
-        if any(os.strerror(number) in str(error) for number in _NO_ROOM):
-            number = next(number for number in _NO_ROOM if os.strerror(number) in str(error))
-            return OSError(number, os.strerror(number), str(cache_folder()))
+        for number in _NO_ROOM:
+            if os.strerror(number) in str(error):
+                return OSError(number, os.strerror(number), str(cache_folder()))
         error = error.__cause__ or error.__context__
     return None
 

@@ -143,8 +143,6 @@ def is_whole(library: Path) -> bool:
     try:
         with zipfile.ZipFile(library) as archive:
             return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError):
-        return False
     except Exception:
-        # zlib.error, struct.error, UnicodeDecodeError: a damaged file may raise anything.
+        # A damaged file may raise anything.
         return False

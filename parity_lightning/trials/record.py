@@ -130,9 +130,10 @@ class Record:
         import pyarrow.parquet as parquet
 
         try:
-            metadata = parquet.read_schema(self.path).metadata or {}
+            schema = parquet.read_schema(self.path)
+            metadata = schema.metadata or {}
             columns = {}
-            for name in parquet.read_schema(self.path).names:
+            for name in schema.names:
                 # Of all columns, for the checksums of their pages.
                 column = parquet.read_table(self.path, columns=[name], page_checksum_verification=True)[name]
                 if name == "convergence_time":
