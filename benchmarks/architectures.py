@@ -27,7 +27,7 @@ import yaml
 from published import PUBLISHED
 
 from parity_lightning.cli.fit_once import fit_once
-from parity_lightning.trials.survival import quantile_of
+from parity_lightning.statistics.survival import quantile_of
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs" / "architectures"

@@ -17,7 +17,7 @@ import pyarrow.parquet as parquet
 from published import PUBLISHED
 
 from parity_lightning.cli import main as parity_lightning
-from parity_lightning.trials.survival import quantile_of
+from parity_lightning.statistics.survival import quantile_of
 
 CONFIG = Path(__file__).parents[1] / "configs" / "online.yaml"
 

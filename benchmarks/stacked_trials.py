@@ -24,10 +24,10 @@ import torch
 from jax_peer import Work
 
 from parity_lightning import ParityDataModule
+from parity_lightning.engine.runner import StackRunner
+from parity_lightning.engine.trial import TrialSpec
+from parity_lightning.engine.trial_config import TrialConfig
 from parity_lightning.modules import MLP, Neuron, ParityModule, PolyNet
-from parity_lightning.trials.outcome import Ticket
-from parity_lightning.trials.run_stack import StackRunner
-from parity_lightning.trials.setting import Setting
 
 WORKS = {
     "ReLU, r=100": Work("relu"),
@@ -44,7 +44,7 @@ def module(work: Work) -> ParityModule:
     common = {
         "initialization": "uniform",
         "optimizer": lambda parameters: torch.optim.SGD(parameters, lr=work.lr),
-        "screen": 1024,
+        "val_screen_size": 1024,
     }
     if work.family == "polynet":
         return PolyNet(work.n, work.k, **common)
@@ -56,7 +56,7 @@ def module(work: Work) -> ParityModule:
 def runner(work: Work, trials: int, every: int = 100) -> StackRunner:
     """A compiled stack with its trials begun."""
     data = ParityDataModule(work.n, work.k, batch_size=work.batch_size)
-    return StackRunner([Setting(module(work), data, max_steps=10**6, every=every)], trials, compiled=True)
+    return StackRunner([TrialConfig(module(work), data, max_steps=10**6, every=every)], trials, compiled=True)
 
 
 def rate(work: Work, trials: int, seconds: float = 1.5) -> float:
@@ -65,7 +65,7 @@ def rate(work: Work, trials: int, seconds: float = 1.5) -> float:
     stack = runner(work, trials)
     with torch.no_grad():
         for seed, start in enumerate(stack._settings[0].starts(range(trials))):
-            stack._begin(Ticket(seed, 0, seed), start)
+            stack._begin(TrialSpec(seed, 0, seed), start)
         stack._compile()
         assert stack.note is None, stack.note
         stack._take_steps(steps)
@@ -120,21 +120,21 @@ def solve(rounds: int, trials: int) -> None:
     ratios = []
     for _ in range(rounds):
         stack = runner(work, 64)
-        list(stack.run(Ticket(10**6 + seed, 0, 10**6 + seed) for seed in range(2)))
+        list(stack.run(TrialSpec(10**6 + seed, 0, 10**6 + seed) for seed in range(2)))
         start = time.perf_counter()
-        outcomes = [each for some in stack.run(Ticket(seed, 0, seed) for seed in range(trials)) for each in some]
+        results = [each for some in stack.run(TrialSpec(seed, 0, seed) for seed in range(trials)) for each in some]
         ours = time.perf_counter() - start
-        assert all(outcome.stop_reason == "solved" for outcome in outcomes)
+        assert all(result.stop_reason == "solved" for result in results)
         theirs = jax_peer.solve(work, trials)
         ratios.append(ours / theirs)
         print(f"{trials} trials of (50,3): ours {ours / trials:.3f} s a trial, JAX {theirs / trials:.3f} s", flush=True)
     print(f"ours costs {statistics.median(ratios):.2f} of JAX with naive evaluation (2^13 every 100 steps)")
     single = runner(Work("relu", n=20), 1, every=50)
-    list(single.run([Ticket(100, 0, 100)]))
+    list(single.run([TrialSpec(100, 0, 100)]))
     took = []
     for seed in range(20):
         start = time.perf_counter()
-        list(single.run([Ticket(seed, 0, seed)]))
+        list(single.run([TrialSpec(seed, 0, seed)]))
         took.append(time.perf_counter() - start)
     print(f"one (20,3), warm: median {statistics.median(took):.3f} s of {len(took)} ({max(took):.3f} at most)")
 

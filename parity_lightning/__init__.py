@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from parity_lightning.data import ParityDataModule, SparseParity
     from parity_lightning.errors import SettingError
     from parity_lightning.modules import MLP, DisjointPolyNet, Neuron, ParityModule, PolyNet, Transformer
-    from parity_lightning.optimizers import DecayedSGD, SignSGD
-    from parity_lightning.schedules import Timetable
+    from parity_lightning.optim.optimizers import SGDW, SignSGD
+    from parity_lightning.optim.schedules import PiecewiseSchedule
 
 __version__ = "0.1.0"
 
@@ -23,22 +23,22 @@ _HOMES = {
     **dict.fromkeys(
         ("MLP", "DisjointPolyNet", "Neuron", "ParityModule", "PolyNet", "Transformer"), "parity_lightning.modules"
     ),
-    **dict.fromkeys(("DecayedSGD", "SignSGD"), "parity_lightning.optimizers"),
-    "Timetable": "parity_lightning.schedules",
+    **dict.fromkeys(("SGDW", "SignSGD"), "parity_lightning.optim.optimizers"),
+    "PiecewiseSchedule": "parity_lightning.optim.schedules",
 }
 
 __all__ = [
     "MLP",
-    "DecayedSGD",
+    "SGDW",
     "DisjointPolyNet",
     "Neuron",
     "ParityDataModule",
     "ParityModule",
+    "PiecewiseSchedule",
     "PolyNet",
     "SettingError",
     "SignSGD",
     "SparseParity",
-    "Timetable",
     "Transformer",
     "__version__",
 ]

@@ -17,18 +17,18 @@ class SettingError(ValueError):
     Args:
         option: The option's name, as it is spelled in Python (``"batch_size"``).
         value: The value it was given.
-        mend: What to give instead.
+        hint: What to give instead.
 
     Example:
         >>> str(SettingError("batch_size", 0, "must be at least 1"))
         'batch_size=0: must be at least 1'
     """
 
-    def __init__(self, option: str, value: Any, mend: str) -> None:
-        super().__init__(f"{option}={value}: {mend}")
+    def __init__(self, option: str, value: Any, hint: str) -> None:
+        super().__init__(f"{option}={value}: {hint}")
         self.option = option
         self.value = value
-        self.mend = mend
+        self.hint = hint
 
 
 def nearest(name: object, valid: Iterable[str]) -> str:
@@ -46,14 +46,14 @@ def nearest(name: object, valid: Iterable[str]) -> str:
     return f"did you mean {close[0]}? Valid: {listed}" if close else f"valid: {listed}"
 
 
-def whole_number(option: str, value: Any, *, at_least: int, at_most: int = 2**64 - 1) -> int:
+def check_int(option: str, value: Any, *, at_least: int, at_most: int = 2**64 - 1) -> int:
     """Returns ``value`` as an int if it is a whole number (no bool) within bounds.
 
     Raises:
         SettingError: If it is not.
 
     Example:
-        >>> whole_number("batch_size", 32, at_least=1)
+        >>> check_int("batch_size", 32, at_least=1)
         32
     """
     try:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
+from parity_lightning.theory.majority import majority_coefficient
+
 ONES = 0xFFFFFFFF
 
 
@@ -24,3 +29,9 @@ def bits_reference(seed: int, index: int, n: int, purpose: int) -> list[int]:
         for word in philox_reference((index & ONES, index >> 32, block, purpose), key)
     ]
     return [1 - 2 * (words[j // 32] >> (j % 32) & 1) for j in range(n)]
+
+
+def relu_derivative_coefficient(signs: Sequence[int], subset: Sequence[int]) -> float:
+    """The Fourier coefficient of ``x -> 1[w . x + b >= 0]`` for weights of signs, an odd number, and |b| < 1."""
+    constant = 1.0 if not subset else 0.0
+    return (constant + math.prod(signs[index] for index in subset) * majority_coefficient(len(signs), len(subset))) / 2

@@ -24,12 +24,12 @@ import torch
 from conftest import CONFIGS, Run, mutated
 from test_library_cache import needs_compiler, needs_root, squared
 from test_resume import FRESH
-from test_trials_record import outcome, record
+from test_trials_record import record, result
 
-from parity_lightning.checkpoint_file import DamagedCheckpoint, UnsafeCheckpoint, read_checkpoint
+from parity_lightning.engine.compiled import compile_stacked
+from parity_lightning.engine.library_cache import is_whole, private_cache
 from parity_lightning.errors import SettingError
-from parity_lightning.trials.compiled import compile_stacked
-from parity_lightning.trials.library_cache import is_whole, private_cache
+from parity_lightning.run_dir.checkpoint_file import DamagedCheckpoint, UnsafeCheckpoint, read_checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -96,7 +96,7 @@ def test_mutated_checkpoints(fit: Callable[..., Run], tmp_path: Path, told: Call
 
 def test_mutated_journals(tmp_path: Path, told: Callable[..., None]) -> None:
     first = record(tmp_path, trials=50)
-    first.add([outcome(number, None if number % 3 else number + 1) for number in range(80)])
+    first.add([result(number, None if number % 3 else number + 1) for number in range(80)])
     first.close()
     journal = tmp_path / "t.parquet.journal"
     query = "SELECT number, support, convergence_time, onset, steps, computed FROM trials"
@@ -124,7 +124,7 @@ def test_mutated_journals(tmp_path: Path, told: Callable[..., None]) -> None:
 
 def test_mutated_parquet_files(tmp_path: Path, told: Callable[..., None]) -> None:
     first = record(tmp_path, trials=50)
-    first.add([outcome(number, None if number % 3 else number + 1) for number in range(100)])
+    first.add([result(number, None if number % 3 else number + 1) for number in range(100)])
     first.finish()
     path = tmp_path / "t.parquet"
     sound = record(tmp_path, trials=50).convergence_times().tobytes()

@@ -80,7 +80,7 @@ def test_ranks_share_out_the_global_batch(num_samples: int | None) -> None:
 def test_workers_deliver_the_same_batches_in_the_same_order(num_samples: int | None, in_blocks: bool) -> None:
     def loaded(workers: int) -> Tensor:
         batches = TrainingBatches(PARITY, 6, num_samples)
-        batches.cut_every, batches.in_blocks = (7,), in_blocks
+        batches.block_boundaries, batches.in_blocks = (7,), in_blocks
         loader = TrainingLoader(batches, reached=lambda: 3, num_workers=workers)
         inputs = [x if in_blocks else x.unsqueeze(0) for x, _ in islice(iter(loader), 9 if in_blocks else 40)]
         return torch.cat(inputs)[:40]
@@ -98,7 +98,7 @@ def test_workers_deliver_the_same_batches_in_the_same_order(num_samples: int | N
 )
 def test_blocks_end_where_somebody_must_look(first: int, cuts: list[int], last: int | None, batch_size: int) -> None:
     batches = TrainingBatches(PARITY, batch_size)
-    batches.cut_every, batches.last_step = tuple(cuts), last
+    batches.block_boundaries, batches.last_step = tuple(cuts), last
     ends, step = [], first
     while step < first + 200:
         end = batches._block_end(step)

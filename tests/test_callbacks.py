@@ -27,8 +27,8 @@ from parity_lightning.callbacks import (
     StopWhenDiverged,
     StopWhenSolved,
 )
-from parity_lightning.callbacks.hidden_progress import movement_of
 from parity_lightning.callbacks.run_summary import table
+from parity_lightning.measures.hidden_progress import movement_of
 
 
 def rows_of(run: Run) -> list[dict[str, float]]:

@@ -112,10 +112,13 @@ BAD = [
     ("--ckpt_path=nowhere.ckpt", "--ckpt_path=nowhere.ckpt: no such file"),
     ("--model.initialization=ones", "--model.initialization=ones: makes no sense for MLP; valid: bernoulli"),
     (
-        "--model.layers={hiden: {lr: 0.1}}",
-        "--model.layers=hiden: no such layer, or listed before; did you",
+        "--model.param_groups={hiden: {lr: 0.1}}",
+        "--model.param_groups=hiden: no such layer, or listed before; did you",
     ),
-    ("--model.layers={hidden: {lrr: 0.1}}", "--model.layers=hidden.lrr: SGD has no such number; did you mean lr?"),
+    (
+        "--model.param_groups={hidden: {lrr: 0.1}}",
+        "--model.param_groups=hidden.lrr: SGD has no such number; did you mean lr?",
+    ),
     ("--data.one_per_block=true", "--data.n=50: must be a multiple of k=3 to fall into blocks of equal length"),
 ]
 
@@ -144,10 +147,14 @@ def test_bad_input_is_told_in_one_line_and_nothing_is_written(
         (
             "xv",
             ["--model.lr_scheduler=TimeTable"],
-            "TimeTable: no such class; did you mean Timetable",
+            "TimeTable: no such class; did you mean PiecewiseSchedule",
         ),
         ("xv", ["--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size=0"], "the schedule refuses it"),
-        ("xv", ["--model.optimizer=Adam", "--model.layers={factors: {betas: 1}}"], "factors.betas: Adam has no such"),
+        (
+            "xv",
+            ["--model.optimizer=Adam", "--model.param_groups={factors: {betas: 1}}"],
+            "factors.betas: Adam has no such",
+        ),
         ("xv", ["--model=torch.optim.Nope"], "--model=torch.optim.Nope: module 'torch.optim' has no attribute"),
         ("star-iii", ["--model.heads=0"], "--model.heads=0: must be at least 1"),
         ("xii", ["--data.n=40", "--data.k=31"], "k=31: must be at most 30"),
@@ -156,20 +163,20 @@ def test_bad_input_is_told_in_one_line_and_nothing_is_written(
             ["--model.initialization=ones"],
             "--model.initialization=ones: makes no sense for PolyNet",
         ),
-        ("xv", ["--model.lr_scheduler=Timetable"], "--model.lr_scheduler.table: missing"),
+        ("xv", ["--model.lr_scheduler=PiecewiseSchedule"], "--model.lr_scheduler.table: missing"),
         (
             "xv",
-            ["--model.lr_scheduler=Timetable", "--model.lr_scheduler.table={0: {decay: 0.1}}"],
+            ["--model.lr_scheduler=PiecewiseSchedule", "--model.lr_scheduler.table={0: {decay: 0.1}}"],
             "--model.lr_scheduler.table=decay: valid: dampening, lr, momentum, weight_decay",
         ),
         (
             "xv",
-            ["--model.lr_scheduler=Timetable", "--model.lr_scheduler.table={0: {factors.lr: 0.1}}"],
-            "--model.lr_scheduler.table=factors.lr: no layer has a group of its own; list it in the model's layers",
+            ["--model.lr_scheduler=PiecewiseSchedule", "--model.lr_scheduler.table={0: {factors.lr: 0.1}}"],
+            "--model.lr_scheduler.table=factors.lr: no layer has a group of its own; list it in the model's",
         ),
         (
             "xv",
-            ["--model.lr_scheduler=Timetable", "--model.lr_scheduler.table={5: {lr: -1}}"],
+            ["--model.lr_scheduler=PiecewiseSchedule", "--model.lr_scheduler.table={5: {lr: -1}}"],
             "--model.lr_scheduler.table=lr: -1.0: must be a finite number, at least 0",
         ),
     ],

@@ -17,18 +17,18 @@ from test_trials_stack import CASES, Case, runner_of
 from torch.func import grad, vmap
 
 from parity_lightning.cli import main
-from parity_lightning.cli.trial_settings import SettingCLI
-from parity_lightning.modules import MLP
-from parity_lightning.trials.compiled import (
+from parity_lightning.cli.trial_config import TrialConfigCLI
+from parity_lightning.engine.compiled import (
     NotCompiled,
     _exported,
     _number_of_its_own,
     compile_stacked,
 )
-from parity_lightning.trials.library_cache import cache_folder
-from parity_lightning.trials.outcome import Ticket
-from parity_lightning.trials.record import Record
-from parity_lightning.trials.run_stack import StackRunner
+from parity_lightning.engine.library_cache import cache_folder
+from parity_lightning.engine.runner import StackRunner
+from parity_lightning.engine.trial import TrialSpec
+from parity_lightning.modules import MLP
+from parity_lightning.studies.record import Record
 
 _ROOT = Path(__file__).parents[1] / "configs"
 CONFIGS = sorted([*_ROOT.glob("*.yaml"), *_ROOT.glob("architectures/*.yaml")])
@@ -52,7 +52,7 @@ def weights_after(case: Case, trials: int, steps: int, compiled: bool) -> tuple[
     runner = runner_of(case, trials)
     with torch.no_grad():
         for seed in range(trials):
-            runner._begin(Ticket(seed, 0, seed), runner._settings[0].start(seed))
+            runner._begin(TrialSpec(seed, 0, seed), runner._settings[0].start(seed))
         if compiled:
             runner._compile()
             assert runner.note is None
@@ -104,11 +104,11 @@ def test_what_cannot_be_compiled_for_any_number_of_trials_is_for_one(libraries: 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_step_can_be_compiled_for_any_number_of_trials(config: Path) -> None:
     smaller = ["--model.d_emb=64"] if config.stem == "star-iii" else []
-    setting = SettingCLI([f"--config={config}", "--trainer.accelerator=cpu", *smaller]).setting()
+    setting = TrialConfigCLI([f"--config={config}", "--trainer.accelerator=cpu", *smaller]).setting()
     runner = StackRunner([setting], 2, compiled=False)
     with torch.no_grad():
         for seed in range(2):
-            runner._begin(Ticket(seed, 0, seed), setting.start(seed))
+            runner._begin(TrialSpec(seed, 0, seed), setting.start(seed))
         stack = runner.stack
         example = [torch.zeros(2, setting.data.batch_size, dtype=torch.int64), *stack.tensors]
         number = _number_of_its_own(example)
@@ -118,7 +118,7 @@ def test_every_shipped_step_can_be_compiled_for_any_number_of_trials(config: Pat
 @needs_compiler
 def test_fit_goes_on_compiled_and_resumes_bit_for_bit(fit: Callable[..., Run], tmp_path: Path) -> None:
     options = ["--model.width=20", "--data.n=12", "--data.k=3", "--trainer.val_check_interval=20"]
-    options += ["--model.optimizer=DecayedSGD", "--model.optimizer.momentum=0.5", "--model.optimizer.decay=0.0001"]
+    options += ["--model.optimizer=SGDW", "--model.optimizer.momentum=0.5", "--model.optimizer.decay=0.0001"]
     options += ["--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size=50", "--model.lr_scheduler.gamma=0.9"]
     options += ["--data.num_samples=500"]
     eager = fit(*options, "--model.compile_after=null", "--trainer.max_steps=200")
@@ -146,16 +146,16 @@ def rows(run: Run) -> list[dict[str, str]]:
 @needs_compiler
 def test_a_compiled_trial_is_a_compiled_fit_bit_for_bit(fit: Callable[..., Run]) -> None:
     case = Case("online", ("--model.width=20", "--data.k=3", "--trainer.val_check_interval=50"))
-    settings = [SettingCLI(case.arguments).setting()]
-    tickets = [Ticket(seed, 0, seed) for seed in range(3)]
+    settings = [TrialConfigCLI(case.arguments).setting()]
+    specs = [TrialSpec(seed, 0, seed) for seed in range(3)]
     runner = StackRunner(settings, 2, compiled=True)
-    outcomes = sorted(outcome for some in runner.run(tickets) for outcome in some)
+    results = sorted(result for some in runner.run(specs) for result in some)
     assert runner.note is None
-    for outcome in outcomes:
-        options = [*case.arguments[1:], f"--seed_everything={outcome.number}", "--data.seed=null"]
+    for result in results:
+        options = [*case.arguments[1:], f"--seed_everything={result.number}", "--data.seed=null"]
         alone = fit(*options, "--model.compile_after=0").summary
         for name in ("convergence_time", "onset", "steps", "stop_reason", "val_accuracy", "hidden_progress"):
-            assert getattr(outcome, name) == alone[name]
+            assert getattr(result, name) == alone[name]
 
 
 @pytest.mark.slow

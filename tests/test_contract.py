@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import parity_lightning.modules
 from parity_lightning import MLP, DisjointPolyNet, Neuron, ParityModule, PolyNet, Transformer
-from parity_lightning.callbacks.hidden_progress import movement_of
+from parity_lightning.measures.hidden_progress import movement_of
 from parity_lightning.nets.activations import ACTIVATIONS
 from parity_lightning.testing import CHECKS, Case, check_module
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from parity_lightning import ParityDataModule, SettingError, SparseParity
-from parity_lightning.data.datamodule import HELD_OUT
+from parity_lightning.data.held_out import HELD_OUT
 
 
 def test_held_out_sets_are_the_clean_beginnings_of_their_streams() -> None:

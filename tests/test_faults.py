@@ -22,9 +22,9 @@ from conftest import CONFIGS, Run
 from lightning.pytorch import Callback, LightningModule, Trainer
 from test_resume import FRESH, folder_of, quiet_main, run, wait_for_rows
 
-from parity_lightning.atomic_write import atomic_write
 from parity_lightning.cli import main
-from parity_lightning.cli.run_folder import RunFolder
+from parity_lightning.run_dir.atomic_write import atomic_write
+from parity_lightning.run_dir.run_folder import RunFolder
 
 ONLINE = f"--config={CONFIGS / 'online.yaml'}"
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from scipy import integrate
 
 from parity_lightning.cli import main
-from parity_lightning.losses import find_loss
+from parity_lightning.measures.coefficients import all_inputs
 from parity_lightning.nets.polynet import DisjointPolyNetwork
-from parity_lightning.theory.fourier import all_inputs
+from parity_lightning.optim.losses import find_loss
 from parity_lightning.theory.gradient_flow import (
     descend,
     error_at,

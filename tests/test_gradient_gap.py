@@ -11,12 +11,17 @@ import torch
 from conftest import Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import relu_derivative_coefficient
 
 from parity_lightning import MLP, SparseParity
 from parity_lightning.cli import main
+from parity_lightning.measures.coefficients import (
+    all_inputs,
+    fourier_coefficients,
+    number_of,
+)
+from parity_lightning.measures.fourier_gap import correlation_gradient, fourier_gap
 from parity_lightning.nets.mlp import TwoLayerMLP
-from parity_lightning.theory.fourier import all_inputs, fourier_coefficients, number_of, relu_derivative_coefficient
-from parity_lightning.theory.gradient_gap import correlation_gradient, gradient_gap
 
 
 @settings(deadline=None, max_examples=20)
@@ -38,7 +43,7 @@ def test_the_gradient_is_made_of_fourier_coefficients(seed: int, support: set[in
         inside = [abs(wanted[index]) for index in support]
         outside = [abs(wanted[index]) for index in range(6) if index not in support]
         gaps.append(min(inside) - max(outside, default=0))
-    assert gradient_gap(gradient, sorted(support)).gap == pytest.approx(max(gaps), abs=1e-12)
+    assert fourier_gap(gradient, sorted(support)).gap == pytest.approx(max(gaps), abs=1e-12)
 
 
 def test_a_neuron_of_signs_has_the_gap_of_majority() -> None:
@@ -48,7 +53,7 @@ def test_a_neuron_of_signs_has_the_gap_of_majority() -> None:
         network.hidden.weight[0] = torch.tensor(signs)
         network.hidden.bias.fill_(0.5)
     x = all_inputs(7)
-    found = gradient_gap(correlation_gradient(network, network.hidden.weight, x, x[:, 2] * x[:, 5]), [2, 5])
+    found = fourier_gap(correlation_gradient(network, network.hidden.weight, x, x[:, 2] * x[:, 5]), [2, 5])
     assert found.relevant == pytest.approx(abs(relu_derivative_coefficient(signs, [2])))
     assert found.irrelevant == pytest.approx(abs(relu_derivative_coefficient(signs, [0, 2, 5])))
 
@@ -69,7 +74,7 @@ def test_a_run_logs_the_gap_of_all_inputs(fit: Callable[..., Run]) -> None:
     parity = SparseParity(10, 2, seed=0)
     x = all_inputs(10)
     y = x[:, list(parity.support)].prod(-1)
-    wanted = gradient_gap(correlation_gradient(module.network, module.first_layer, x, y), parity.support).gap
+    wanted = fourier_gap(correlation_gradient(module.network, module.first_layer, x, y), parity.support).gap
     assert _gaps(run)[-1] == pytest.approx(wanted, rel=1e-4)
     # Measuring changes nothing.
     plain = fit(*OPTIONS)

@@ -11,7 +11,7 @@ import pytest
 from conftest import complaint
 
 from parity_lightning.cli import main
-from parity_lightning.theory.alarms import calibrate
+from parity_lightning.statistics.alarms import calibrate
 
 
 @pytest.mark.parametrize("asked", [0.01, 0.1])

@@ -16,12 +16,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from reference import relu_derivative_coefficient
 
 from parity_lightning.cli import main
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.theory.experiments import initial_gradient as experiment
-from parity_lightning.theory.fourier import all_inputs, fourier_coefficients, number_of, relu_derivative_coefficient
-from parity_lightning.theory.half_success import exponent, half_success, interval, resampled_halves
+from parity_lightning.experiments import proposition5_initial_gradient as experiment
+from parity_lightning.measures.coefficients import (
+    all_inputs,
+    fourier_coefficients,
+    number_of,
+)
+from parity_lightning.statistics.sample_complexity import (
+    bootstrap_sample_complexity,
+    exponent,
+    interval,
+    sample_complexity,
+)
 from parity_lightning.theory.initial_gradient import (
     above_threshold,
     active_coefficient,
@@ -138,10 +148,10 @@ def test_growth_for_large_n(k: int, bias: Callable[[int], float], limit: int) ->
 def test_half_success_by_hand() -> None:
     found = np.array([[0, 0, 1], [0, 1, 1], [0, 0, 0], [0, 0, 0]], dtype=bool)
     # Shares 0, 1/4, 1/2.
-    assert half_success(found, [10, 20, 40]) == 40
-    assert half_success(~found, [10, 20, 40]) == 10
-    assert half_success(found[2:], [10, 20, 40]) == math.inf
-    halves = resampled_halves(found, [10, 20, 40], 500, np.random.default_rng(0))
+    assert sample_complexity(found, [10, 20, 40]) == 40
+    assert sample_complexity(~found, [10, 20, 40]) == 10
+    assert sample_complexity(found[2:], [10, 20, 40]) == math.inf
+    halves = bootstrap_sample_complexity(found, [10, 20, 40], 500, np.random.default_rng(0))
     assert interval(halves)[1] == math.inf
     # As often as at most one of four drawn is among the two that succeed: 5/16.
     assert np.isinf(halves).mean() == pytest.approx(5 / 16, abs=0.08)

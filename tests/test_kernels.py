@@ -18,11 +18,11 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from parity_lightning.cli import main
-from parity_lightning.theory.experiments import kernels as experiment
-from parity_lightning.theory.fourier import all_inputs
+from parity_lightning.experiments import theorem6_kernels as experiment
+from parity_lightning.measures.coefficients import all_inputs
+from parity_lightning.statistics.survival import Share
 from parity_lightning.theory.kernel_ridge import correlation_bound, fit_ridge, norm_bound, predicted
 from parity_lightning.theory.kernels import kernel_masses, kernel_matrix, parity_kernel, relu_ntk, tangent_matrix
-from parity_lightning.trials.survival import Share
 
 KERNELS = st.integers(1, 6).flatmap(lambda n: arrays(np.float64, n + 1, elements=st.floats(-10, 10)))
 

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parity_lightning.cli import main
-from parity_lightning.theory.experiments import layerwise as experiment
-from parity_lightning.theory.fourier import all_inputs, fourier_coefficients
+from parity_lightning.experiments import section5_layerwise as experiment
+from parity_lightning.measures.coefficients import all_inputs, fourier_coefficients
 from parity_lightning.theory.layerwise import (
     Layer,
     accuracy,

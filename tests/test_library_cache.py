@@ -15,9 +15,9 @@ import pytest
 import torch
 from conftest import CONFIGS, Run, complaint
 
+from parity_lightning.engine.compiled import compile_stacked
+from parity_lightning.engine.library_cache import cache_folder, is_whole, private_cache
 from parity_lightning.errors import SettingError
-from parity_lightning.trials.compiled import compile_stacked
-from parity_lightning.trials.library_cache import cache_folder, is_whole, private_cache
 
 Capture = pytest.CaptureFixture[str]
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from parity_lightning import MLP, DecayedSGD, DisjointPolyNet, SettingError, SignSGD
-from parity_lightning.losses import find_loss
-from parity_lightning.metrics import is_error
+from parity_lightning import MLP, SGDW, DisjointPolyNet, SettingError, SignSGD
+from parity_lightning.measures.accuracy import is_error
 from parity_lightning.nets import DisjointPolyNetwork, TwoLayerMLP, initialize
+from parity_lightning.optim.losses import find_loss
 
 
 @pytest.mark.parametrize("activation", ["relu", "power"])
@@ -115,7 +115,7 @@ def test_losses_are_their_textbook_forms(y: float, prediction: float) -> None:
 def test_the_decay_is_the_papers() -> None:
     """Theta <- (1 - lambda) theta - eta grad, with lambda of each group, on three steps by hand."""
     weights = [nn.Parameter(torch.tensor([1.0, -2.0])), nn.Parameter(torch.tensor([3.0]))]
-    optimizer = DecayedSGD([{"params": [weights[0]], "decay": 0.1}, {"params": [weights[1]]}], lr=0.5, decay=0.25)
+    optimizer = SGDW([{"params": [weights[0]], "decay": 0.1}, {"params": [weights[1]]}], lr=0.5, decay=0.25)
     expected = [weight.detach().clone() for weight in weights]
     for step in range(3):
         for weight, target, decay in zip(weights, expected, (0.1, 0.25), strict=True):
@@ -128,7 +128,7 @@ def test_the_decay_is_the_papers() -> None:
 
 def test_the_decay_is_pytorchs_times_the_learning_rate() -> None:
     one, other = nn.Parameter(torch.tensor([1.0])), nn.Parameter(torch.tensor([1.0]))
-    ours = DecayedSGD([one], lr=0.5, decay=0.5 * 0.02)
+    ours = SGDW([one], lr=0.5, decay=0.5 * 0.02)
     theirs = torch.optim.SGD([other], lr=0.5, weight_decay=0.02)
     for _ in range(4):
         one.grad, other.grad = torch.tensor([0.3]), torch.tensor([0.3])
@@ -146,7 +146,7 @@ def test_sign_sgd_moves_every_weight_by_the_same_length() -> None:
     assert torch.allclose(weights[1].detach(), torch.tensor([1.5]))
 
 
-@pytest.mark.parametrize("kind", [DecayedSGD, SignSGD])
+@pytest.mark.parametrize("kind", [SGDW, SignSGD])
 def test_parameters_without_gradients_stay(kind: type[torch.optim.Optimizer]) -> None:
     weight = nn.Parameter(torch.ones(2))
     kind([weight], lr=0.1, decay=0.5).step()  # type: ignore[call-arg]
@@ -157,7 +157,7 @@ def test_layers_have_options_of_their_own() -> None:
     """One step by hand, the layers with other learning rates and decays."""
     torch.manual_seed(0)
     layers = {"hidden.weight": {"lr": 0.5, "decay": 1.0}, "output": {"lr": 0.0}}
-    module = MLP(6, 2, width=3, layers=layers, optimizer=lambda groups: DecayedSGD(groups, lr=0.1, decay=0.25))
+    module = MLP(6, 2, width=3, param_groups=layers, optimizer=lambda groups: SGDW(groups, lr=0.1, decay=0.25))
     before = {name: parameter.detach().clone() for name, parameter in module.network.named_parameters()}
     optimizer = module.configure_optimizers()
     x = torch.randn(8, 6)
@@ -181,23 +181,35 @@ def test_zero_and_nan_predict_no_sign() -> None:
         ({"initialization": "gausian"}, "initialization=gausian: did you mean gaussian"),
         ({"activation": "rleu"}, "activation=rleu: did you mean relu"),
         ({"width": 0}, "width=0"),
-        ({"screen": 0}, "screen=0"),
+        ({"val_screen_size": 0}, "val_screen_size=0"),
         ({"optimizer": lambda p: torch.optim.SGD(p, lr=-1)}, "lr=-1"),
         ({"optimizer": lambda p: torch.optim.SGD(p, lr=math.nan)}, "lr=nan"),
         ({"optimizer": lambda p: torch.optim.SGD(p, lr=0.1, momentum=-1)}, "momentum=-1"),
-        ({"optimizer": lambda p: DecayedSGD(p, lr=0.1, decay=2)}, "decay=2"),
+        ({"optimizer": lambda p: SGDW(p, lr=0.1, decay=2)}, "decay=2"),
         ({"optimizer": lambda p: SignSGD(p, lr=-1)}, "lr=-1"),
         ({"optimizer": lambda p: SignSGD(p, lr=0.1, decay=-0.1)}, "decay=-0.1"),
-        ({"layers": {"hiden": {"lr": 0.1}}}, "layers=hiden: no such layer, or listed before; did you mean hidden"),
-        ({"layers": {"hidden": {"lrr": 0.1}}}, "layers=hidden.lrr: SGD has no such number; did you mean lr"),
-        ({"layers": {"hidden": {"lr": -0.1}}}, "layers=hidden.lr: -0.1: must be a finite number, at least 0"),
-        ({"layers": {"hidden": {"nesterov": 1}}}, "layers=hidden.nesterov: SGD has no such number"),
-        ({"layers": {"hidden": {"params": 1}}}, "layers=hidden.params: SGD has no such number"),
+        (
+            {"param_groups": {"hiden": {"lr": 0.1}}},
+            "param_groups=hiden: no such layer, or listed before; did you mean hidden",
+        ),
+        (
+            {"param_groups": {"hidden": {"lrr": 0.1}}},
+            "param_groups=hidden.lrr: SGD has no such number; did you mean lr",
+        ),
+        (
+            {"param_groups": {"hidden": {"lr": -0.1}}},
+            "param_groups=hidden.lr: -0.1: must be a finite number, at least 0",
+        ),
+        ({"param_groups": {"hidden": {"nesterov": 1}}}, "param_groups=hidden.nesterov: SGD has no such number"),
+        ({"param_groups": {"hidden": {"params": 1}}}, "param_groups=hidden.params: SGD has no such number"),
         (
             {"lr_scheduler": lambda o: torch.optim.lr_scheduler.StepLR(o, 0)},
             "lr_scheduler=as given: the schedule",
         ),
-        ({"layers": {"hidden": {}, "hidden.bias": {}}}, "layers=hidden.bias: no such layer, or listed before"),
+        (
+            {"param_groups": {"hidden": {}, "hidden.bias": {}}},
+            "param_groups=hidden.bias: no such layer, or listed before",
+        ),
         ({"activation": "polynomial", "k": 31}, "k=31: must be at most 30"),
         ({"initialization": "ones"}, "initialization=ones: makes no sense for MLP; valid: bernoulli, default"),
     ],
@@ -215,8 +227,8 @@ def test_no_parameter_is_lost_to_layers() -> None:
             super().__init__(6, 2, width=3, **kwargs)
             self.hidden = nn.Linear(2, 2)
 
-    module = Twice(layers={"output": {"lr": 0.5}})
-    module = Twice(layers={"output": {"lr": 0.5}, "hidden.bias": {"lr": 0.0}})
+    module = Twice(param_groups={"output": {"lr": 0.5}})
+    module = Twice(param_groups={"output": {"lr": 0.5}, "hidden.bias": {"lr": 0.0}})
     groups = module.configure_optimizers().param_groups  # type: ignore[union-attr]
     trained = [parameter for group in groups for parameter in group["params"]]
     assert {id(parameter) for parameter in trained} == {id(parameter) for parameter in module.parameters()}

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 
 from parity_lightning.cli import main
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.theory.experiments import one_big_step as experiment
-from parity_lightning.theory.fourier import all_inputs, majority_coefficient
+from parity_lightning.experiments import theorem4_one_big_step as experiment
+from parity_lightning.measures.coefficients import all_inputs
+from parity_lightning.theory.majority import majority_coefficient
 from parity_lightning.theory.one_big_step import (
     Network,
     big_step,

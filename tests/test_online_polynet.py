@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from parity_lightning.cli import main
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.errors import SettingError
-from parity_lightning.losses import find_loss
+from parity_lightning.measures.coefficients import all_inputs
 from parity_lightning.nets.polynet import DisjointPolyNetwork
-from parity_lightning.theory.fourier import all_inputs
+from parity_lightning.optim.losses import find_loss
 from parity_lightning.theory.online_polynet import (
     OnlineTrials,
     Rates,
@@ -221,7 +221,7 @@ def test_right_trials_learn_when_mean_increments_say() -> None:
     assert found.right.all()
     assert (found.errors <= 0.1).all()
     assert np.median(found.steps) == pytest.approx(drift_steps(3, 2, 0.1, DELTA, horizon, "norm"), rel=0.1)
-    assert 0 < found.wander.max() <= 0.5
+    assert 0 < found.irrelevant_moved.max() <= 0.5
 
 
 def test_trials_stop_at_most_there() -> None:

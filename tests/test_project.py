@@ -13,10 +13,10 @@ from conftest import ROOT, Parsed
 from torch import nn
 
 import parity_lightning
-from parity_lightning import DecayedSGD, Timetable
+from parity_lightning import SGDW, PiecewiseSchedule
 from parity_lightning.cli.theory import parse
 from parity_lightning.cli.trials import parse_options
-from parity_lightning.cli.variations import parse_variation, settings_of
+from parity_lightning.studies.variations import parse_variation, settings_of
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
@@ -113,8 +113,11 @@ def test_the_docs_schedule_is_accepted(tmp_path: Path) -> None:
     file.write_text(source)
     config = Parsed.of(["fit", f"--config={ROOT / 'configs' / 'online.yaml'}", f"--config={file}"])
     schedule = config.model.init_args.lr_scheduler.init_args
-    optimizer = DecayedSGD([{"params": [nn.Parameter(torch.zeros(1))], "name": "hidden"}])
-    assert Timetable(optimizer, **schedule.as_dict()).courses[0] == {"lr": [(1000, 0.01)], "decay": [(5000, 0.0)]}
+    optimizer = SGDW([{"params": [nn.Parameter(torch.zeros(1))], "name": "hidden"}])
+    assert PiecewiseSchedule(optimizer, **schedule.as_dict()).courses[0] == {
+        "lr": [(1000, 0.01)],
+        "decay": [(5000, 0.0)],
+    }
 
 
 def test_public_names_are_there() -> None:

@@ -16,21 +16,21 @@ from scipy import stats
 from parity_lightning.cli import main
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.errors import SettingError
-from parity_lightning.theory.convergence_times import train
-from parity_lightning.theory.experiments import random_search as experiment
-from parity_lightning.theory.memoryless import (
+from parity_lightning.experiments import section3_random_search as experiment
+from parity_lightning.experiments.convergence_times import train
+from parity_lightning.experiments.recorded_times import Sample, read_trials
+from parity_lightning.statistics.memoryless import (
     after_the_first,
-    deviation_p,
-    early_p,
+    deviation_pvalue,
+    dispersion_pvalue,
+    first_success_pvalue,
     geometric_law,
     rate_of,
     samples_for,
-    spread_p,
     told_deviation,
     uniform_law,
 )
-from parity_lightning.theory.random_search import search_subsets, wander
-from parity_lightning.theory.recorded_times import Sample, read_trials
+from parity_lightning.theory.random_search import langevin_search, search_subsets
 
 
 def geometric(generator: np.random.Generator, rate: float, trials: int) -> np.ndarray:
@@ -44,8 +44,8 @@ def test_a_search_in_random_order_takes_uniform_times(n: int, k: int) -> None:
     found = np.bincount(times.astype(int), minlength=count + 1)[1:]
     assert len(found) == count
     assert stats.chisquare(found).pvalue > 0.001
-    assert deviation_p(times, uniform_law(count)) > 0.001
-    assert deviation_p(times, geometric_law(1 / count)) < 1e-6
+    assert deviation_pvalue(times, uniform_law(count)) > 0.001
+    assert deviation_pvalue(times, geometric_law(1 / count)) < 1e-6
 
 
 def test_a_search_that_forgets_takes_geometric_times() -> None:
@@ -54,10 +54,10 @@ def test_a_search_that_forgets_takes_geometric_times() -> None:
     found = np.histogram(times, edges)[0]
     expected = np.diff(stats.geom.cdf(edges - 1, 1 / 6))
     assert stats.chisquare(found, 2000 * expected / expected.sum()).pvalue > 0.001
-    assert deviation_p(times, geometric_law(1 / 6)) > 0.001
+    assert deviation_pvalue(times, geometric_law(1 / 6)) > 0.001
     # From 0 instead of 1, or with another rate: both told apart.
-    assert deviation_p(times - 1, geometric_law(1 / 6)) < 1e-6
-    assert deviation_p(times, geometric_law(1 / 5)) < 1e-3
+    assert deviation_pvalue(times - 1, geometric_law(1 / 6)) < 1e-6
+    assert deviation_pvalue(times, geometric_law(1 / 5)) < 1e-3
 
 
 def test_laws_are_those_of_scipy() -> None:
@@ -73,7 +73,7 @@ def test_a_search_with_too_few_examples_errs() -> None:
 
 
 def test_wandering_with_full_steps_is_geometric() -> None:
-    times = wander(2, 1, units=4, trials=1500, step=1.0, max_steps=2000, seed=1)
+    times = langevin_search(2, 1, units=4, trials=1500, step=1.0, max_steps=2000, seed=1)
     # The rate of independent draws, from other networks: the share of those right on all four inputs.
     weights = torch.randn(200_000, 4, 4, generator=torch.Generator().manual_seed(9))
     x = torch.tensor([[1.0, 1, 1], [-1, 1, 1], [1, -1, 1], [-1, -1, 1]])
@@ -81,16 +81,19 @@ def test_wandering_with_full_steps_is_geometric() -> None:
     rate = (outputs * x[:, 0] > 0).all(-1).double().mean().item()
     assert np.isfinite(times).all()
     assert times.mean() == pytest.approx(1 / rate, rel=0.1)
-    assert deviation_p(times, geometric_law(rate)) > 0.001
+    assert deviation_pvalue(times, geometric_law(rate)) > 0.001
 
 
 def test_wandering_by_small_steps_succeeds_at_the_first_try_as_often_and_later_less() -> None:
     # A mixture of geometric laws: most likely at first, so not the law of a search that gets better.
-    quick, slow = wander(2, 1, 4, 1500, 1.0, 20_000, seed=2), wander(2, 1, 4, 1500, 0.02, 20_000, seed=3)
+    quick, slow = (
+        langevin_search(2, 1, 4, 1500, 1.0, 20_000, seed=2),
+        langevin_search(2, 1, 4, 1500, 0.02, 20_000, seed=3),
+    )
     assert np.mean(slow == 1) == pytest.approx(1 / quick.mean(), abs=0.02)
     assert np.mean(slow == 1) > 3 / slow.mean()
-    assert deviation_p(slow, geometric_law(1 / slow.mean())) < 0.05
-    assert early_p(slow, 1, 20_000) == 1.0
+    assert deviation_pvalue(slow, geometric_law(1 / slow.mean())) < 0.05
+    assert first_success_pvalue(slow, 1, 20_000) == 1.0
 
 
 @pytest.mark.parametrize("limit", [np.inf, 2000.0])
@@ -99,7 +102,7 @@ def test_false_alarms_of_the_test_of_early_successes_are_as_many_as_it_says(limi
     p = []
     for _ in range(4000):
         times = geometric(generator, 1 / 2000, 40)
-        p.append(early_p(np.where(times <= limit, times, np.inf), 1, limit))
+        p.append(first_success_pvalue(np.where(times <= limit, times, np.inf), 1, limit))
     assert stats.kstest(p, "uniform").pvalue > 0.001
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.011)
 
@@ -110,19 +113,21 @@ def test_false_alarms_are_no_more_when_rates_differ_or_times_are_rounded_up(ever
     p = []
     for _ in range(2000):
         rates = np.exp(generator.normal(0, 1, 30)) / 2000
-        p.append(early_p(every * np.ceil(generator.geometric(np.minimum(rates, 1)) / every), every, np.inf))
+        p.append(
+            first_success_pvalue(every * np.ceil(generator.geometric(np.minimum(rates, 1)) / every), every, np.inf)
+        )
     assert np.mean(np.array(p) <= 0.05) < 0.05 + 0.011
 
 
 def test_the_test_of_early_successes_by_hand() -> None:
     # Four trials, the fastest two at 30 and 50, told to 10: first wait 4 * (30 - 10), all waits 30 + 50 + 50 + 50.
     times = np.array([50.0, 30.0, 70.0, np.inf])
-    assert early_p(times, 10, 90) == pytest.approx(1 - 80 / 180)
+    assert first_success_pvalue(times, 10, 90) == pytest.approx(1 - 80 / 180)
     # Cut off before the second success of a pair of four: all waited is what they waited.
-    assert early_p(np.array([30.0, 50.0, np.inf, np.inf]), 10, np.array([1, 1, 40.0, 50.0])) == pytest.approx(
-        1 - 80 / (1 + 1 + 40 + 50)
-    )
-    assert early_p(np.full(5, np.inf), 10, 90) == 1.0
+    assert first_success_pvalue(
+        np.array([30.0, 50.0, np.inf, np.inf]), 10, np.array([1, 1, 40.0, 50.0])
+    ) == pytest.approx(1 - 80 / (1 + 1 + 40 + 50))
+    assert first_success_pvalue(np.full(5, np.inf), 10, 90) == 1.0
 
 
 def test_false_alarms_of_the_test_of_spread_are_as_many_as_it_says() -> None:
@@ -131,33 +136,35 @@ def test_false_alarms_of_the_test_of_spread_are_as_many_as_it_says() -> None:
         alarms = 0
         for repeat in range(300):
             times = geometric(generator, 1 / 100, 30)
-            alarms += spread_p(np.where(times <= limit, times, np.inf), 1, limit, 99, repeat) <= 0.05
+            alarms += dispersion_pvalue(np.where(times <= limit, times, np.inf), 1, limit, 99, repeat) <= 0.05
         assert stats.binomtest(alarms, 300, 0.05).pvalue > 0.001
 
 
 def test_both_tests_tell_a_law_with_a_dead_time_from_a_memoryless_one() -> None:
     generator = np.random.default_rng(3)
     late = 500 + geometric(generator, 1 / 500, 100)
-    assert early_p(late, 1, np.inf) < 1e-6
-    assert spread_p(late, 1, np.inf) < 0.01
+    assert first_success_pvalue(late, 1, np.inf) < 1e-6
+    assert dispersion_pvalue(late, 1, np.inf) < 0.01
     # Granted the dead time nothing is left to tell.
-    assert spread_p(after_the_first(late, 1), 1, np.inf) > 0.01
+    assert dispersion_pvalue(after_the_first(late, 1), 1, np.inf) > 0.01
     alike = np.round(generator.normal(1000, 100, 100))
-    assert spread_p(after_the_first(alike, 1), 1, np.inf) < 0.01
+    assert dispersion_pvalue(after_the_first(alike, 1), 1, np.inf) < 0.01
 
 
 def test_a_mixture_of_rates_is_told_by_its_wide_spread() -> None:
     generator = np.random.default_rng(5)
     mixed = np.concatenate([geometric(generator, 1 / 20, 100), geometric(generator, 1 / 2000, 100)])
-    assert spread_p(mixed, 1, np.inf, wide=True) < 0.01 < spread_p(mixed, 1, np.inf)
-    alarms = sum(spread_p(geometric(generator, 0.01, 30), 1, np.inf, 99, i, wide=True) <= 0.05 for i in range(300))
+    assert dispersion_pvalue(mixed, 1, np.inf, wide=True) < 0.01 < dispersion_pvalue(mixed, 1, np.inf)
+    alarms = sum(
+        dispersion_pvalue(geometric(generator, 0.01, 30), 1, np.inf, 99, i, wide=True) <= 0.05 for i in range(300)
+    )
     assert stats.binomtest(alarms, 300, 0.05).pvalue > 0.001
 
 
 def test_the_deviation_that_is_told_is_the_one_whose_p_is_the_level() -> None:
     # All times are 1 where the law has probability 1 - d of at most 1: so far from it as d.
     far = told_deviation(500, 0.01)
-    assert deviation_p(np.ones(500), geometric_law(1 - far)) == pytest.approx(0.01)
+    assert deviation_pvalue(np.ones(500), geometric_law(1 - far)) == pytest.approx(0.01)
     assert 1 / (1 + samples_for(10**6, 0.01)) < 0.01
 
 
@@ -238,7 +245,7 @@ def write_trials(path: Path, times: list[int | None]) -> None:
 def test_the_experiment_reads_a_file_of_trials(tmp_path: Path) -> None:
     times: list[int | None] = [200, 210, 240, None, 220, 230, 250, 260, 270, 200, 210, 220]
     write_trials(tmp_path / "trials.parquet", times)
-    small = ["--searches=200", "--wander_n=2", "--wanderers=20", "--search_n=5", "--search_k=2"]
+    small = ["--searches=200", "--langevin_n=2", "--langevin_networks=20", "--search_n=5", "--search_k=2"]
     main(["theory", "random-search", f"--trials={tmp_path}/trials.parquet", *small, f"--runs={tmp_path}/runs"])
     (folder,) = (tmp_path / "runs").iterdir()
     rows = {row["search"]: row for row in csv.DictReader((folder / "data.csv").read_text().splitlines())}
@@ -259,7 +266,7 @@ def test_the_experiment_reads_a_file_of_trials(tmp_path: Path) -> None:
 def test_a_memoryless_search_is_found_to_be_one(tmp_path: Path) -> None:
     times = np.random.default_rng(8).geometric(1 / 5000, 100).tolist()
     write_trials(tmp_path / "trials.parquet", times)
-    small = ["--searches=10", "--wander_n=2", "--wanderers=10", "--search_n=4", "--search_k=2"]
+    small = ["--searches=10", "--langevin_n=2", "--langevin_networks=10", "--search_n=4", "--search_k=2"]
     main(["theory", "random-search", f"--trials={tmp_path}/trials.parquet", *small, f"--runs={tmp_path}/runs"])
     (verdict,) = (tmp_path / "runs").glob("*/verdict.json")
     claims = json.loads(verdict.read_text())["claims"]
@@ -291,7 +298,14 @@ def test_settings_in_a_file_are_told_apart(tmp_path: Path) -> None:
 
 def test_the_experiment_trains_networks(tmp_path: Path) -> None:
     options = ["--n=8", "--k=2", "--networks=20", "--width=20", "--lr=0.5", "--batch_size=16", "--max_steps=500"]
-    small = ["--searches=50", "--wander_n=2", "--wanderers=10", "--search_n=4", "--search_k=2", f"--runs={tmp_path}"]
+    small = [
+        "--searches=50",
+        "--langevin_n=2",
+        "--langevin_networks=10",
+        "--search_n=4",
+        "--search_k=2",
+        f"--runs={tmp_path}",
+    ]
     main(["theory", "random-search", *options, *small])
     (folder,) = tmp_path.iterdir()
     times = train(SparseParity(8, 2).with_seeds(range(20)), 20, 16, 0.5, 5, 500)
@@ -306,7 +320,7 @@ def test_the_experiment_trains_networks(tmp_path: Path) -> None:
         (["--networks=5"], "networks=5: must be at least 10"),
         (["--k=30"], "k=30: must be at most 20"),
         (["--search_n=40", "--search_k=5"], "searches=2000: there are 658,008 sets to search: take at most 30"),
-        (["--wander_step=1.5"], "wander_step=1.5: must be above 0, at most 1"),
+        (["--langevin_step=1.5"], "langevin_step=1.5: must be above 0, at most 1"),
         (["--search_n=100000000", "--search_k=50000000"], "search_n=100000000: must be at most 10,000"),
         (["--search_n=10000", "--search_k=1"], "searches=2000: there are 10,000 sets to search: take at most 125"),
         (["--batch_size=100000000"], "batch_size=100000000: too much for 300 networks of 20 inputs and width 100"),
@@ -315,8 +329,11 @@ def test_the_experiment_trains_networks(tmp_path: Path) -> None:
             ["--max_steps=1000000000"],
             "max_steps=1000000000: too many for 300 networks of width 100: take at most 99,",
         ),
-        (["--wanderers=100000", "--wander_n=9"], "wanderers=100000: too many for 2^9 inputs: take at most 24,414"),
-        (["--wander_tries=1000000000"], "wander_tries=1000000000: too many for 200 networks: take at most 1,"),
+        (
+            ["--langevin_networks=100000", "--langevin_n=9"],
+            "langevin_networks=100000: too many for 2^9 inputs: take at most 24,414",
+        ),
+        (["--langevin_tries=1000000000"], "langevin_tries=1000000000: too many for 200 networks: take at most 1,"),
         (["--lr=0"], "lr=0.0: must be above 0"),
         (["--trials=/nowhere.parquet"], "trials=/nowhere.parquet: cannot be read"),
     ],

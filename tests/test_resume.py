@@ -29,8 +29,8 @@ from lightning.pytorch import Callback
 from tqdm import tqdm
 
 from parity_lightning.cli import main
-from parity_lightning.cli.resuming import find_run, how_it_ended
-from parity_lightning.cli.run_folder import RunFolder
+from parity_lightning.run_dir.resume import find_run, how_it_ended
+from parity_lightning.run_dir.run_folder import RunFolder
 
 # Processes that have everything imported already, so that a hundred of them start in no time.
 FRESH = multiprocessing.get_context("forkserver")
@@ -377,7 +377,7 @@ def test_a_clock_that_was_set_back_hides_nothing(
     label = folder.name[len("20260101-120000-") :]
     monkeypatch.setattr(time, "strftime", lambda _: "20010101-000000")
     newer = RunFolder.new(folder.parent, label)
-    newer.give_back()
+    newer.release()
     newer.path.mkdir()
     shutil.copy(folder / "config.yaml", newer.path)
     settings = yaml.safe_load((folder / "config.yaml").read_text())

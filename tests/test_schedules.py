@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from parity_lightning import MLP, DecayedSGD, SettingError, Timetable
+from parity_lightning import MLP, SGDW, PiecewiseSchedule, SettingError
 
 TABLES = st.dictionaries(st.integers(0, 20), st.floats(0, 1), min_size=1)
 
@@ -23,8 +23,8 @@ def walk(table: dict[int, dict[str, float]], steps: int, **settings: Any) -> lis
         {"params": [nn.Parameter(torch.zeros(1))]},
         {"params": [nn.Parameter(torch.zeros(1))], "name": "output", "lr": 3.0},
     ]
-    optimizer = DecayedSGD(groups, lr=2.0, decay=0.5)
-    schedule = Timetable(optimizer, table, **settings)
+    optimizer = SGDW(groups, lr=2.0, decay=0.5)
+    schedule = PiecewiseSchedule(optimizer, table, **settings)
     seen = []
     for _ in range(steps):
         rest, output = optimizer.param_groups
@@ -79,9 +79,9 @@ def test_entries_of_all_and_of_one_layer_are_one_course() -> None:
 
 
 def test_a_resumed_schedule_has_the_table_it_is_given() -> None:
-    def made(table: dict[int, dict[str, float]]) -> tuple[torch.optim.Optimizer, Timetable]:
+    def made(table: dict[int, dict[str, float]]) -> tuple[torch.optim.Optimizer, PiecewiseSchedule]:
         optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-        return optimizer, Timetable(optimizer, table)
+        return optimizer, PiecewiseSchedule(optimizer, table)
 
     first, schedule = made({0: {"lr": 0.1}})
     first.step()
@@ -101,10 +101,10 @@ def test_the_big_step_of_theorem_4() -> None:
         0: {"hidden.weight.lr": 1.0, "hidden.weight.decay": 1.0, "hidden.bias.lr": 0.0, "lr": 0.0},
         1: {"hidden.weight.lr": 0.0, "hidden.weight.decay": 0.0, "hidden.bias.lr": 0.0, "lr": 0.1},
     }
-    module = MLP(6, 2, width=4, layers={"hidden.weight": {}, "hidden.bias": {}}, optimizer=DecayedSGD)
+    module = MLP(6, 2, width=4, param_groups={"hidden.weight": {}, "hidden.bias": {}}, optimizer=SGDW)
     optimizer = module.configure_optimizers()
-    assert isinstance(optimizer, DecayedSGD)
-    schedule = Timetable(optimizer, table)
+    assert isinstance(optimizer, SGDW)
+    schedule = PiecewiseSchedule(optimizer, table)
     x = torch.randn(8, 6)
     weights = dict(module.network.named_parameters())
     before = {name: weight.detach().clone() for name, weight in weights.items()}
@@ -124,7 +124,7 @@ def test_the_big_step_of_theorem_4() -> None:
 
 
 def test_resuming_with_other_layers_is_refused(fit: Callable[..., Run], capsys: pytest.CaptureFixture[str]) -> None:
-    run = fit("--trainer.max_steps=3", "--model.layers={hidden: {lr: 0.1}}")
+    run = fit("--trainer.max_steps=3", "--model.param_groups={hidden: {lr: 0.1}}")
     checkpoint = f"--ckpt_path={run.folder / 'checkpoints' / 'last.ckpt'}"
     with pytest.raises(SystemExit) as ended:
         fit("--trainer.max_steps=6", checkpoint)
@@ -153,9 +153,9 @@ def test_a_table_that_cannot_work_is_refused(table: dict[int, dict[str, float]],
 def test_a_schedule_goes_on_after_resuming(fit: Callable[..., Run]) -> None:
     """The same weights as a run through, with a decay and a learning rate that change on the way."""
     schedule = [
-        "--model.optimizer=DecayedSGD",
-        "--model.layers={output: {lr: 0.05}}",
-        "--model.lr_scheduler=Timetable",
+        "--model.optimizer=SGDW",
+        "--model.param_groups={output: {lr: 0.05}}",
+        "--model.lr_scheduler=PiecewiseSchedule",
         "--model.lr_scheduler.table={3: {lr: 0.2, output.decay: 0.1}, 7: {lr: 0.01, decay: 0.001}}",
         "--trainer.val_check_interval=1",
     ]
@@ -177,7 +177,7 @@ def test_a_schedule_goes_on_after_resuming(fit: Callable[..., Run]) -> None:
         ["--model.optimizer=Adam", "--model.optimizer.lr=0.01"],
         ["--model.optimizer=AdamW", "--model.optimizer.weight_decay=0.001"],
         ["--model.optimizer=SignSGD", "--model.optimizer.lr=0.003"],
-        ["--model.optimizer=DecayedSGD", "--model.optimizer.decay=0.0001", "--model.optimizer.momentum=0.5"],
+        ["--model.optimizer=SGDW", "--model.optimizer.decay=0.0001", "--model.optimizer.momentum=0.5"],
         ["--model.optimizer=RMSprop", "--model.optimizer.lr=0.003"],
         ["--model.lr_scheduler=CosineAnnealingLR", "--model.lr_scheduler.T_max=20000"],
     ],

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from parity_lightning.data import SparseParity
-from parity_lightning.losses import find_loss
+from parity_lightning.engine.side_by_side import descend, predictor
 from parity_lightning.nets.mlp import TwoLayerMLP
-from parity_lightning.theory.side_by_side import descend, predictor
+from parity_lightning.optim.losses import find_loss
 
 
 @pytest.mark.parametrize("loss", ["hinge", "square"])

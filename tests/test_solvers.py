@@ -18,9 +18,9 @@ from scipy import stats
 
 from parity_lightning.cli import main
 from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.experiments import section2_solvers as experiment
+from parity_lightning.experiments.section2_solvers import elimination_law
 from parity_lightning.theory import solvers
-from parity_lightning.theory.experiments import solvers as experiment
-from parity_lightning.theory.experiments.solvers import elimination_law
 from parity_lightning.theory.solvers import best_correlation, eliminate, full_rank_probability, sufficient_samples
 
 

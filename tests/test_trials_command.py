@@ -21,9 +21,9 @@ from conftest import CONFIGS, ROOT, Run
 from filelock import FileLock
 
 from parity_lightning.cli import main
-from parity_lightning.trials import workers
-from parity_lightning.trials.outcome import Outcome, Ticket
-from parity_lightning.trials.workers import Group, Job, WorkerFailed, run_job
+from parity_lightning.engine.trial import TrialResult, TrialSpec
+from parity_lightning.studies import workers
+from parity_lightning.studies.workers import Group, Job, WorkerFailed, run_job
 
 QUICK = [
     f"--config={CONFIGS / 'online.yaml'}",
@@ -237,7 +237,7 @@ def is_running(process: int) -> bool:
 
 def test_killed_at_any_moment_it_goes_on_with_the_same_command(tmp_path: Path) -> None:
     output = tmp_path / "t.parquet"
-    options = [*QUICK, "--data.k=3", "--trials=150", f"--output={output}", "--stack=8", "--workers=2"]
+    options = [*QUICK, "--data.k=3", "--trials=150", f"--output={output}", "--stack_size=8", "--workers=2"]
     command = [sys.executable, "-m", "parity_lightning", "trials", *options]
     journal = Path(f"{output}.journal")
     kept: set[int] = set()
@@ -277,16 +277,16 @@ class Slow:
     def __init__(self, group: Group, worker: int) -> None:
         self.worker = worker
 
-    def run(self, tickets: Any) -> Any:
-        for ticket in tickets:
+    def run(self, specs: Any) -> Any:
+        for spec in specs:
             time.sleep(0.02)
-            if ticket.seed == 10**6 and self.worker:
+            if spec.seed == 10**6 and self.worker:
                 raise RuntimeError("broken")
-            yield [outcome_of(ticket, self.worker)]
+            yield [outcome_of(spec, self.worker)]
 
 
-def outcome_of(ticket: Ticket, worker: int) -> Outcome:
-    return Outcome(ticket.number, (ticket.setting,), ticket.seed, worker, None, 1, 1.0, 0.0, "solved", "slowly")
+def outcome_of(spec: TrialSpec, worker: int) -> TrialResult:
+    return TrialResult(spec.number, (spec.setting,), spec.seed, worker, None, 1, 1.0, 0.0, "solved", "slowly")
 
 
 def job_of(spans: list[tuple[int, int, int]], first_seed: int = 100) -> Job:
@@ -294,18 +294,18 @@ def job_of(spans: list[tuple[int, int, int]], first_seed: int = 100) -> Job:
 
 
 def test_several_processes_share_trials_and_do_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("parity_lightning.trials.workers._HELP_AFTER", 0.0)
+    monkeypatch.setattr("parity_lightning.studies.workers._HELP_AFTER", 0.0)
     job = job_of([(0, 0, 450), (1, 650, 900)])
-    done = [outcome for outcomes in run_job(job, 2, print) for outcome in outcomes]
-    assert sorted(outcome.number for outcome in done) == [*range(450), *range(650, 900)]
-    assert {outcome.convergence_time for outcome in done} == {0, 1}
-    for outcome in done:
-        assert outcome.data_seed == 100 + outcome.number % 300
-        assert outcome.support == (outcome.number // 300 if outcome.number < 600 else 0,)
+    done = [result for results in run_job(job, 2, print) for result in results]
+    assert sorted(result.number for result in done) == [*range(450), *range(650, 900)]
+    assert {result.convergence_time for result in done} == {0, 1}
+    for result in done:
+        assert result.data_seed == 100 + result.number % 300
+        assert result.support == (result.number // 300 if result.number < 600 else 0,)
 
 
 def test_a_worker_that_fails_ends_the_job_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("parity_lightning.trials.workers._HELP_AFTER", 0.0)
+    monkeypatch.setattr("parity_lightning.studies.workers._HELP_AFTER", 0.0)
     # Every trial has the seed at which helpers break.
     job = Job(Slow, [Group((0,))], [(0, n, n + 1) for n in range(600)], trials=1, first_seed=10**6, threads=1)
     job = job._replace(groups=[Group(tuple(range(600)))])

@@ -13,19 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from parity_lightning.cli.variations import parse_variation, settings_of
+from parity_lightning.engine.trial import MixedComputation, TrialResult
 from parity_lightning.errors import SettingError
-from parity_lightning.trials.outcome import MixedComputation, Outcome
-from parity_lightning.trials.record import Record
-from parity_lightning.trials.survival import quantile_of, solved_share, survival_of
-from parity_lightning.trials.workers import Group, spans_of
+from parity_lightning.statistics.survival import quantile_of, solved_share, survival_of
+from parity_lightning.studies.record import Record
+from parity_lightning.studies.variations import parse_variation, settings_of
+from parity_lightning.studies.workers import Group, spans_of
 
 COMPILED = "compiled, torch 2.13.0, AVX2, 1 thread"
 SETTINGS = [{"n": 10, "num_samples": None, "lr": 0.1}, {"n": 10, "num_samples": None, "lr": 1.0}]
 
 
-def outcome(number: int, time: int | None = 100) -> Outcome:
-    return Outcome(
+def result(number: int, time: int | None = 100) -> TrialResult:
+    return TrialResult(
         *(number, (1, 4), 2**64 - 1, time, time and 50, time or 500, 0.5, 1.5, "solved" if time else "max_steps"),
         computed=COMPILED,
     )
@@ -37,8 +37,8 @@ def record(path: Path, trials: int = 3, about: str = "these") -> Record:
 
 def test_rows_become_a_file_in_order_with_their_settings(tmp_path: Path) -> None:
     written = record(tmp_path)
-    written.add([outcome(5), outcome(1, None)])
-    written.add([outcome(0), outcome(2), outcome(3), outcome(4)])
+    written.add([result(5), result(1, None)])
+    written.add([result(0), result(2), result(3), result(4)])
     written.finish()
     rows = parquet.read_table(tmp_path / "t.parquet").to_pylist()
     assert [(row["trial"], row["seed"], row["lr"]) for row in rows] == [
@@ -58,12 +58,12 @@ def test_rows_become_a_file_in_order_with_their_settings(tmp_path: Path) -> None
 
 def test_a_record_that_was_cut_short_goes_on_and_takes_no_row_twice(tmp_path: Path) -> None:
     first = record(tmp_path)
-    first.add([outcome(4), outcome(0)])
+    first.add([result(4), result(0)])
     del first
     second = record(tmp_path)
     assert list(second.missing()) == [1, 2, 3, 5]
     assert second.count() == (2, 2)
-    second.add([outcome(0, None), outcome(1, None)])
+    second.add([result(0, None), result(1, None)])
     assert second.count() == (3, 2)
     assert np.isnan(second.convergence_times()).sum() == 3
 
@@ -75,7 +75,7 @@ def test_other_trials_are_not_mixed_into_a_record(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="holds something else"):
         record(tmp_path, about="others")
     whole = record(tmp_path)
-    whole.add([outcome(number) for number in range(6)])
+    whole.add([result(number) for number in range(6)])
     whole.finish()
     with pytest.raises(SettingError, match="holds something else"):
         record(tmp_path, trials=4)
@@ -88,23 +88,23 @@ def test_other_trials_are_not_mixed_into_a_record(tmp_path: Path) -> None:
 def whole(path: Path) -> Path:
     """The file of six trials."""
     written = record(path)
-    written.add([outcome(number) for number in range(6)])
+    written.add([result(number) for number in range(6)])
     written.finish()
     return path / "t.parquet"
 
 
 def test_rows_of_a_setting_are_all_computed_in_one_way(tmp_path: Path) -> None:
     first = record(tmp_path)
-    first.add([outcome(0), outcome(3)._replace(computed="eager")])
+    first.add([result(0), result(3)._replace(computed="eager")])
     with pytest.raises(MixedComputation, match="round differently"):
-        first.add([outcome(1), outcome(2)._replace(computed="eager"), outcome(4)])
+        first.add([result(1), result(2)._replace(computed="eager"), result(4)])
     assert list(first.missing()) == [2, 4, 5]
     first.close()
     again = record(tmp_path)
     assert again.computed == {0: COMPILED, 1: "eager"}
     with pytest.raises(MixedComputation):
-        again.add([outcome(5)])
-    again.add([outcome(2), *(outcome(number)._replace(computed="eager") for number in (4, 5))])
+        again.add([result(5)])
+    again.add([result(2), *(result(number)._replace(computed="eager") for number in (4, 5))])
     again.finish()
     rows = parquet.read_table(tmp_path / "t.parquet").to_pylist()
     assert [row["computed"] for row in rows] == [COMPILED] * 3 + ["eager"] * 3
@@ -112,7 +112,7 @@ def test_rows_of_a_setting_are_all_computed_in_one_way(tmp_path: Path) -> None:
 
 def test_a_row_that_was_changed_on_disk_is_run_again(tmp_path: Path) -> None:
     first = record(tmp_path)
-    first.add([outcome(number) for number in range(4)])
+    first.add([result(number) for number in range(4)])
     first.close()
     with sqlite3.connect(tmp_path / "t.parquet.journal") as database:
         database.execute("UPDATE trials SET convergence_time = 99 WHERE number = 1")
@@ -124,7 +124,7 @@ def test_a_row_that_was_changed_on_disk_is_run_again(tmp_path: Path) -> None:
 
 def test_a_refused_record_keeps_its_rows(tmp_path: Path) -> None:
     first = record(tmp_path)
-    first.add([outcome(number) for number in range(5)])
+    first.add([result(number) for number in range(5)])
     first.close()
     with pytest.raises(SettingError, match="holds something else"):
         record(tmp_path, trials=1)
@@ -133,7 +133,7 @@ def test_a_refused_record_keeps_its_rows(tmp_path: Path) -> None:
 
 def test_rows_of_nobody_knows_what_are_refused(tmp_path: Path) -> None:
     first = record(tmp_path)
-    first.add([outcome(0)])
+    first.add([result(0)])
     first.close()
     with sqlite3.connect(tmp_path / "t.parquet.journal") as database:
         database.execute("DELETE FROM about")

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from parity_lightning import SparseParity
-from parity_lightning.cli.trial_settings import SettingCLI
+from parity_lightning.cli.trial_config import TrialConfigCLI
 from parity_lightning.data.parity_stack import stack_parities
+from parity_lightning.engine.runner import StackRunner
+from parity_lightning.engine.stack import Stack
+from parity_lightning.engine.trial import MixedComputation, TrialResult, TrialSpec
+from parity_lightning.engine.update_rules import Unstackable
 from parity_lightning.modules import MLP, ParityModule
-from parity_lightning.trials.outcome import MixedComputation, Outcome, Ticket
-from parity_lightning.trials.run_stack import StackRunner
-from parity_lightning.trials.stack import Stack
-from parity_lightning.trials.update_rules import Unstackable
 
 # What is needed for dates, and nothing that draws or saves.
 DATES = ["--trainer.enable_checkpointing=false", "--trainer.callbacks=[]"] + [
@@ -56,9 +56,9 @@ CASES = {
     "momentum": Case("online", sgd("lr=0.03", "momentum=0.9")),
     "Nesterov": Case("online", sgd("lr=0.03", "momentum=0.9", "nesterov=true")),
     "weight decay": Case("online", sgd("lr=0.1", "weight_decay=0.01")),
-    "decay": Case("online", ("--model.optimizer=DecayedSGD", "--model.optimizer.decay=0.001")),
+    "decay": Case("online", ("--model.optimizer=SGDW", "--model.optimizer.decay=0.001")),
     "decay and momentum": Case(
-        "online", ("--model.optimizer=DecayedSGD", "--model.optimizer.decay=0.001", "--model.optimizer.momentum=0.5")
+        "online", ("--model.optimizer=SGDW", "--model.optimizer.decay=0.001", "--model.optimizer.momentum=0.5")
     ),
     "sign-SGD": Case("online", ("--model.optimizer=SignSGD", "--model.optimizer.lr=0.003")),
     "Adam": Case("online", ("--model.optimizer=Adam", "--model.optimizer.lr=0.01"), 8),
@@ -69,7 +69,7 @@ CASES = {
     "schedule": Case(
         "online", ("--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size=40", "--model.lr_scheduler.gamma=0.8")
     ),
-    "layers": Case("online", ("--model.layers={output: {lr: 0.02}}",)),
+    "layers": Case("online", ("--model.param_groups={output: {lr: 0.02}}",)),
     "float64": Case("online", ("--trainer.precision=64",)),
     "power": Case("architectures/iv", ()),
     "zigzag": Case("architectures/vii", ()),
@@ -83,33 +83,33 @@ CASES = {
 
 
 def runner_of(case: Case, capacity: int) -> StackRunner:
-    return StackRunner([SettingCLI(case.arguments).setting()], capacity, compiled=False)
+    return StackRunner([TrialConfigCLI(case.arguments).setting()], capacity, compiled=False)
 
 
-def outcomes_of(case: Case, seeds: int, capacity: int = 8) -> list[Outcome]:
-    tickets = (Ticket(seed, 0, seed) for seed in range(seeds))
-    return sorted(outcome for some in runner_of(case, capacity).run(tickets) for outcome in some)
+def outcomes_of(case: Case, seeds: int, capacity: int = 8) -> list[TrialResult]:
+    specs = (TrialSpec(seed, 0, seed) for seed in range(seeds))
+    return sorted(result for some in runner_of(case, capacity).run(specs) for result in some)
 
 
 def compare(fit: Callable[..., Run], case: Case) -> None:
     """Runs the seeds of a case in a stack and one by one, and expects the same of 95 % of them."""
     stacked = outcomes_of(case, case.seeds)
     same = 0
-    for outcome in stacked:
-        options = [*case.arguments[1:], *DATES, f"--seed_everything={outcome.number}", "--data.seed=null"]
+    for result in stacked:
+        options = [*case.arguments[1:], *DATES, f"--seed_everything={result.number}", "--data.seed=null"]
         alone = fit(*options, config=CONFIGS / f"{case.config}.yaml").summary
-        assert outcome.support == tuple(alone["support"])
+        assert result.support == tuple(alone["support"])
         same += (
-            outcome.convergence_time == alone["convergence_time"]
-            and outcome.onset == alone["onset"]
-            and outcome.steps == alone["steps"]
-            and outcome.stop_reason == alone["stop_reason"]
-            and outcome.val_accuracy == pytest.approx(alone["val_accuracy"], abs=1e-6)
-            and outcome.hidden_progress == pytest.approx(alone["hidden_progress"], rel=1e-2)
+            result.convergence_time == alone["convergence_time"]
+            and result.onset == alone["onset"]
+            and result.steps == alone["steps"]
+            and result.stop_reason == alone["stop_reason"]
+            and result.val_accuracy == pytest.approx(alone["val_accuracy"], abs=1e-6)
+            and result.hidden_progress == pytest.approx(alone["hidden_progress"], rel=1e-2)
         )
     assert same >= 0.95 * case.seeds
     # A trial that is never solved has no date to compare; the cases are meant to be solved.
-    assert sum(outcome.convergence_time is not None for outcome in stacked) >= case.seeds / 2
+    assert sum(result.convergence_time is not None for result in stacked) >= case.seeds / 2
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -126,11 +126,11 @@ def test_many_stacked_trials_have_the_dates_of_runs_of_their_own(fit: Callable[.
 @pytest.mark.parametrize("name", ["ReLU", "finite, noisy", "Adam", "sinusoid", "Transformer", "float64"])
 def test_first_weights_and_examples_are_those_of_fit_bit_for_bit(tmp_path: Path, name: str) -> None:
     case = CASES[name]
-    setting = SettingCLI(case.arguments).setting()
+    setting = TrialConfigCLI(case.arguments).setting()
     for seed in (0, 3):
         parity, module = setting.start(seed)
 
-        class Started(SettingCLI):
+        class Started(TrialConfigCLI):
             """Makes what fit makes, with this seed on the command line."""
 
         made = Started([*case.arguments, f"--seed_everything={seed}"])
@@ -166,8 +166,8 @@ def test_stacked_parities_draw_the_bits_of_each(n: int, seeds: list[int], noise:
 def test_trials_do_not_depend_on_their_company() -> None:
     case = CASES["ReLU"]
     few, many = outcomes_of(case, 9, capacity=2), outcomes_of(case, 9, capacity=9)
-    assert [outcome.convergence_time for outcome in few] == [outcome.convergence_time for outcome in many]
-    assert [outcome.number for outcome in few] == list(range(9))
+    assert [result.convergence_time for result in few] == [result.convergence_time for result in many]
+    assert [result.number for result in few] == list(range(9))
 
 
 def test_a_stack_follows_a_run_of_its_own_step_by_step() -> None:
@@ -177,7 +177,7 @@ def test_a_stack_follows_a_run_of_its_own_step_by_step() -> None:
     setting = runner._settings[0]
     with torch.no_grad():
         for seed in range(3):
-            runner._begin(Ticket(seed, 0, seed), runner._settings[0].start(seed))
+            runner._begin(TrialSpec(seed, 0, seed), runner._settings[0].start(seed))
         runner._take_steps(40)
     for seed in range(3):
         parity, module = setting.start(seed)
@@ -287,43 +287,43 @@ def test_what_cannot_be_stacked_says_why(options: list[str], why: str) -> None:
     own = "--allow_code_from=test_trials_stack"
     arguments = [f"--config={CONFIGS / 'online.yaml'}", "--data.n=12", "--trainer.accelerator=cpu", own, *options]
     with pytest.raises(Unstackable, match=why):
-        StackRunner([SettingCLI(arguments).setting()], 2, compiled=False)
+        StackRunner([TrialConfigCLI(arguments).setting()], 2, compiled=False)
 
 
 def test_a_network_that_is_handed_over_ready_made_cannot_be_stacked() -> None:
     from parity_lightning import ParityDataModule
-    from parity_lightning.trials.setting import Setting
+    from parity_lightning.engine.trial_config import TrialConfig
 
     network = torch.nn.Sequential(torch.nn.Linear(10, 1))
     with pytest.raises(Unstackable, match="ready made"):
-        Setting(ReadyMade(network), ParityDataModule(10, 2), 100, 10)
+        TrialConfig(ReadyMade(network), ParityDataModule(10, 2), 100, 10)
 
 
 def test_a_stack_computes_as_the_rows_on_record_were(monkeypatch: pytest.MonkeyPatch) -> None:
-    setting = SettingCLI(CASES["ReLU"].arguments).setting()
-    tickets = [Ticket(0, 0, 0)]
-    (first,) = (outcome for some in StackRunner([setting], 1, compiled=False).run(tickets) for outcome in some)
+    setting = TrialConfigCLI(CASES["ReLU"].arguments).setting()
+    specs = [TrialSpec(0, 0, 0)]
+    (first,) = (result for some in StackRunner([setting], 1, compiled=False).run(specs) for result in some)
     assert first.computed.startswith("eager, torch ")
     # Begun without a compiler: none is asked for now.
     monkeypatch.setattr(Stack, "compile", lambda self: pytest.fail("compiles"))
     again = StackRunner([setting], 1, compiled=True, computed=first.computed)
     assert again.note is not None
     assert "going on without compiled steps" in again.note
-    (second,) = (outcome for some in again.run(tickets) for outcome in some)
+    (second,) = (result for some in again.run(specs) for result in some)
     assert second == first
     # Begun in a way that is not had here.
     other = StackRunner([setting], 1, compiled=False, computed="compiled, torch 2.13.0, AVX2, 1 thread")
     with pytest.raises(MixedComputation, match=r"another way \(compiled, .*\) than here \(eager, "):
-        next(other.run(tickets))
+        next(other.run(specs))
 
 
 def test_a_diverged_trial_ends_where_it_would_alone(fit: Callable[..., Run]) -> None:
     options = ("--model.activation=power", "--model.loss=square", "--trainer.val_check_interval=300")
     case = Case("online", (*options, "--trainer.max_steps=700"))
-    calm, wild = (SettingCLI([*case.arguments, f"--model.optimizer.lr={lr}"]).setting() for lr in (0.001, 1e3))
-    tickets = [Ticket(0, 0, 0), Ticket(1, 1, 0)]
-    both = sorted(outcome for some in StackRunner([calm, wild], 2, compiled=False).run(tickets) for outcome in some)
-    (alone,) = (outcome for some in StackRunner([wild], 1, compiled=False).run([Ticket(1, 0, 0)]) for outcome in some)
+    calm, wild = (TrialConfigCLI([*case.arguments, f"--model.optimizer.lr={lr}"]).setting() for lr in (0.001, 1e3))
+    specs = [TrialSpec(0, 0, 0), TrialSpec(1, 1, 0)]
+    both = sorted(result for some in StackRunner([calm, wild], 2, compiled=False).run(specs) for result in some)
+    (alone,) = (result for some in StackRunner([wild], 1, compiled=False).run([TrialSpec(1, 0, 0)]) for result in some)
     assert both[1] == alone
     assert alone.stop_reason == "diverged"
     run = fit(*case.arguments[1:], "--model.optimizer.lr=1e3", "--seed_everything=0", "--model.compile_after=null")
@@ -335,6 +335,6 @@ def test_modules_of_users_are_stacked(name: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     own = f"--allow_code_from={name.partition('.')[0]}"
     case = Case("online", (f"--model={name}", "--model.optimizer.lr=0.1", own))
-    outcomes = outcomes_of(case, 4)
-    assert [outcome.number for outcome in outcomes] == [0, 1, 2, 3]
-    assert all(outcome.stop_reason in ("solved", "max_steps") for outcome in outcomes)
+    results = outcomes_of(case, 4)
+    assert [result.number for result in results] == [0, 1, 2, 3]
+    assert all(result.stop_reason in ("solved", "max_steps") for result in results)

@@ -6,10 +6,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from parity_lightning.callbacks.needs import first_layer_of, parity_of
-from parity_lightning.errors import SettingError, whole_number
-from parity_lightning.theory.fourier import all_inputs
-from parity_lightning.theory.gradient_gap import correlation_gradient, gradient_gap
+from parity_lightning.callbacks.requirements import first_layer_of, parity_of
+from parity_lightning.errors import SettingError, check_int
+from parity_lightning.measures.coefficients import all_inputs
+from parity_lightning.measures.fourier_gap import correlation_gradient, fourier_gap
 
 # Beyond what a run trains, validates and tests on.
 _OUTSIDE = 2**40
@@ -20,7 +20,7 @@ class FourierGap(Callback):
 
     At each evaluation it logs ``fourier_gap``, the largest difference, over the units of the first layer, between the
     smallest gradient of an input of the support and the largest of another, and both of them as
-    ``fourier_gap/relevant`` and ``fourier_gap/irrelevant``; see `gradient_gap`. The gradient is that of the correlation
+    ``fourier_gap/relevant`` and ``fourier_gap/irrelevant``; see `fourier_gap`. The gradient is that of the correlation
     loss: of the population if n is small enough for all 2^n inputs, and otherwise of a sample, which cannot tell gaps
     much below ``1 / sqrt(examples)``.
 
@@ -32,7 +32,7 @@ class FourierGap(Callback):
     """
 
     def __init__(self, examples: int = 2**15) -> None:
-        self._examples = whole_number("examples", examples, at_least=1, at_most=2**22)
+        self._examples = check_int("examples", examples, at_least=1, at_most=2**22)
         self._inputs: Tensor | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -43,8 +43,10 @@ class FourierGap(Callback):
         """
         parity = parity_of(trainer, self)
         if not isinstance(first_layer_of(pl_module, self, parity.n), nn.Parameter):
-            told = f"needs a module whose first_layer is a parameter, which that of {type(pl_module).__name__} is not"
-            raise SettingError("callbacks", type(self).__name__, f"{told}; leave the callback out")
+            message = (
+                f"needs a module whose first_layer is a parameter, which that of {type(pl_module).__name__} is not"
+            )
+            raise SettingError("callbacks", type(self).__name__, f"{message}; leave the callback out")
         if 2**parity.n <= self._examples:
             self._inputs = all_inputs(parity.n)
         else:
@@ -58,7 +60,7 @@ class FourierGap(Callback):
         weight = first_layer_of(pl_module, self, parity.n)
         self._inputs = x = self._inputs.to(weight)
         y = x[:, list(parity.support)].prod(-1)
-        found = gradient_gap(correlation_gradient(pl_module, weight, x, y), parity.support)
+        found = fourier_gap(correlation_gradient(pl_module, weight, x, y), parity.support)
         pl_module.log("fourier_gap", found.gap, sync_dist=True)
         pl_module.log("fourier_gap/relevant", found.relevant, sync_dist=True)
         pl_module.log("fourier_gap/irrelevant", found.irrelevant, sync_dist=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from parity_lightning.announce import announce
-from parity_lightning.callbacks.needs import begins_run, is_evaluation, metric_of
+from parity_lightning.callbacks.requirements import begins_run, is_evaluation, metric_of
+from parity_lightning.modules.announce import announce
 
 PLATEAU_ERROR = 0.49
 """A run is on its plateau while its validation error is at least this (the error of Theorem 7)."""

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from parity_lightning.atomic_write import atomic_write
-from parity_lightning.callbacks.needs import is_evaluation, settings_of, summaries_of
+from parity_lightning.callbacks.requirements import is_evaluation, settings_of, summaries_of
 from parity_lightning.callbacks.run_files import RunFiles
-from parity_lightning.thinning import is_recorded
+from parity_lightning.run_dir.atomic_write import atomic_write
+from parity_lightning.run_dir.thinning import is_recorded
 
 _DRAWN = (
     "train/loss",
@@ -58,7 +58,7 @@ class ProgressPicture(RunFiles):
         if path is None or not self.steps:
             return
         # Matplotlib takes half a second to import.
-        from parity_lightning.callbacks.draw_run import draw_run
+        from parity_lightning.display.run_picture import draw_run
 
         dates, settings = summaries_of(trainer), settings_of(trainer)
         title = " ".join(

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from parity_lightning.callbacks.needs import begins_run
+from parity_lightning.callbacks.requirements import begins_run
+from parity_lightning.run_dir.run_folder import unused
 
 
 class RunFiles(Callback, ABC):
@@ -55,12 +56,3 @@ class RunFiles(Callback, ABC):
     @abstractmethod
     def finish(self, trainer: Trainer, pl_module: LightningModule, path: Path | None, interrupted: bool) -> None:
         """Writes the file to ``path``, or nothing if that is None; called on the first device only."""
-
-
-def unused(path: Path) -> Path:
-    """Returns ``path``, or the first of ``name-2.end``, ``name-3.end``, ... that does not exist yet."""
-    candidate, number = path, 1
-    while candidate.exists():
-        number += 1
-        candidate = path.with_stem(f"{path.stem}-{number}")
-    return candidate

@@ -15,9 +15,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
 import parity_lightning
-from parity_lightning.atomic_write import atomic_write
-from parity_lightning.callbacks.needs import is_evaluation, settings_of, summaries_of
+from parity_lightning.callbacks.requirements import is_evaluation, settings_of, summaries_of
 from parity_lightning.callbacks.run_files import RunFiles
+from parity_lightning.run_dir.atomic_write import atomic_write
 
 Summary = dict[str, Any]
 
@@ -135,51 +135,51 @@ def table(summary: Summary) -> str:
           solved               no (max_steps after 100 steps)
           validation accuracy  50.0 %
     """
-    told = {name: value for name, value in summary.items() if value is not None}
+    known = {name: value for name, value in summary.items() if value is not None}
     rows: list[tuple[str, str]] = []
-    why = f"({told.get('stop_reason')} after {told.get('steps', 0):,} steps)"
-    if told.get("solved"):
-        when = f", at step t_c = {told['convergence_time']:,}" if "convergence_time" in told else ""
+    why = f"({known.get('stop_reason')} after {known.get('steps', 0):,} steps)"
+    if known.get("solved"):
+        when = f", at step t_c = {known['convergence_time']:,}" if "convergence_time" in known else ""
         rows.append(("solved", f"yes{when}"))
-        if told.get("stop_reason") != "solved":
+        if known.get("stop_reason") != "solved":
             rows.append(("stopped", why))
     else:
         rows.append(("solved", f"no {why}"))
-    if "val_accuracy" in told:
-        of = f" of {told['val_examples']:,} examples" if "val_examples" in told else ""
-        rows.append(("validation accuracy", f"{100 * told['val_accuracy']:.1f} %{of}"))
-    if "onset" in told:
-        rows.append(("onset", f"step {told['onset']:,}"))
-    if "plateau_share" in told:
-        rows.append(("plateau share", f"{told['plateau_share']:.2f} of the way to t_c"))
-    if "hidden_progress" in told:
-        parts = (f"{name} {told[key]:.3g}" for name, key in _PARTS if key in told)
-        rows.append(("hidden progress", f"{told['hidden_progress']:.3g} ({', '.join(parts)})"))
-    if "support" in told:
-        rows.append(("support", _listed(told["support"])))
-    if "recovered_support" in told:
-        found = len(set(told["recovered_support"]) & set(told.get("support", [])))
-        rows.append(("recovered support", f"{_listed(told['recovered_support'])} ({found} of {told['k']} right)"))
-    if "steps_per_second" in told:
-        rows.append(("speed", f"{told['steps_per_second']:,.0f} steps/s, {told['elapsed_seconds']:.1f} s in all"))
-    return "\n".join([_title(told), *(f"  {name:<19}  {value}" for name, value in rows)])
+    if "val_accuracy" in known:
+        of = f" of {known['val_examples']:,} examples" if "val_examples" in known else ""
+        rows.append(("validation accuracy", f"{100 * known['val_accuracy']:.1f} %{of}"))
+    if "onset" in known:
+        rows.append(("onset", f"step {known['onset']:,}"))
+    if "plateau_share" in known:
+        rows.append(("plateau share", f"{known['plateau_share']:.2f} of the way to t_c"))
+    if "hidden_progress" in known:
+        parts = (f"{name} {known[key]:.3g}" for name, key in _PARTS if key in known)
+        rows.append(("hidden progress", f"{known['hidden_progress']:.3g} ({', '.join(parts)})"))
+    if "support" in known:
+        rows.append(("support", _listed(known["support"])))
+    if "recovered_support" in known:
+        found = len(set(known["recovered_support"]) & set(known.get("support", [])))
+        rows.append(("recovered support", f"{_listed(known['recovered_support'])} ({found} of {known['k']} right)"))
+    if "steps_per_second" in known:
+        rows.append(("speed", f"{known['steps_per_second']:,.0f} steps/s, {known['elapsed_seconds']:.1f} s in all"))
+    return "\n".join([_title(known), *(f"  {name:<19}  {value}" for name, value in rows)])
 
 
 _PARTS = (("relevant", "hidden_progress_relevant"), ("irrelevant", "hidden_progress_irrelevant"))
 
 
-def _title(told: Summary) -> str:
+def _title(known: Summary) -> str:
     parts = []
-    if "n" in told and "k" in told:
-        parts.append(f"({told['n']}, {told['k']})-parity")
-    if "regime" in told:
-        parts.append(f"{told['regime']}, m={told['num_samples']:,}" if "num_samples" in told else told["regime"])
-    if "batch_size" in told:
-        parts.append(f"B={told['batch_size']:,}")
-    if told.get("label_noise"):
-        parts.append(f"label noise {told['label_noise']}")
-    if "seed" in told:
-        parts.append(f"seed {told['seed']}")
+    if "n" in known and "k" in known:
+        parts.append(f"({known['n']}, {known['k']})-parity")
+    if "regime" in known:
+        parts.append(f"{known['regime']}, m={known['num_samples']:,}" if "num_samples" in known else known["regime"])
+    if "batch_size" in known:
+        parts.append(f"B={known['batch_size']:,}")
+    if known.get("label_noise"):
+        parts.append(f"label noise {known['label_noise']}")
+    if "seed" in known:
+        parts.append(f"seed {known['seed']}")
     return ", ".join(parts)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from parity_lightning.callbacks.needs import is_evaluation
-from parity_lightning.checkpoint_file import DamagedCheckpoint, UnsafeCheckpoint, read_checkpoint
+from parity_lightning.callbacks.requirements import is_evaluation
+from parity_lightning.run_dir.checkpoint_file import DamagedCheckpoint, UnsafeCheckpoint, read_checkpoint
 
 
 class StepCheckpoint(ModelCheckpoint):
@@ -101,13 +100,3 @@ class StepCheckpoint(ModelCheckpoint):
         """Goes on with the files of its folder, which are the run's own, instead of numbering new ones."""
         self._enable_version_counter = False
         self._leftovers_possible = True
-
-
-def is_saved_by_steps(content: Mapping[str, Any]) -> bool:
-    """Whether it was `StepCheckpoint` that saved a checkpoint, and not another callback.
-
-    Args:
-        content: What the checkpoint holds.
-    """
-    states = content.get("callbacks", {}).items()
-    return any(state.get("saves_now") for name, state in states if name.startswith(StepCheckpoint.__name__))

@@ -8,8 +8,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from parity_lightning.announce import announce
-from parity_lightning.callbacks.needs import begins_run, is_evaluation, metric_of
+from parity_lightning.callbacks.requirements import begins_run, is_evaluation, metric_of
+from parity_lightning.modules.announce import announce
 
 
 def any_device(trainer: Trainer, says_so: bool) -> bool:

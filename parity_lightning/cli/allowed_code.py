@@ -25,7 +25,7 @@ from typing import Any
 import yaml
 from jsonargparse import Namespace, set_parsing_settings
 
-from parity_lightning.cli.complaints import config_files
+from parity_lightning.cli.error_messages import config_files
 from parity_lightning.errors import SettingError
 
 PACKAGES = ("parity_lightning", "torch.optim", "lightning")
@@ -138,8 +138,8 @@ class AllowedCode:
         for path, function, is_maker in _functions_in(config, ""):
             name = f"{function.__module__}.{function.__qualname__}"
             if not any(f"{name}.".startswith(f"{package}.") for package in self.own):
-                told = f"is a function; name a class, or a function in a module of your own ({OPTION} for others)"
-                raise SettingError(f"--{path}", name, told)
+                message = f"is a function; name a class, or a function in a module of your own ({OPTION} for others)"
+                raise SettingError(f"--{path}", name, message)
             if is_maker and inspect.signature(function).return_annotation is inspect.Signature.empty:
                 raise SettingError(f"--{path}", name, "does not say what it returns; annotate its return type")
 

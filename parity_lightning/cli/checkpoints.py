@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-from parity_lightning.checkpoint_file import read_checkpoint
 from parity_lightning.cli.allowed_code import AllowedCode
-from parity_lightning.cli.complaints import config_files
+from parity_lightning.cli.error_messages import config_files
 from parity_lightning.data.datamodule import check_same_parity
 from parity_lightning.errors import SettingError
+from parity_lightning.run_dir.checkpoint_file import read_checkpoint
 
 _EXAMPLE = "give a checkpoint, RUN/checkpoints/last.ckpt for example"
 
@@ -106,8 +106,8 @@ def _evaluation_config(file: Path) -> str:
         ValueError,
         RecursionError,
     ) as error:
-        told = f"is no configuration of a run ({type(error).__name__}); name another by --config"
-        raise SettingError("--config", file, " ".join(told.split())) from error
+        message = f"is no configuration of a run ({type(error).__name__}); name another by --config"
+        raise SettingError("--config", file, " ".join(message.split())) from error
 
 
 def _check_exists(path: str) -> None:

@@ -22,11 +22,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from parity_lightning import __version__
-from parity_lightning.cli.run_folder import RunFolder
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.errors import SettingError, nearest
-from parity_lightning.theory.experiments import EXPERIMENTS
-from parity_lightning.theory.findings import Findings, table
+from parity_lightning.experiments import EXPERIMENTS
+from parity_lightning.experiments.findings import Findings, table
+from parity_lightning.run_dir.run_folder import RunFolder
 
 _HELP = """\
 usage: parity-lightning theory --list
@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> None:
         SystemExit: With 2 for a usage error.
     """
     name = arguments[0] if arguments else "--help"
-    listed = "\n".join(f"  {each:<16} {what}" for each, what in EXPERIMENTS.items())
+    listed = "\n".join(f"  {each:<16} {entry.summary}" for each, entry in EXPERIMENTS.items())
     if name in ("-h", "--help"):
         print(_HELP.format(listed=listed))
         raise SystemExit(0)
@@ -73,8 +73,8 @@ def run(arguments: Sequence[str]) -> None:
 
 def parse(name: str, arguments: Sequence[str]) -> tuple[Callable[..., Findings], dict[str, Any]]:
     """An experiment by its name, and its options and ``runs``, the folder to write below."""
-    experiment = importlib.import_module(f"parity_lightning.theory.experiments.{name.replace('-', '_')}").run
-    parser = _Parser(prog=f"parity-lightning theory {name}", description=EXPERIMENTS[name])
+    experiment = importlib.import_module(f"parity_lightning.experiments.{EXPERIMENTS[name].module}").run
+    parser = _Parser(prog=f"parity-lightning theory {name}", description=EXPERIMENTS[name].summary)
     parser.add_argument("--runs", type=str, default="runs", help="below which folder to write")
     parser.add_function_arguments(experiment, as_group=False)
     options = parser.parse_args(_with_lists(arguments, experiment), with_meta=False).as_dict()
@@ -100,18 +100,18 @@ def _run(name: str, arguments: list[str]) -> None:
         findings = experiment(**options)
     except BaseException:
         folder.discard()
-        folder.give_back()
+        folder.release()
         raise
     try:
         with _as_long_as_somebody_reads():
             _tell(findings)
         write(folder.path, name, options, findings, time.monotonic() - started)
     except OSError as error:
-        told = f"{error.filename or folder.path} cannot be written ({error.strerror})"
-        print(f"parity-lightning theory {name}: {told}", file=sys.stderr)
+        message = f"{error.filename or folder.path} cannot be written ({error.strerror})"
+        print(f"parity-lightning theory {name}: {message}", file=sys.stderr)
         raise SystemExit(1) from None
     finally:
-        folder.give_back()
+        folder.release()
     with _as_long_as_somebody_reads():
         for file in sorted(folder.path.iterdir()):
             print(f"{file.stem}: {os.path.relpath(file)}", flush=True)

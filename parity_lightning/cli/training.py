@@ -30,33 +30,36 @@ from yaml.representer import RepresenterError
 # Classes imported here can be named on the command line without their modules.
 import parity_lightning.callbacks
 import parity_lightning.modules
-import parity_lightning.optimizers
-import parity_lightning.schedules  # noqa: F401
+import parity_lightning.optim.optimizers
+import parity_lightning.optim.schedules  # noqa: F401
 from parity_lightning.callbacks import HiddenProgress, RunSummary, StepCheckpoint
-from parity_lightning.checkpoint_file import DamagedCheckpoint, UnsafeCheckpoint
+from parity_lightning.callbacks.archive_stale_summary import ArchiveStaleSummary
+from parity_lightning.callbacks.graceful_shutdown import GracefulShutdown
 from parity_lightning.cli import allowed_code
 from parity_lightning.cli.checkpoints import check_checkpoint, with_config_of_checkpoint
-from parity_lightning.cli.complaints import (
+from parity_lightning.cli.error_messages import (
+    argument_error_message,
     check_files,
-    complain_of_arguments,
-    complain_of_setting,
     config_files,
     root_cause,
+    setting_error_message,
 )
-from parity_lightning.cli.interruption import HeedInterruption
-from parity_lightning.cli.place import Place, find_place
 from parity_lightning.cli.predictions import write_predictions
-from parity_lightning.cli.records import RunMetrics, SaveConfig, WholeCheckpoints
-from parity_lightning.cli.resuming import PrepareFolder, without_options
-from parity_lightning.cli.run_folder import RunFolder
-from parity_lightning.cli.spare_loggers import make_spare
+from parity_lightning.cli.save_config import SaveConfig
 from parity_lightning.cli.usage import usage_error
+from parity_lightning.cli.without_options import without_options
 from parity_lightning.data import ParityDataModule
 from parity_lightning.data.datamodule import check_interval
+from parity_lightning.engine.library_cache import check_cache
 from parity_lightning.errors import SettingError
 from parity_lightning.modules import ParityModule
 from parity_lightning.modules.blocks import CountSteps
-from parity_lightning.trials.library_cache import check_cache
+from parity_lightning.run_dir.checkpoint_file import DamagedCheckpoint, UnsafeCheckpoint
+from parity_lightning.run_dir.checkpoint_io import AtomicCheckpointIO
+from parity_lightning.run_dir.fault_tolerant_logger import tolerate_failures
+from parity_lightning.run_dir.metrics_file import RunMetrics
+from parity_lightning.run_dir.run_folder import RunFolder
+from parity_lightning.run_dir.run_location import RunLocation, locate_run
 
 _TRAINER_DEFAULTS: dict[str, Any] = {
     "default_root_dir": "runs",
@@ -97,7 +100,7 @@ _LINKED = ("n", "k")
 class ParityCLI(LightningCLI):
     """LightningCLI with our defaults, a folder for every run, and one seed for everything unless two are given."""
 
-    place: Place | None = None
+    location: RunLocation | None = None
     name: str | None = None
     """The subcommand in complaints, if it is not the first argument."""
 
@@ -123,8 +126,8 @@ class ParityCLI(LightningCLI):
             )
         except (ArgumentError, SettingError, MisconfigurationException, RepresenterError) as error:
             # Once a step was taken, what the run has written stays.
-            if self.place is not None and not (hasattr(self, "trainer") and self.trainer.global_step):
-                self.place.discard()
+            if self.location is not None and not (hasattr(self, "trainer") and self.trainer.global_step):
+                self.location.discard()
             usage_error(self.name or self.arguments[0], self._complaint(error))
         finally:
             self._leave()
@@ -146,8 +149,8 @@ class ParityCLI(LightningCLI):
         if seed is True:
             config.seed_everything = secrets.randbelow(2**32)
         elif seed is False or not 0 <= seed < 2**32:
-            told = "must be a whole number from 0 to 4294967295, or true for a random one"
-            raise SettingError("--seed_everything", seed, told)
+            message = "must be a whole number from 0 to 4294967295, or true for a random one"
+            raise SettingError("--seed_everything", seed, message)
         config.trainer.default_root_dir = os.path.expanduser(config.trainer.default_root_dir or "runs")
 
     def _parse_ckpt_path(self) -> None:
@@ -208,15 +211,15 @@ class ParityCLI(LightningCLI):
         return any(argument.split("=")[0] == f"--trainer.{option}" for argument in self.arguments)
 
     def _settle_folder(self, config: Any) -> None:
-        self.place = find_place(
+        self.location = locate_run(
             Path(config.trainer.default_root_dir).absolute(),
             self._label(config),
             config,
             lambda: self._as_saved(config),
         )
-        folder = self.place.path
-        if self.place.goes_on:
-            config.ckpt_path = None if self.place.checkpoint is None else str(self.place.checkpoint)
+        folder = self.location.path
+        if self.location.resumed:
+            config.ckpt_path = None if self.location.checkpoint is None else str(self.location.checkpoint)
             # As it was at the start; what is different now has no bearing on what the run does.
             self.save_config_kwargs = {**self.save_config_kwargs, "save_to_log_dir": False}
         # Loggers without a folder of their own write to the run's; an earlier run's config.yaml has the earlier one.
@@ -260,7 +263,7 @@ class ParityCLI(LightningCLI):
             # Each device would keep the predictions of its share.
             devices = {"devices": 1} if self.subcommand == "predict" else {}
             quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-            return {"callbacks": measuring, "plugins": [WholeCheckpoints()], **quiet, **devices}
+            return {"callbacks": measuring, "plugins": [AtomicCheckpointIO()], **quiet, **devices}
         # Lightning would complain that a callback is there which these switches are meant to leave out.
         unwanted: tuple[type[Callback], ...] = ()
         if asked.fast_dev_run or asked.enable_checkpointing is False:
@@ -274,19 +277,19 @@ class ParityCLI(LightningCLI):
             return {"callbacks": callbacks, "enable_checkpointing": False}
         others = [logger for logger in _as_list(asked.logger) if isinstance(logger, Logger)]
         for logger in others:
-            make_spare(logger)
-        assert self.place is not None
-        if self.place.goes_on:
-            callbacks.append(PrepareFolder(self.place.path, self.place.threads))
+            tolerate_failures(logger)
+        assert self.location is not None
+        if self.location.resumed:
+            callbacks.append(ArchiveStaleSummary(self.location.path, self.location.threads))
             for callback in callbacks:
                 if isinstance(callback, StepCheckpoint):
                     callback.overwrite()
         plugins = _as_list(asked.plugins)
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
-            plugins = [*plugins, WholeCheckpoints()]
+            plugins = [*plugins, AtomicCheckpointIO()]
         return {
-            "callbacks": [HeedInterruption(), *callbacks],
-            "logger": [RunMetrics(self.place.path, asked.val_check_interval, self.place.begins_at), *others],
+            "callbacks": [GracefulShutdown(), *callbacks],
+            "logger": [RunMetrics(self.location.path, asked.val_check_interval, self.location.begins_at), *others],
             "plugins": plugins,
         }
 
@@ -309,13 +312,13 @@ class ParityCLI(LightningCLI):
             return f"config.yaml cannot hold the setting {error.args[-1]!r}; give it as a plain value"
         if isinstance(cause, SettingError):
             config = getattr(self, "config", None)
-            return complain_of_setting(cause, None if config is None else config[config.subcommand])
-        return complain_of_arguments(error) if isinstance(error, ArgumentError) else str(error)
+            return setting_error_message(cause, None if config is None else config[config.subcommand])
+        return argument_error_message(error) if isinstance(error, ArgumentError) else str(error)
 
     def _leave(self) -> None:
         """Gives back what a run that never started had reserved."""
-        if self.place is not None:
-            self.place.give_back()
+        if self.location is not None:
+            self.location.release()
 
     def before_fit(self) -> None:
         """Checks what depends on the devices, and keeps small networks on one thread: several wait for each other."""
@@ -343,13 +346,13 @@ class ParityCLI(LightningCLI):
             what, why = error.filename or self.trainer.default_root_dir, error.strerror or error
             if not self.trainer.global_step:
                 raise SettingError("default_root_dir", what, f"cannot be written ({why}); name another") from error
-            told = f"step {self.trainer.global_step:,}: {what} cannot be written ({why})"
-            print(f"parity-lightning fit: {told}; what was written before is whole", file=sys.stderr)
+            message = f"step {self.trainer.global_step:,}: {what} cannot be written ({why})"
+            print(f"parity-lightning fit: {message}; what was written before is whole", file=sys.stderr)
             self._say_how_to_go_on()
             raise SystemExit(1) from None
         finally:
             for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-                if isinstance(callback, HeedInterruption):
+                if isinstance(callback, GracefulShutdown):
                     callback.stop_listening()
         self._say_where()
 
@@ -396,7 +399,7 @@ class ParityCLI(LightningCLI):
         folder = RunFolder.new(parent, f"{type(model).__name__}-predictions")
         path = folder.path / "predictions.csv"
         write_predictions(path, predictions or [])
-        folder.give_back()
+        folder.release()
         print(f"predictions: {os.path.relpath(path)}", flush=True)
 
     def _say_where(self) -> None:

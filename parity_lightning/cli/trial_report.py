@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from parity_lightning.trials.record import Record
-from parity_lightning.trials.survival import quantile_of, solved_share
+from parity_lightning.statistics.survival import quantile_of, solved_share
+from parity_lightning.studies.record import Record
 
 _QUANTILES = (0.1, 0.5, 0.9)
 _MOST_ROWS = 40
@@ -26,7 +26,7 @@ def report(record: Record, varied: Sequence[str]) -> None:
     print(_title(first, record.trials))
     print(table([{name: setting.get(name) for name in varied} for setting in record.settings], times))
     # Matplotlib takes half a second to import.
-    from parity_lightning.trials.draw_trials import draw_trials
+    from parity_lightning.display.trials_picture import draw_trials
 
     picture = draw_trials(record.path.with_suffix(".png"), record.settings, varied, times)
     print(f"picture: {os.path.relpath(picture)}")
@@ -61,10 +61,10 @@ def table(settings: Sequence[dict[str, object]], times: np.ndarray) -> str:
     for setting, own in list(zip(settings, times, strict=True))[:_MOST_ROWS]:
         share = solved_share(own)
         low, middle, high = (quantile_of(own, quantile) for quantile in _QUANTILES)
-        told = f"{share.value:.1%} ({100 * share.low:.1f} to {100 * share.high:.1f})".replace("%", " %", 1)
+        message = f"{share.value:.1%} ({100 * share.low:.1f} to {100 * share.high:.1f})".replace("%", " %", 1)
         ends = (f"{end.value:,g}" if np.isfinite(end.value) else "unsolved" for end in (low, high))
         first, last = ends
-        rows.append([*(str(setting[name]) for name in names), told, first, str(middle), last])
+        rows.append([*(str(setting[name]) for name in names), message, first, str(middle), last])
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     lines = ["    ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     if len(settings) > _MOST_ROWS:

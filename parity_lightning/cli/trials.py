@@ -19,19 +19,19 @@ from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 import parity_lightning
 from parity_lightning.cli.fit_once import fit_once
 from parity_lightning.cli.training import prepare
+from parity_lightning.cli.trial_config import TrialConfigCLI
 from parity_lightning.cli.trial_report import report
-from parity_lightning.cli.trial_settings import SettingCLI
 from parity_lightning.cli.usage import usage_error
-from parity_lightning.cli.variations import Variation, as_text, parse_variation, settings_of
-from parity_lightning.errors import SettingError, whole_number
-from parity_lightning.trials.library_cache import private_cache
-from parity_lightning.trials.outcome import MixedComputation, Outcome, Ticket, computed_by
-from parity_lightning.trials.pack_size import pack_size
-from parity_lightning.trials.record import Record
-from parity_lightning.trials.run_stack import StackRunner
-from parity_lightning.trials.setting import Setting
-from parity_lightning.trials.update_rules import Unstackable
-from parity_lightning.trials.workers import Group, Job, Runner, WorkerFailed, run_job, spans_of
+from parity_lightning.engine.library_cache import private_cache
+from parity_lightning.engine.runner import StackRunner
+from parity_lightning.engine.stack_size import default_stack_size
+from parity_lightning.engine.trial import MixedComputation, TrialResult, TrialSpec, computed_by
+from parity_lightning.engine.trial_config import TrialConfig
+from parity_lightning.engine.update_rules import Unstackable
+from parity_lightning.errors import SettingError, check_int
+from parity_lightning.studies.record import Record
+from parity_lightning.studies.variations import Variation, as_text, parse_variation, settings_of
+from parity_lightning.studies.workers import Group, Job, Runner, WorkerFailed, run_job, spans_of
 
 _HELP = """\
 usage: parity-lightning trials --config FILE --trials T [--output FILE.parquet] [--vary OPTION=VALUES ...] [OPTIONS]
@@ -47,7 +47,7 @@ options:
                          times, for all combinations
   --workers W            how many processes; one for each core by default, the first alone for the first seconds
   --threads H            threads of each process (default 1)
-  --stack N              how many trials a process has at work at a time; by default as many as are fast
+  --stack_size N              how many trials a process has at work at a time; by default as many as are fast
   --compile_after STEPS  0: all steps are compiled, and each trial is, bit for bit, that of fit --model.compile_after 0
                          (default); null: none is
   OPTIONS                any options of `parity-lightning fit`, --trainer.max_steps and all; see its --help"""
@@ -70,7 +70,7 @@ class Plan(NamedTuple):
     Attributes:
         options: What goes to ``fit``.
         cells: The varied options of each setting.
-        stack: How many trials at a time, if that was said.
+        stack_size: How many trials at a time, if that was said.
         workers: How many processes.
         compiled: Whether steps are compiled, where that can be.
         computed: How rows of a setting that are on record were computed, by the setting's number.
@@ -78,7 +78,7 @@ class Plan(NamedTuple):
 
     options: tuple[str, ...]
     cells: tuple[dict[str, Any], ...]
-    stack: int | None
+    stack_size: int | None
     workers: int
     compiled: bool
     computed: dict[int, str] = {}  # noqa: RUF012, a new one comes with the record
@@ -98,19 +98,19 @@ class Plan(NamedTuple):
         try:
             settings, kind = self._settings(group)
             device = _device(kind, worker)
-            capacity = self.stack or pack_size(settings[0], device, self.workers)
+            capacity = self.stack_size or default_stack_size(settings[0], device, self.workers)
             return StackRunner(settings, capacity, self.compiled, device, computed)
         except Unstackable as why:
             return _OneByOne([self.command_line(setting) for setting in group.settings], str(why))
 
-    def _settings(self, group: Group) -> tuple[list[Setting], str]:
+    def _settings(self, group: Group) -> tuple[list[TrialConfig], str]:
         """The settings of a group, and the kind of device they train on."""
-        made: dict[str, SettingCLI] = {}
+        made: dict[str, TrialConfigCLI] = {}
         settings = []
         for number in group.settings:
             told = _without_seed(self.cells[number])
             if told not in made:
-                made[told] = SettingCLI(self.command_line(number))
+                made[told] = TrialConfigCLI(self.command_line(number))
             seeds = [self.cells[number][name] for name in _DATA_SEED if name in self.cells[number]]
             setting = made[told].setting()
             settings.append(setting.copy(data_seed=seeds[0]) if seeds else setting)
@@ -135,19 +135,19 @@ class _OneByOne:
         self._options = options
         self.note: str | None = f"trials run one by one, for {why}"
 
-    def run(self, tickets: Iterator[Ticket]) -> Iterator[list[Outcome]]:
+    def run(self, specs: Iterator[TrialSpec]) -> Iterator[list[TrialResult]]:
         """Runs trials."""
-        for ticket in tickets:
-            yield [self._fit(ticket)]
+        for spec in specs:
+            yield [self._fit(spec)]
 
-    def _fit(self, ticket: Ticket) -> Outcome:
-        summary = fit_once(self._options[ticket.setting], ticket.seed)
-        names = [name for name in Outcome._fields if name not in ("number", "support", "computed")]
+    def _fit(self, spec: TrialSpec) -> TrialResult:
+        summary = fit_once(self._options[spec.setting], spec.seed)
+        names = [name for name in TrialResult._fields if name not in ("number", "support", "computed")]
         # Of steps that were to be compiled and could not be.
         how = "one by one, without a compiler" if summary["compiled"] is False else "one by one"
         values = {name: summary[name] for name in names}
-        return Outcome(
-            ticket.number,
+        return TrialResult(
+            spec.number,
             tuple(summary["support"]),
             **values,
             computed=computed_by(how, torch.device(summary["device"])),
@@ -171,7 +171,7 @@ def parse_options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[st
     parser.add_argument("--vary", action="append", default=[])
     parser.add_argument("--workers")
     parser.add_argument("--threads", default="1")
-    parser.add_argument("--stack")
+    parser.add_argument("--stack_size")
     parser.add_argument("--compile_after", default="0", choices=["0", "null"])
     return parser.parse_known_args(arguments)
 
@@ -179,7 +179,7 @@ def parse_options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[st
 def _number(name: str, given: str, at_least: int = 1) -> int:
     text = given.replace("_", "").replace(",", "")
     value: Any = int(text) if re.fullmatch(r"[+-]?\d+", text) else given
-    return whole_number(f"--{name}", value, at_least=at_least)
+    return check_int(f"--{name}", value, at_least=at_least)
 
 
 def _cores() -> int:
@@ -223,16 +223,16 @@ def _run(given: argparse.Namespace, options: list[str]) -> None:
     trials = _number("trials", given.trials)
     workers = _cores() if given.workers is None else _number("workers", given.workers)
     threads = _number("threads", given.threads)
-    stack = None if given.stack is None else _number("stack", given.stack)
+    stack_size = None if given.stack_size is None else _number("stack_size", given.stack_size)
     variations = [parse_variation(text) for text in given.vary]
     cells = settings_of(variations)
-    plan = Plan(tuple(options), tuple(cells), stack, workers, compiled=given.compile_after == "0")
+    plan = Plan(tuple(options), tuple(cells), stack_size, workers, compiled=given.compile_after == "0")
     groups = _group(variations, cells)
     prepare()
     if plan.compiled:
         private_cache()
     # All is made once before hours of trials, so that a mistake is told at once.
-    known = [SettingCLI(plan.command_line(group.settings[0])) for group in groups]
+    known = [TrialConfigCLI(plan.command_line(group.settings[0])) for group in groups]
     _check(plan, variations, [group.settings[0] for group in groups])
     if known[0].seed + trials > 2**32:
         raise SettingError("--trials", trials, f"their seeds, from {known[0].seed} on, must be below 2^32")
@@ -257,7 +257,7 @@ def _check(plan: Plan, variations: Sequence[Variation], known: Sequence[int]) ->
             raise SettingError("--vary", variation.option, told)
         if variation.option in _DATA_SEED:
             for value in variation.values:
-                whole_number(f"--vary {variation.option}", value, at_least=0, at_most=2**64 - 1)
+                check_int(f"--vary {variation.option}", value, at_least=0, at_most=2**64 - 1)
     seen = {_without_seed(plan.cells[number]) for number in known}
     different = {_without_seed(cell): number for number, cell in reversed(list(enumerate(plan.cells)))}
     if len(different) > _MOST_CHECKED:
@@ -269,7 +269,7 @@ def _check(plan: Plan, variations: Sequence[Variation], known: Sequence[int]) ->
         }
     for told, number in different.items():
         if told not in seen:
-            SettingCLI(plan.command_line(number))
+            TrialConfigCLI(plan.command_line(number))
 
 
 def _without_seed(cell: dict[str, Any]) -> str:
@@ -289,7 +289,7 @@ def _column(option: str, row: dict[str, Any]) -> str:
     return name if name in row else option.replace(".init_args", "")
 
 
-def _row(cli: SettingCLI, cell: dict[str, Any]) -> dict[str, Any]:
+def _row(cli: TrialConfigCLI, cell: dict[str, Any]) -> dict[str, Any]:
     """What stands beside the trials of a setting."""
     row = cli.settings()
     for option, value in cell.items():
@@ -297,7 +297,7 @@ def _row(cli: SettingCLI, cell: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _output(given: str | None, cli: SettingCLI, about: str, trials: int) -> Path:
+def _output(given: str | None, cli: TrialConfigCLI, about: str, trials: int) -> Path:
     """The file to write; the same for the same trials."""
     if given is not None:
         path = Path(given).expanduser().absolute()
@@ -346,19 +346,19 @@ def _work(record: Record, plan: Plan, groups: Sequence[Group], threads: int) -> 
             told.add(note)
             bar.write(note, file=sys.stderr)
 
-    waiting: list[Outcome] = []
+    waiting: list[TrialResult] = []
     written = time.monotonic()
     try:
-        for outcomes in run_job(job, plan.workers, tell):
-            waiting += outcomes
-            done += len(outcomes)
-            solved += sum(outcome.convergence_time is not None for outcome in outcomes)
+        for results in run_job(job, plan.workers, tell):
+            waiting += results
+            done += len(results)
+            solved += sum(result.convergence_time is not None for result in results)
             if waiting and time.monotonic() - written > _COMMIT_EVERY:
                 record.add(waiting)
                 waiting, written = [], time.monotonic()
-            if outcomes:
+            if results:
                 bar.set_postfix_str(f"solved {solved / done:.1%}", refresh=False)
-                bar.update(len(outcomes))
+                bar.update(len(results))
     finally:
         bar.close()
         record.add(waiting)

@@ -36,9 +36,9 @@ class TrainingBatches(IterableDataset[Block | Steps]):
     depends on how the sequence is walked: a run resumed at step t, split over ranks or drawn by several workers sees
     the same batches.
 
-    Iterating yields *blocks*: the batches of several steps, stacked. A block ends where somebody must look between
-    two steps, at the multiples of ``cut_every`` and at ``last_step``. From the step ``announced_from`` on, blocks are
-    `Steps` only: the examples are made by who trains on them.
+    Iterating yields *blocks*: the batches of several steps, stacked. A block ends at each multiple of the numbers in
+    ``block_boundaries``, where something happens between two steps, and at ``last_step``. From step ``lazy_from_step``
+    on, a block is a `Steps` without examples: whoever trains on it draws them.
 
     Args:
         parity: Where examples come from.
@@ -73,9 +73,9 @@ class TrainingBatches(IterableDataset[Block | Steps]):
         self._slice = range(rank * share, (rank + 1) * share)
         self.first_step = 0
         self.last_step: int | None = None
-        self.cut_every: tuple[int, ...] = ()
+        self.block_boundaries: tuple[int, ...] = ()
         self.in_blocks = True
-        self.announced_from: int | None = None
+        self.lazy_from_step: int | None = None
         self._orders: tuple[tuple[int, int], Tensor] | None = None
 
     def indices(self, first_step: int, last_step: int) -> Tensor:
@@ -119,11 +119,11 @@ class TrainingBatches(IterableDataset[Block | Steps]):
         return min(first + every, first + ((step - first) // longest + 1) * longest)
 
     def _block_end(self, step: int) -> int:
-        ends = [step + self._longest(), *((step // every + 1) * every for every in self.cut_every)]
+        ends = [step + self._longest(), *((step // every + 1) * every for every in self.block_boundaries)]
         if self.last_step is not None and step < self.last_step:
             ends.append(self.last_step)
-        if self.announced_from is not None and step < self.announced_from:
-            ends.append(self.announced_from)
+        if self.lazy_from_step is not None and step < self.lazy_from_step:
+            ends.append(self.lazy_from_step)
         return min(ends)
 
     def __iter__(self) -> Iterator[Block | Steps]:
@@ -138,7 +138,7 @@ class TrainingBatches(IterableDataset[Block | Steps]):
 
     def _made(self, first_step: int, last_step: int) -> Block | Steps:
         """What stands for a block: its examples, those of its only batch, or nothing but its steps."""
-        if self.in_blocks and self.announced_from is not None and first_step >= self.announced_from:
+        if self.in_blocks and self.lazy_from_step is not None and first_step >= self.lazy_from_step:
             return Steps(first_step, last_step)
         x, y = self.block(first_step, last_step)
         return (x, y) if self.in_blocks else (x[0], y[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -11,11 +11,9 @@ from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from parity_lightning.data.batches import Block, TrainingBatches, TrainingLoader, intervals_of
+from parity_lightning.data.held_out import HELD_OUT, HeldOut
 from parity_lightning.data.sparse_parity import SparseParity, Stream
-from parity_lightning.errors import SettingError, whole_number
-
-HELD_OUT = 2**13
-"""How many held-out examples decide whether a run has solved its parity (Section 3.1)."""
+from parity_lightning.errors import SettingError, check_int
 
 _PREDICT_BATCH = 1024
 
@@ -46,19 +44,6 @@ def check_same_parity(trained: Mapping[str, Any], here: Mapping[str, Any]) -> No
         now = here.get(option)
         if now is not None and option in trained and trained[option] != now:
             raise SettingError(option, now, f"the checkpoint was trained with {option}={trained[option]}; use that")
-
-
-class HeldOut:
-    """A sized iterable of batches, which Lightning takes as one loader; it would take a list for several."""
-
-    def __init__(self, batches: Sequence[Block]) -> None:
-        self._batches = batches
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __iter__(self) -> Iterator[Block]:
-        return iter(self._batches)
 
 
 class ParityDataModule(LightningDataModule):
@@ -109,11 +94,11 @@ class ParityDataModule(LightningDataModule):
         if seed is None:
             seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
         self.parity = SparseParity(n, k, support, seed, label_noise, one_per_block)
-        self.batch_size = whole_number("batch_size", batch_size, at_least=1, at_most=2**24)
+        self.batch_size = check_int("batch_size", batch_size, at_least=1, at_most=2**24)
         self.num_samples = (
-            None if num_samples is None else whole_number("num_samples", num_samples, at_least=1, at_most=10**8)
+            None if num_samples is None else check_int("num_samples", num_samples, at_least=1, at_most=10**8)
         )
-        self.num_workers = whole_number("num_workers", num_workers, at_least=0)
+        self.num_workers = check_int("num_workers", num_workers, at_least=0)
 
     @property
     def regime(self) -> Literal["online", "finite"]:
@@ -187,11 +172,11 @@ class ParityDataModule(LightningDataModule):
             raise RuntimeError("train_dataloader needs a trainer; without one, iterate over batches() instead")
         batches = self.batches()
         batches.in_blocks = getattr(trainer.lightning_module, "takes_blocks", False)
-        batches.announced_from = getattr(trainer.lightning_module, "compiled_from", None)
+        batches.lazy_from_step = getattr(trainer.lightning_module, "compiled_from", None)
         batches.last_step = trainer.max_steps if trainer.max_steps > 0 else None
-        batches.cut_every = intervals_of(trainer.callbacks)  # type: ignore[attr-defined]
+        batches.block_boundaries = intervals_of(trainer.callbacks)  # type: ignore[attr-defined]
         if isinstance(trainer.val_check_interval, int):
-            batches.cut_every += (trainer.val_check_interval,)
+            batches.block_boundaries += (trainer.val_check_interval,)
         return TrainingLoader(batches, lambda: trainer.global_step, self.num_workers)
 
     def _held_out(self, stream: Stream) -> Block:

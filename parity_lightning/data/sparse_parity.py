@@ -8,9 +8,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from parity_lightning.data.disjoint_blocks import block_length, check_one_per_block
 from parity_lightning.data.philox import Key, random_orders, random_words, split
-from parity_lightning.disjoint_blocks import block_length, check_one_per_block
-from parity_lightning.errors import SettingError, nearest, whole_number
+from parity_lightning.errors import SettingError, check_int, nearest
 
 Stream = Literal["train", "validation", "test"]
 STREAMS: tuple[Stream, ...] = get_args(Stream)
@@ -111,11 +111,11 @@ class SparseParity:
         label_noise: float = 0.0,
         one_per_block: bool = False,
     ) -> None:
-        self.n = whole_number("n", n, at_least=1, at_most=2**20)
-        self.k = whole_number("k", k, at_least=1)
+        self.n = check_int("n", n, at_least=1, at_most=2**20)
+        self.k = check_int("k", k, at_least=1)
         if self.k > self.n:
             raise SettingError("k", k, f"must be at most n={n}")
-        self.seed = whole_number("seed", seed, at_least=0)
+        self.seed = check_int("seed", seed, at_least=0)
         if not (isinstance(label_noise, (int, float)) and 0 <= label_noise <= 0.5):
             raise SettingError("label_noise", label_noise, "must be at least 0 and at most 0.5")
         self.label_noise = float(label_noise)
@@ -150,10 +150,10 @@ class SparseParity:
     def _check_support(self, support: Sequence[int]) -> tuple[int, ...]:
         shown = list(support)
         try:
-            shown = [whole_number("support", index, at_least=0, at_most=self.n - 1) for index in shown]
+            shown = [check_int("support", index, at_least=0, at_most=self.n - 1) for index in shown]
         except SettingError:
-            told = f"its indices must be whole numbers from 0 to n-1={self.n - 1}"
-            raise SettingError("support", shown, told) from None
+            message = f"its indices must be whole numbers from 0 to n-1={self.n - 1}"
+            raise SettingError("support", shown, message) from None
         if len(set(shown)) != len(shown):
             raise SettingError("support", shown, "its indices must differ from each other")
         if len(shown) != self.k:

@@ -13,18 +13,19 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from parity_lightning.announce import announce
 from parity_lightning.data.batches import Steps, TrainingBatches
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.errors import SettingError, nearest, whole_number
-from parity_lightning.losses import LOSSES, find_loss
-from parity_lightning.metrics import ErrorCount, is_error
+from parity_lightning.errors import SettingError, check_int, nearest
+from parity_lightning.measures.accuracy import is_error
+from parity_lightning.modules.announce import announce
 from parity_lightning.modules.blocks import MODULE_HOOKS, CountSteps, Stepper, allows_blocks
 from parity_lightning.modules.compiled_steps import CompiledSteps, compile_steps, why_not_compiled
+from parity_lightning.modules.error_count import ErrorCount
 from parity_lightning.modules.light_evaluation import LightEvaluation
-from parity_lightning.modules.made_again import MadeAgain
-from parity_lightning.modules.update_rule import UpdateRule
+from parity_lightning.modules.optimizer_factory import OptimizerFactory
+from parity_lightning.modules.reinitialize import Reinitializable
 from parity_lightning.nets.initializations import check_initialization, initialize
+from parity_lightning.optim.losses import LOSSES, find_loss
 
 _EVALUATION_BATCH = 1024
 
@@ -32,7 +33,7 @@ _EVALUATION_BATCH = 1024
 _PROGRESS = "parity_lightning"
 
 
-class ParityModule(MadeAgain, LightningModule, ABC):
+class ParityModule(Reinitializable, LightningModule, ABC):
     """Trains a network whose sign predicts a parity: loss, optimizer and metrics.
 
     A subclass makes a network, a plain ``nn.Module`` from inputs of shape ``(..., n)`` to outputs of shape ``(...)``
@@ -47,7 +48,7 @@ class ParityModule(MadeAgain, LightningModule, ABC):
 
     At each evaluation it logs ``train/loss`` and ``train/accuracy`` (means over the batches since the last evaluation,
     each taken before its update), ``val/loss``, ``val/accuracy``, ``val/errors`` and ``val/examples``. Evaluation looks
-    at the first ``screen`` validation examples and, only when they are all right, at the whole set: so
+    at the first ``val_screen_size`` validation examples and, only when they are all right, at the whole set: so
     ``val/errors = 0`` always speaks of the whole set, and the accuracy of an unsolved state comes from the screen.
 
     Unless somebody has to act between steps, the module takes *blocks* of several of them (`takes_blocks`).
@@ -58,9 +59,9 @@ class ParityModule(MadeAgain, LightningModule, ABC):
         initialization: ``"default"`` (the network's own), ``"uniform"``, ``"gaussian"`` or ``"bernoulli"``.
         optimizer: Makes the optimizer from the parameters.
         lr_scheduler: Makes a schedule from the optimizer; it steps once per SGD step.
-        layers: Options of the optimizer that single layers have for themselves, ``{"hidden": {"lr": 0.01}}``: a
+        param_groups: Options of the optimizer that single layers have for themselves, ``{"hidden": {"lr": 0.01}}``: a
             layer goes by its name in the network, as in ``network.named_parameters()``.
-        screen: How many validation examples an evaluation looks at first.
+        val_screen_size: How many validation examples an evaluation looks at first.
         compile_after: From which SGD step on to train by a compiled step, about five times as fast for small
             networks: 0 for the first, None for never. Compiling takes half a minute, once for every network and
             batch size; which steps are compiled decides how they round, so it is a matter of the step only.
@@ -82,8 +83,8 @@ class ParityModule(MadeAgain, LightningModule, ABC):
         initialization: str = "default",
         optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(parameters, lr=0.1),
         lr_scheduler: LRSchedulerCallable | None = None,
-        layers: dict[str, dict[str, float]] | None = None,
-        screen: int = 1024,
+        param_groups: dict[str, dict[str, float]] | None = None,
+        val_screen_size: int = 1024,
         compile_after: int | None = 20_000,
     ) -> None:
         super().__init__()
@@ -96,12 +97,12 @@ class ParityModule(MadeAgain, LightningModule, ABC):
         self._loss = find_loss(loss)
         self._check_suits("loss", loss, self.losses)
         self._check_suits("initialization", check_initialization(initialization), self.initializations)
-        self.screen = whole_number("screen", screen, at_least=1)
+        self.val_screen_size = check_int("val_screen_size", val_screen_size, at_least=1)
         initialize(network, initialization)
         self.network = network
-        self._update_rule = UpdateRule(optimizer, lr_scheduler, layers or {})
-        self._update_rule.check(self)
-        self._steps_alone = not self._update_rule.needs_closure and all(
+        self._optimizer_factory = OptimizerFactory(optimizer, lr_scheduler, param_groups or {})
+        self._optimizer_factory.check(self)
+        self._uses_default_step = not self._optimizer_factory.needs_closure and all(
             getattr(type(self), hook) is getattr(ParityModule, hook) for hook in MODULE_HOOKS
         )
 
@@ -111,7 +112,7 @@ class ParityModule(MadeAgain, LightningModule, ABC):
         self.train_examples = 0
         self.val_errors = ErrorCount()
         self.test_errors = ErrorCount()
-        self.compile_after = None if compile_after is None else whole_number("compile_after", compile_after, at_least=0)
+        self.compile_after = None if compile_after is None else check_int("compile_after", compile_after, at_least=0)
         self._takes_blocks: bool | None = None
         self._stepper: Stepper | None = None
         self._compiled: CompiledSteps | None = None
@@ -122,9 +123,9 @@ class ParityModule(MadeAgain, LightningModule, ABC):
         self._resumed: list[dict[str, Any]] | None = None
 
     @property
-    def steps_alone(self) -> bool:
+    def uses_default_step(self) -> bool:
         """Whether all that happens in an SGD step is what this class does: no subclass overrides a hook of steps."""
-        return self._steps_alone
+        return self._uses_default_step
 
     def _check_suits(self, option: str, name: str, suitable: tuple[str, ...]) -> None:
         if name not in suitable:
@@ -160,8 +161,8 @@ class ParityModule(MadeAgain, LightningModule, ABC):
             return output.squeeze(-1)
         if output.shape != x.shape[:-1]:
             # With labels of shape (B,), an output of shape (B, B) would train on nonsense without a word.
-            told = f"its network maps {tuple(x.shape)} to {tuple(output.shape)}; it must drop the last dimension"
-            raise SettingError("model", type(self).__name__, told)
+            message = f"its network maps {tuple(x.shape)} to {tuple(output.shape)}; it must drop the last dimension"
+            raise SettingError("model", type(self).__name__, message)
         return output
 
     def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
@@ -170,7 +171,7 @@ class ParityModule(MadeAgain, LightningModule, ABC):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Makes the optimizer and, if there is one, a schedule that steps with it."""
-        return self._update_rule.configure(self)
+        return self._optimizer_factory.configure(self)
 
     @property
     def takes_blocks(self) -> bool:
@@ -183,7 +184,7 @@ class ParityModule(MadeAgain, LightningModule, ABC):
         """
         if self._takes_blocks is not None:
             return self._takes_blocks
-        return self._steps_alone and (self._trainer is None or allows_blocks(self._trainer))
+        return self._uses_default_step and (self._trainer is None or allows_blocks(self._trainer))
 
     @property
     def automatic_optimization(self) -> bool:
@@ -342,7 +343,7 @@ class ParityModule(MadeAgain, LightningModule, ABC):
             batch: This device's share of the validation set, inputs ``(v, n)`` and labels ``(v,)``.
         """
         x, y = batch
-        screen = -(-self.screen // self.trainer.world_size)
+        screen = -(-self.val_screen_size // self.trainer.world_size)
         prediction = self(x[:screen])
         self.log("val/loss", self.loss(prediction, y[:screen]), sync_dist=True, batch_size=screen)
         self.val_errors.update(prediction, y[:screen])

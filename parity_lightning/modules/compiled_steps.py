@@ -12,12 +12,12 @@ from torch import Tensor
 
 from parity_lightning.data.batches import Steps, TrainingBatches
 from parity_lightning.data.datamodule import ParityDataModule
+from parity_lightning.engine.compiled import NotCompiled
+from parity_lightning.engine.objective import Objective
+from parity_lightning.engine.stack import Stack
+from parity_lightning.engine.update_rules import Unstackable, find_rule, groups_of, options_of
 from parity_lightning.errors import SettingError
 from parity_lightning.modules.blocks import Stepper
-from parity_lightning.trials.compiled import NotCompiled
-from parity_lightning.trials.objective import Objective
-from parity_lightning.trials.stack import Stack
-from parity_lightning.trials.update_rules import Unstackable, find_rule, groups_of, options_of
 
 if TYPE_CHECKING:
     from parity_lightning.modules.base import ParityModule

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from parity_lightning.data.disjoint_blocks import check_one_per_block
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.disjoint_blocks import check_one_per_block
 from parity_lightning.modules.base import ParityModule
 from parity_lightning.nets.polynet import DisjointPolyNetwork, PolyNetwork
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from parity_lightning.errors import SettingError, nearest, whole_number
+from parity_lightning.errors import SettingError, check_int, nearest
 
 
 class Power(nn.Module):
@@ -105,7 +105,7 @@ class ParityPolynomial(nn.Module):
 
     def __init__(self, k: int) -> None:
         super().__init__()
-        self.k = whole_number("k", k, at_least=1, at_most=30)
+        self.k = check_int("k", k, at_least=1, at_most=30)
         values = {z * z: Fraction((-1) ** ((k - z) // 2), z if k % 2 else 1) for z in range(k % 2, k + 1, 2)}
         self._squares: list[int] = []
         while rest := values.keys() - self._squares:

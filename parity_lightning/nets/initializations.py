@@ -111,8 +111,8 @@ def initialize(network: nn.Module, name: str) -> None:
         )
     drawn = [(layer, fans) for layer in layers if (fans := _fans(layer)) is not None]
     if not drawn:
-        told = "this network has no affine layer to draw; use default, or give its layers an attribute fans"
-        raise SettingError("initialization", name, told)
+        message = "this network has no affine layer to draw; use default, or give its layers an attribute fans"
+        raise SettingError("initialization", name, message)
     draw = INITIALIZATIONS[name]
     for layer, fans in drawn:
         for parameter in layer.parameters(recurse=False):

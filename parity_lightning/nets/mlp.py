@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from parity_lightning.errors import whole_number
+from parity_lightning.errors import check_int
 from parity_lightning.nets.activations import make_activation
 
 
@@ -46,7 +46,7 @@ class TwoLayerMLP(nn.Module):
         second_layer: bool = True,
     ) -> None:
         super().__init__()
-        self.hidden = nn.Linear(n, whole_number("width", width, at_least=1, at_most=10**8), bias=bias)
+        self.hidden = nn.Linear(n, check_int("width", width, at_least=1, at_most=10**8), bias=bias)
         self.activation = make_activation(activation, k)
         self.output = nn.Linear(width, 1, bias=output_bias) if second_layer else None
 

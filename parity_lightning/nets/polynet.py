@@ -7,8 +7,8 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
-from parity_lightning.disjoint_blocks import block_length
-from parity_lightning.errors import whole_number
+from parity_lightning.data.disjoint_blocks import block_length
+from parity_lightning.errors import check_int
 
 
 def product_of(factors: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ class PolyNetwork(nn.Module):
 
     def __init__(self, n: int, k: int, bias: bool = True) -> None:
         super().__init__()
-        self.factors = nn.Linear(n, whole_number("k", k, at_least=1, at_most=n), bias=bias)
+        self.factors = nn.Linear(n, check_int("k", k, at_least=1, at_most=n), bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps inputs of shape ``(..., n)`` to outputs of shape ``(...)``."""
@@ -54,7 +54,7 @@ class BlockwiseLinear(nn.Module):
 
     def __init__(self, n: int, k: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(whole_number("k", k, at_least=1, at_most=n), block_length(n, k)))
+        self.weight = nn.Parameter(torch.ones(check_int("k", k, at_least=1, at_most=n), block_length(n, k)))
 
     @property
     def fans(self) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from parity_lightning.errors import whole_number
+from parity_lightning.errors import check_int
 
 
 class OneLayerTransformer(nn.Module):
@@ -35,9 +35,9 @@ class OneLayerTransformer(nn.Module):
 
     def __init__(self, n: int, d_emb: int = 1024, d_attn: int = 8, heads: int = 128) -> None:
         super().__init__()
-        whole_number("d_emb", d_emb, at_least=1, at_most=2**16)
-        whole_number("d_attn", d_attn, at_least=1, at_most=2**16)
-        whole_number("heads", heads, at_least=1, at_most=2**16)
+        check_int("d_emb", d_emb, at_least=1, at_most=2**16)
+        check_int("d_attn", d_attn, at_least=1, at_most=2**16)
+        check_int("heads", heads, at_least=1, at_most=2**16)
         self.heads = heads
         self.position = nn.Parameter(torch.randn(n, d_emb))
         self.token = nn.Parameter(torch.randn(d_emb))
@@ -45,9 +45,9 @@ class OneLayerTransformer(nn.Module):
         self.query = nn.Linear(d_emb, heads * d_attn, bias=False)
         self.key = nn.Linear(d_emb, heads * d_attn, bias=False)
         self.value = nn.Linear(d_emb, heads * d_attn, bias=False)
-        self.merge = nn.Linear(heads * d_attn, d_emb, bias=False)
-        self.feed = nn.Linear(d_emb, d_emb)
-        self.forth = nn.Linear(d_emb, d_emb, bias=False)
+        self.out_proj = nn.Linear(heads * d_attn, d_emb, bias=False)
+        self.fc1 = nn.Linear(d_emb, d_emb)
+        self.fc2 = nn.Linear(d_emb, d_emb, bias=False)
         self.output = nn.Linear(d_emb, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -58,8 +58,8 @@ class OneLayerTransformer(nn.Module):
         value_t = self._by_head(self.value(self.token))  # (heads, d_attn)
         seen = (attention * x.unsqueeze(-2)).sum(-1, keepdim=True)  # (..., heads, 1)
         mixed = (attention.unsqueeze(-2) @ value_p).squeeze(-2) + seen * value_t
-        h = self.cls + self.merge(mixed.flatten(-2))
-        h = h + self.forth(torch.relu(self.feed(h)))
+        h = self.cls + self.out_proj(mixed.flatten(-2))
+        h = h + self.fc2(torch.relu(self.fc1(h)))
         output: Tensor = self.output(h)
         return output.squeeze(-1)
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from parity_lightning.theory.fourier import all_inputs
+from parity_lightning.measures.coefficients import all_inputs
 
 
 class Layer(NamedTuple):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.theory import initial_gradient
-from parity_lightning.theory.fourier import majority_coefficient
+from parity_lightning.theory.majority import majority_coefficient
 
 _CHUNK = 2**13
 _BATCHES_AT_ONCE = 64

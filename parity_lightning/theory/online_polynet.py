@@ -171,14 +171,14 @@ class OnlineRun(NamedTuple):
         right: Whether the product of the initial relevant weights was positive, bool of shape ``(trials,)``.
         steps: When the error was first seen at epsilon or below, of shape ``(trials,)``; infinite if never.
         errors: The errors in the end, of shape ``(trials,)``.
-        wander: How far the other weights moved at most, of shape ``(trials,)``.
+        irrelevant_moved: How far the other weights moved at most, of shape ``(trials,)``.
         taken: How many steps each trial took.
     """
 
     right: np.ndarray
     steps: np.ndarray
     errors: np.ndarray
-    wander: np.ndarray
+    irrelevant_moved: np.ndarray
     taken: int
 
 
@@ -209,14 +209,14 @@ def train_online(
     last = min(horizon, at_most)
     every = -(-last // looks)
     steps = np.full(trials.count, np.inf)
-    wander = np.zeros(trials.count)
+    irrelevant_moved = np.zeros(trials.count)
     taken = 0
     while True:
         errors = errors_of(trials.weights)
         steps[(errors <= epsilon) & np.isinf(steps)] = taken
-        wander = np.maximum(wander, np.abs(trials.weights - weights)[1:].max((0, 1)))
+        irrelevant_moved = np.maximum(irrelevant_moved, np.abs(trials.weights - weights)[1:].max((0, 1)))
         if taken == last:
-            return OnlineRun(weights[0].prod(0) > 0, steps, errors, wander, taken)
+            return OnlineRun(weights[0].prod(0) > 0, steps, errors, irrelevant_moved, taken)
         now = min(every, last - taken)
         trials.run(now, rng)
         taken += now

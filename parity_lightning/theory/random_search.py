@@ -13,7 +13,7 @@ import torch
 
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.errors import SettingError
-from parity_lightning.theory.fourier import all_inputs
+from parity_lightning.measures.coefficients import all_inputs
 
 _MOST_NUMBERS = 50_000_000
 _MOST_OPERATIONS = 2 * 10**12
@@ -59,7 +59,7 @@ def search_subsets(parity: SparseParity, trials: int, again: bool, examples: int
     return times
 
 
-def wander(n: int, k: int, units: int, trials: int, step: float, max_steps: int, seed: int = 0) -> np.ndarray:
+def langevin_search(n: int, k: int, units: int, trials: int, step: float, max_steps: int, seed: int = 0) -> np.ndarray:
     """Lets ReLU networks wander at random until they compute a parity: Langevin dynamics without a useful gradient.
 
     All parameters theta are standard normal at first and move by ``theta <- (1 - step) theta + noise``: the first part
@@ -79,7 +79,7 @@ def wander(n: int, k: int, units: int, trials: int, step: float, max_steps: int,
         float64 of shape ``(trials,)``: the first try with the right sign at all 2^n inputs.
 
     Example:
-        >>> wander(2, 1, units=4, trials=200, step=0.5, max_steps=1000).mean() > 2
+        >>> langevin_search(2, 1, units=4, trials=200, step=0.5, max_steps=1000).mean() > 2
         np.True_
     """
     generator = torch.Generator().manual_seed(seed)
@@ -101,15 +101,19 @@ def wander(n: int, k: int, units: int, trials: int, step: float, max_steps: int,
     return times
 
 
-def check_wandering(n: int, units: int, wanderers: int, tries: int) -> None:
-    """Refuses networks that `wander` cannot hold in memory, or would take hours for.
+def check_langevin_search(n: int, units: int, langevin_networks: int, tries: int) -> None:
+    """Refuses networks that `langevin_search` cannot hold in memory, or would take hours for.
 
     Raises:
         SettingError: If so.
     """
     fitting = _MOST_NUMBERS // (2**n * units)
-    if wanderers > fitting:
-        raise SettingError("wanderers", wanderers, f"too many for 2^{n} inputs: take at most {fitting:,}")
-    most = _MOST_OPERATIONS // (_STEP + wanderers * 2**n * units * (n + 2))
+    if langevin_networks > fitting:
+        raise SettingError(
+            "langevin_networks", langevin_networks, f"too many for 2^{n} inputs: take at most {fitting:,}"
+        )
+    most = _MOST_OPERATIONS // (_STEP + langevin_networks * 2**n * units * (n + 2))
     if tries > most:
-        raise SettingError("wander_tries", tries, f"too many for {wanderers:,} networks: take at most {most:,}")
+        raise SettingError(
+            "langevin_tries", tries, f"too many for {langevin_networks:,} networks: take at most {most:,}"
+        )

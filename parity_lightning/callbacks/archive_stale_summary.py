@@ -1,0 +1,42 @@
+"""Putting the folder of a resumed run in order."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from parity_lightning.run_dir.atomic_write import remove_unfinished
+from parity_lightning.run_dir.run_folder import unused
+
+
+class ArchiveStaleSummary(Callback):
+    """Puts the folder of a run that goes on in order, once it does for sure.
+
+    What told of an end that was none is renamed: ``summary.json`` to ``summary-until-step-500.json``. Files half
+    written when the process was killed are removed.
+
+    Args:
+        folder: The folder.
+        threads: How many threads the run had before.
+    """
+
+    def __init__(self, folder: Path, threads: int | None) -> None:
+        self._folder = folder
+        self._threads = threads
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Renames, once training goes on for sure."""
+        if not trainer.is_global_zero:
+            return
+        if self._threads not in (None, torch.get_num_threads()):
+            now = torch.get_num_threads()
+            message = f"this run had {self._threads} threads before and has {now} now, so sums may round in another way"
+            print(f"{message}; OMP_NUM_THREADS={self._threads} keeps it as it was", file=sys.stderr, flush=True)
+        remove_unfinished(self._folder)
+        for name in ("progress.png", "summary.json"):
+            path = self._folder / name
+            if path.exists():
+                path.replace(unused(path.with_stem(f"{path.stem}-until-step-{trainer.global_step}")))

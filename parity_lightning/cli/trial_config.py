@@ -1,0 +1,144 @@
+"""Makes settings of trials out of command lines."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.accelerators import CUDAAccelerator
+from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ModelSummary
+from lightning.pytorch.plugins.precision import DoublePrecision
+
+from parity_lightning.cli.training import ParityCLI
+from parity_lightning.engine.trial_config import TrialConfig
+from parity_lightning.engine.update_rules import Unstackable
+from parity_lightning.errors import SettingError
+from parity_lightning.modules import ParityModule
+from parity_lightning.modules.blocks import allows_blocks
+from parity_lightning.modules.compiled_steps import why_not_stacked
+
+# What Lightning calls while it fits; whoever overrides one of these may do anything there.
+_HOOKS = ("setup", "teardown", "configure_model", "validation_step", "configure_callbacks", "train", "eval")
+_NOT_IN_FIT = ("on_test", "on_predict", "on_save_checkpoint", "on_load_checkpoint")
+
+
+def _own_hook(kind: type[ParityModule]) -> str | None:
+    """The name of a hook that a subclass overrides, if it overrides any."""
+    hooks = (name for name in dir(ParityModule) if name in _HOOKS or name.startswith("on_"))
+    own = (name for name in hooks if not name.startswith(_NOT_IN_FIT))
+    return next((name for name in own if getattr(kind, name) is not getattr(ParityModule, name)), None)
+
+
+def _only_looks(callback: Callback) -> bool:
+    """Whether a callback is known not to change what is trained, and when it ends."""
+    known = type(callback).__module__.startswith(("parity_lightning.", "lightning.pytorch.callbacks.progress."))
+    return known or isinstance(callback, Checkpoint) or type(callback) in (ModelSummary, LearningRateMonitor)
+
+
+# Lists of callbacks, loggers and folders say nothing about what a trial does.
+_NOT_TOLD = ("callbacks", "logger", "default_root_dir")
+
+
+class TrialConfigCLI(ParityCLI):
+    """Parses the options of ``fit`` and makes what they describe, and stops there.
+
+    Args:
+        options: What one would give to ``fit``.
+    """
+
+    name = "trials"
+    trainer: Trainer
+
+    def __init__(self, options: Sequence[str]) -> None:
+        self.follows_seed = True
+        super().__init__(["fit", *options])
+
+    def before_instantiate_classes(self) -> None:
+        """Checks what ``fit`` checks."""
+        config = self.config[self.subcommand]
+        data = config.data.init_args
+        self._check_links(data)
+        self._check_intervals(config.trainer)
+        if config.ckpt_path is not None:
+            raise SettingError("--ckpt_path", config.ckpt_path, "trials begin at step 0; leave it out")
+        self.follows_seed = "seed" in data and data.seed is None
+        if self.follows_seed:
+            data.seed = config.seed_everything
+        self.save_config_callback = None
+
+    def _trainer_settings(self) -> dict[str, Any]:
+        """Nothing is written."""
+        return {
+            "callbacks": self._get(self.config_init, "trainer").callbacks,
+            "logger": False,
+            "enable_checkpointing": None,
+        }
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        self.model.check_parity(self.datamodule.parity)
+
+    @property
+    def device(self) -> str:
+        """The kind of device to train on."""
+        return "cuda" if isinstance(self.trainer.accelerator, CUDAAccelerator) else "cpu"
+
+    @property
+    def seed(self) -> int:
+        """The seed of the first trial."""
+        seed: int = self._get(self.config, "seed_everything")
+        return seed
+
+    @property
+    def root(self) -> str:
+        """The folder below which everything is written."""
+        root: str = self._get(self.config, "trainer").default_root_dir
+        return root
+
+    def settings(self) -> dict[str, Any]:
+        """What stands beside every trial."""
+        kind = type(self.model)
+        data = self.datamodule.settings()
+        message = {name: data[name] for name in ("n", "k", "regime", "num_samples", "batch_size", "label_noise")}
+        trainer = {"max_steps": self.trainer.max_steps, "val_check_interval": self.trainer.val_check_interval}
+        return {"architecture": f"{kind.__module__}.{kind.__qualname__}", **message, **trainer}
+
+    def whole_config(self) -> dict[str, Any]:
+        """All that decides what the trials do, to tell them from others."""
+        config: dict[str, Any] = self._get(self.config, "model").as_dict()
+        trainer = self._get(self.config, "trainer").as_dict()
+        trainer = {name: value for name, value in trainer.items() if name not in _NOT_TOLD}
+        return {"model": config, "data": self._get(self.config, "data").as_dict(), "trainer": trainer}
+
+    def own_code(self) -> str:
+        """Tells a network of the user's own from another of the same name: a hash of the file it stands in."""
+        file = inspect.getsourcefile(type(self.model))
+        if file is None or type(self.model).__module__.startswith("parity_lightning."):
+            return ""
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+    def setting(self) -> TrialConfig:
+        """The setting of stacked trials.
+
+        Raises:
+            Unstackable: If somebody acts between single steps, or data or precision are not what a stack knows.
+        """
+        if not isinstance(self.model, ParityModule):
+            raise Unstackable(f"{type(self.model).__name__} is no ParityModule")
+        if not allows_blocks(self.trainer):
+            raise Unstackable("a callback or an option of the trainer acts between single steps")
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if not _only_looks(callback):
+                raise Unstackable(f"the callback {type(callback).__name__} may act on the training")
+        if hook := _own_hook(type(self.model)):
+            raise Unstackable(f"{type(self.model).__name__} overrides {hook}")
+        if why := why_not_stacked(self.trainer, self.datamodule):
+            raise Unstackable(why)
+        every = self.trainer.val_check_interval
+        assert isinstance(every, int)
+        double = isinstance(self.trainer.precision_plugin, DoublePrecision)
+        data_seed = None if self.follows_seed else self.datamodule.parity.seed
+        return TrialConfig(self.model, self.datamodule, self.trainer.max_steps, every, data_seed, double)

@@ -1,0 +1,112 @@
+"""The picture of many trials: when they were solved, and how many were not yet (after Figure 2, left)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from parity_lightning.statistics.survival import quantile_of, solved_share, survival_of
+
+_COLORS = ("#b5179e", "#1d3557", "#e09f3e", "#2a9d8f", "#8d99ae", "#d62828", "#6a4c93", "#588157")
+_MOST_BINS = 100
+
+
+def draw_trials(path: Path, settings: Sequence[Mapping[str, Any]], varied: Sequence[str], times: np.ndarray) -> Path:
+    """Draws a histogram of convergence times and, below, survival curves, into a PNG file.
+
+    With a single setting the geometric law with the same mean stands beside: the convergence times of a search that
+    tries at random, and is as likely to succeed at the first step as at any other (Section 3.2).
+
+    Args:
+        path: The file; an older one is replaced, for it was drawn from the same record.
+        settings: What stands beside the trials of each setting.
+        varied: The columns in which settings differ.
+        times: Convergence times of shape ``(settings, trials)``, infinite where a trial was not solved.
+
+    Returns:
+        The path.
+    """
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    FigureCanvasAgg(figure)
+    first = settings[0]
+    kind = str(first["architecture"]).rpartition(".")[2]
+    trials = f"{times.shape[1]:,} trials" + (" of each setting" if len(settings) > 1 else "")
+    figure.suptitle(f"{kind} on the ({first['n']}, {first['k']})-parity: {trials}", fontsize=14)
+    histogram, survival = figure.subplots(2, 1, sharex=True)
+    shown = list(zip(settings, times, _COLORS, strict=False))
+    for setting, own, color in shown:
+        name = ", ".join(f"{column.rpartition('.')[2]}={setting.get(column)}" for column in varied)
+        _histogram(histogram, own, int(setting["val_check_interval"]), color, name)
+        _survival(survival, own, int(setting["max_steps"]), color, name)
+    if len(shown) == 1:
+        _random_search(histogram, survival, times[0], int(first["val_check_interval"]), int(first["max_steps"]))
+    histogram.set_title("When trials were solved", loc="left", fontsize=11)
+    histogram.set_ylabel("trials")
+    survival.set_title("The share not yet solved (Kaplan-Meier, with 95 % band)", loc="left", fontsize=11)
+    survival.set_ylabel("share")
+    survival.set_ylim(-0.02, 1.02)
+    survival.set_xlabel("SGD steps")
+    solved = times[np.isfinite(times)]
+    survival.set_xlim(0, 1.05 * float(solved.max()) if len(solved) else None)
+    for axes in (histogram, survival):
+        axes.spines[["top", "right"]].set_visible(False)
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(frameon=False, fontsize=9)
+    if len(settings) > len(shown):
+        figure.text(0.99, 0.005, f"the first {len(shown)} of {len(settings):,} settings", ha="right", fontsize=8)
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def _bins(times: np.ndarray, every: int) -> np.ndarray:
+    """Edges of bins between evaluations, as wide as suits the sample (Freedman-Diaconis) and multiples of ``every``."""
+    fitting = np.histogram_bin_edges(times, "fd")
+    width = every * max(1, round((fitting[1] - fitting[0]) / every), math.ceil(times.max() / every / _MOST_BINS))
+    edges: np.ndarray = np.arange(every / 2, times.max() + width, width)
+    return edges
+
+
+def _histogram(axes: Axes, times: np.ndarray, every: int, color: str, name: str) -> None:
+    solved = times[np.isfinite(times)]
+    share = solved_share(times)
+    label = f"{name}: " if name else ""
+    label += f"{share.value:.1%} solved" if share.value < 1 else "all solved"
+    if not len(solved):
+        axes.plot([], [], color=color, label=label)
+        return
+    edges = _bins(solved, every)
+    counts, _ = np.histogram(solved, edges)
+    axes.stairs(counts, edges, fill=True, color=color, alpha=0.45, label=label)
+    median = quantile_of(times).value
+    if np.isfinite(median):
+        axes.axvline(median, color=color, linewidth=1.2)
+
+
+def _survival(axes: Axes, times: np.ndarray, max_steps: int, color: str, name: str) -> None:
+    curve = survival_of(times, max_steps)
+    steps = np.concatenate([[0.0], curve.steps])
+    axes.step(steps, np.concatenate([[1.0], curve.share]), where="post", color=color, label=name or "measured")
+    low, high = (np.concatenate([[1.0], bound]) for bound in (curve.low, curve.high))
+    axes.fill_between(steps, low, high, step="post", color=color, alpha=0.2, linewidth=0)
+
+
+def _random_search(histogram: Axes, survival: Axes, times: np.ndarray, every: int, max_steps: int) -> None:
+    solved = times[np.isfinite(times)]
+    if len(solved) < 2:
+        return
+    edges = _bins(solved, every)
+    # As likely a success per step as here, where unsolved trials took steps, too.
+    stay = 1 - len(solved) / np.minimum(times, max_steps).sum()
+    # Whoever is evaluated at a step may have been solved since the evaluation before.
+    found = stay ** (edges - every / 2)
+    expected = len(times) * (found[:-1] - found[1:])
+    histogram.stairs(expected, edges, color="0.35", linestyle="--", label="random search of the same mean (geometric)")
+    steps = np.linspace(0, edges[-1], 200)
+    survival.plot(steps, stay**steps, color="0.35", linestyle="--", linewidth=1, label="random search")

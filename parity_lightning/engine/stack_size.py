@@ -1,0 +1,64 @@
+"""How many trials to have at work at a time."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import Tensor
+
+from parity_lightning.engine.trial_config import TrialConfig
+
+# On a CPU some trials are as fast as many, and networks that fill the cache alone are slower in company.
+_CACHE = 2**25
+_MOST_ON_CPU = 64
+_MOST_ON_GPU = 4096
+
+# Of the memory that is free, how much trials may take.
+_SHARE_OF_MEMORY = 0.5
+
+
+def bytes_per_trial(setting: TrialConfig) -> int:
+    """Estimates the memory that one trial takes at work.
+
+    Weights, gradients, new weights and the optimizer's state; and twice what backpropagation keeps of a batch.
+    """
+    module = setting.module
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+        return tensor
+
+    kind = next(module.parameters())
+    # A small batch tells; the rest is proportional.
+    sample = min(setting.data.batch_size, 8)
+    x = torch.ones(sample, setting.data.parity.n, dtype=kind.dtype, device=kind.device)
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        module.loss(module(x), x[:, 0])
+    own = {parameter.data_ptr() for parameter in module.parameters()}
+    each = sum(size for place, size in kept.items() if place not in own) / sample
+    indices = 8 * 256
+    return int(5 * weights + setting.data.batch_size * (2 * each + 4 * setting.data.parity.n + indices))
+
+
+def _free_memory(device: torch.device, workers: int) -> float:
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / workers
+
+
+def default_stack_size(setting: TrialConfig, device: torch.device, workers: int = 1) -> int:
+    """How many trials of a setting to stack on a device.
+
+    Args:
+        setting: The setting.
+        device: Where they train.
+        workers: How many processes share the device's memory.
+    """
+    each = bytes_per_trial(setting)
+    fits = int(_SHARE_OF_MEMORY * _free_memory(device, workers) / each)
+    if device.type == "cuda":
+        return max(1, min(fits, _MOST_ON_GPU))
+    return max(1, min(fits, _MOST_ON_CPU, max(_CACHE // each, 4)))

@@ -1,0 +1,133 @@
+"""One SGD step, and one look at held-out examples, of a stack of trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from parity_lightning.data.parity_stack import ParityStack
+from parity_lightning.engine.objective import Objective
+from parity_lightning.engine.update_rules import UpdateFunction
+from parity_lightning.measures.accuracy import is_error
+
+
+class StackedStep:
+    """One SGD step of every trial of a stack, which changes weights and optimizer state in place.
+
+    It is a function of tensors and of nothing else, with examples drawn inside from their indices, so that it can be
+    traced and compiled as a whole.
+
+    Args:
+        objective: What is trained.
+        rule: How weights are updated.
+        groups: For each moving tensor, the number of its parameter group.
+        n: How many bits an input has.
+        noisy: Whether there is label noise in any trial.
+    """
+
+    def __init__(self, objective: Objective, rule: UpdateFunction, groups: Sequence[int], n: int, noisy: bool) -> None:
+        self._objective = objective
+        self._rule = rule
+        self._groups = groups
+        self._n = n
+        self._noisy = noisy
+
+    def __call__(
+        self,
+        index: Tensor,
+        parities: ParityStack,
+        options: Tensor,
+        steps: Tensor,
+        trainable: Sequence[Tensor],
+        state: Sequence[Tensor],
+        frozen: Sequence[Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """Takes the step.
+
+        Args:
+            index: Which training examples, int64 of shape ``(T, B)``.
+            parities: Of every trial.
+            options: Of the optimizers, float64 of shape ``(T, options)``, in the order of `options_of`.
+            steps: How many updates each optimizer has made, float64 of shape ``(T,)``; counted here.
+            trainable: The weights, each of shape ``(T, ...)``.
+            state: The optimizers' state of the first weight, of the next, and so on; shaped as the weights.
+            frozen: Other tensors of the network.
+
+        Returns:
+            The mean losses before the update, and how many examples were predicted wrongly, both of shape ``(T,)``.
+        """
+        x, y = parities.draw(index, self._n, "train", self._noisy)
+        x, y = x.to(trainable[0].dtype), y.to(trainable[0].dtype)
+        gradients, loss, prediction = self._objective.gradients(trainable, frozen, x, y)
+        steps += 1
+        names, kept = self._rule.options, len(self._rule.state)
+        for number, (weight, gradient, group) in enumerate(zip(trainable, gradients, self._groups, strict=True)):
+            shape = (-1, *(1 for _ in weight.shape[1:]))
+            first = group * len(names)
+            option = {name: options[:, first + place].view(shape) for place, name in enumerate(names)}
+            own = state[number * kept : (number + 1) * kept]
+            new, new_own = self._rule(weight, gradient, own, option, steps.view(shape))
+            weight.copy_(new)
+            for old, value in zip(own, new_own, strict=True):
+                old.copy_(value)
+        return loss, _count(is_error(prediction, y))
+
+
+def _count(errors: Tensor) -> Tensor:
+    # The compiler makes vector instructions of a sum of floats, and none of one of truth values. Exact up to 2^24.
+    return errors.to(torch.float32).sum(-1).to(torch.int64)
+
+
+class StackedEvaluation:
+    """How many of some held-out examples every trial of a stack predicts wrongly.
+
+    Args:
+        objective: What is trained.
+        n: How many bits an input has.
+    """
+
+    def __init__(self, objective: Objective, n: int) -> None:
+        self._objective = objective
+        self._n = n
+
+    def __call__(
+        self,
+        index: Tensor,
+        counted: Tensor,
+        parities: ParityStack,
+        trainable: Sequence[Tensor],
+        frozen: Sequence[Tensor],
+    ) -> Tensor:
+        """Looks.
+
+        Args:
+            index: Which validation examples, int64 of shape ``(v,)``.
+            counted: Which of them to count, bool of the same shape.
+            parities: Of every trial.
+            trainable: The weights, each of shape ``(T, ...)``.
+            frozen: Other tensors of the network.
+
+        Returns:
+            The numbers of errors, int64 of shape ``(T,)``.
+        """
+        x, y = parities.draw(index, self._n, "validation", noisy=False)
+        x, y = x.to(trainable[0].dtype), y.to(trainable[0].dtype)
+        _, prediction = self._objective.losses(trainable, frozen, x, y)
+        return _count(is_error(prediction, y) & counted)
+
+
+@cache
+def places_of(first: int, end: int, count: int) -> tuple[Tensor, Tensor]:
+    """The places ``first .. end - 1``, at most ``count`` of them and filled up to that, and which of them to count.
+
+    Example:
+        >>> index, counted = places_of(256, 356, 128)
+        >>> len(index), int(index[99]), int(counted.sum())
+        (128, 355, 100)
+    """
+    index = torch.arange(first, first + count)
+    counted = index < end
+    return torch.where(counted, index, first), counted

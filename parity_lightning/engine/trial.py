@@ -1,0 +1,78 @@
+"""What a trial is asked for by, and what comes of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+
+class TrialSpec(NamedTuple):
+    """A trial that is to be run.
+
+    Attributes:
+        number: Its number among all.
+        setting: Which of the settings that share a stack it has.
+        seed: Its seed, as of ``fit --seed_everything``.
+    """
+
+    number: int
+    setting: int
+    seed: int
+
+
+class TrialResult(NamedTuple):
+    """What came of a trial; see ``summary.json`` for the meaning of the names."""
+
+    number: int
+    support: tuple[int, ...]
+    data_seed: int
+    convergence_time: int | None
+    onset: int | None
+    steps: int
+    val_accuracy: float
+    hidden_progress: float | None
+    stop_reason: str
+    computed: str
+    """How its steps were computed, as `computed_by` says: other ways round differently."""
+
+
+class MixedComputation(RuntimeError):
+    """Rows of a setting would be computed in two ways, which round differently."""
+
+
+def check_same_computation(expected: str | None, computed: str, advice: str) -> None:
+    """Refuses to compute rows in another way than those that a setting has.
+
+    Args:
+        expected: How those were computed; None if there are none.
+        computed: How more would be computed here.
+        advice: What to do then.
+
+    Raises:
+        MixedComputation: If these are two ways.
+    """
+    if expected not in (None, computed):
+        message = (
+            f"its rows were computed in another way ({expected}) than here ({computed}), and these round differently"
+        )
+        raise MixedComputation(f"{message}; {advice}")
+
+
+def computed_by(steps: str, device: torch.device | None = None) -> str:
+    """How trials are computed in this process; where the text is the same, so are the numbers.
+
+    Args:
+        steps: The kind of steps, ``"compiled"`` for example.
+        device: Where; the CPU by default.
+
+    Example:
+        >>> computed_by("compiled").startswith("compiled, torch ")
+        True
+    """
+    if device is not None and device.type == "cuda":
+        machine = torch.cuda.get_device_name(device)
+    else:
+        threads = torch.get_num_threads()
+        machine = f"{torch.backends.cpu.get_cpu_capability()}, {threads} {'thread' if threads == 1 else 'threads'}"
+    return f"{steps}, torch {torch.__version__}, {machine}"

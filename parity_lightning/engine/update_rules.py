@@ -1,0 +1,191 @@
+"""The updates of PyTorch's optimizers as functions of stacked tensors, with options of their own for every trial.
+
+They do what the optimizers do, operation by operation, so that a stacked trial rounds as a run of its own. An optimizer
+that is not here cannot be stacked: `find_rule` says so.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from parity_lightning.optim.optimizers import SGDW, SignSGD
+
+Options = Mapping[str, Tensor]
+
+
+class Unstackable(Exception):
+    """Trials of this kind cannot be stacked; the text says why."""
+
+
+class UpdateFunction(ABC):
+    """The update of one optimizer.
+
+    Args:
+        groups: The parameter groups of the optimizers of all trials: what is 0 in all of them is left out.
+    """
+
+    options: ClassVar[tuple[str, ...]]
+    """The numbers of a group that it reads."""
+
+    def __init__(self, groups: Sequence[Mapping[str, Any]]) -> None:
+        self.state: tuple[str, ...] = ()
+        """What the optimizer keeps for each parameter, by its names in ``optimizer.state``; all begin at 0."""
+
+    @abstractmethod
+    def __call__(
+        self, parameter: Tensor, gradient: Tensor, state: Sequence[Tensor], option: Options, steps: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Updates one parameter of every trial.
+
+        Args:
+            parameter: Of shape ``(T, ...)``.
+            gradient: Of the same shape.
+            state: Its tensors, in the order of the attribute ``state``, each of the same shape.
+            option: Each option's values, float64, of a shape that broadcasts with the parameter's.
+            steps: How many updates there will have been with this one; float64, of the same shape as options.
+
+        Returns:
+            The new parameter and the new state.
+        """
+
+
+def _uses(groups: Sequence[Mapping[str, Any]], option: str) -> bool:
+    return any(group[option] != 0 for group in groups)
+
+
+def _refuse(groups: Sequence[Mapping[str, Any]], *switches: str) -> None:
+    for switch in switches:
+        if any(group.get(switch) for group in groups):
+            raise Unstackable(f"the optimizer's option {switch} is on")
+
+
+class _SGD(UpdateFunction):
+    options = ("lr", "momentum", "weight_decay", "decay")
+
+    def __init__(self, groups: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(groups)
+        _refuse(groups, "dampening", "maximize", "differentiable")
+        self._decay = any(group.get("decay") for group in groups)
+        self._weight_decay = _uses(groups, "weight_decay")
+        self._nesterov = any(group["nesterov"] for group in groups)
+        if self._nesterov and not all(group["nesterov"] for group in groups):
+            raise Unstackable("nesterov is on in some groups only")
+        if _uses(groups, "momentum"):
+            self.state = ("momentum_buffer",)
+
+    def __call__(
+        self, parameter: Tensor, gradient: Tensor, state: Sequence[Tensor], option: Options, steps: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        kind = parameter.dtype
+        if self._decay:
+            parameter = parameter * (1 - option["decay"]).to(kind)
+        if self._weight_decay:
+            gradient = gradient + parameter * option["weight_decay"].to(kind)
+        new_state = []
+        if self.state:
+            momentum = option["momentum"].to(kind)
+            buffer = state[0] * momentum + gradient
+            new_state = [buffer]
+            gradient = gradient + buffer * momentum if self._nesterov else buffer
+        return parameter - gradient * option["lr"].to(kind), new_state
+
+
+class _SignSGD(UpdateFunction):
+    options = ("lr", "decay")
+
+    def __call__(
+        self, parameter: Tensor, gradient: Tensor, state: Sequence[Tensor], option: Options, steps: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        kind = parameter.dtype
+        parameter = parameter * (1 - option["decay"]).to(kind)
+        return parameter - gradient.sign() * option["lr"].to(kind), []
+
+
+class _Adam(UpdateFunction):
+    options = ("lr", "beta1", "beta2", "eps", "weight_decay")
+
+    def __init__(self, groups: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(groups)
+        _refuse(groups, "amsgrad", "maximize", "differentiable", "capturable")
+        self._weight_decay = _uses(groups, "weight_decay")
+        self._decoupled = any(group.get("decoupled_weight_decay") for group in groups)
+        self.state = ("exp_avg", "exp_avg_sq")
+
+    def __call__(
+        self, parameter: Tensor, gradient: Tensor, state: Sequence[Tensor], option: Options, steps: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        kind = parameter.dtype
+        beta1, beta2, lr = option["beta1"], option["beta2"], option["lr"]
+        if self._weight_decay and self._decoupled:
+            parameter = parameter * (1 - lr * option["weight_decay"]).to(kind)
+        elif self._weight_decay:
+            gradient = gradient + parameter * option["weight_decay"].to(kind)
+        mean, square = state
+        mean = mean + (gradient - mean) * (1 - beta1).to(kind)
+        square = square * beta2.to(kind) + gradient * gradient * (1 - beta2).to(kind)
+        length = lr / (1 - beta1**steps)
+        scale = (1 - beta2**steps).sqrt()
+        denominator = square.sqrt() / scale.to(kind) + option["eps"].to(kind)
+        return parameter - mean / denominator * length.to(kind), [mean, square]
+
+
+# By the exact class: a subclass may do anything.
+_RULES: dict[type[torch.optim.Optimizer], type[UpdateFunction]] = {
+    torch.optim.SGD: _SGD,
+    SGDW: _SGD,
+    SignSGD: _SignSGD,
+    torch.optim.Adam: _Adam,
+    torch.optim.AdamW: _Adam,
+}
+
+
+def find_rule(optimizers: Sequence[torch.optim.Optimizer]) -> UpdateFunction:
+    """The update that the optimizers of all trials make.
+
+    Args:
+        optimizers: Of the same class.
+
+    Raises:
+        Unstackable: If there is none here, or if somebody has registered hooks.
+
+    Example:
+        >>> find_rule([torch.optim.SGD([torch.zeros(1)], momentum=0.9)]).state
+        ('momentum_buffer',)
+    """
+    first = optimizers[0]
+    if type(first) not in _RULES:
+        known = ", ".join(kind.__name__ for kind in _RULES)
+        raise Unstackable(f"the optimizer {type(first).__name__} is none of {known}")
+    hooks = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
+    if any(getattr(optimizer, name) for optimizer in optimizers for name in hooks):
+        raise Unstackable("the optimizer has hooks")
+    return _RULES[type(first)]([group for optimizer in optimizers for group in optimizer.param_groups])
+
+
+def groups_of(optimizer: torch.optim.Optimizer, weights: Sequence[Tensor]) -> list[int]:
+    """The number of the parameter group of each weight."""
+    groups = enumerate(optimizer.param_groups)
+    place_of = {id(weight): place for place, group in groups for weight in group["params"]}
+    return [place_of[id(weight)] for weight in weights]
+
+
+def options_of(rule: UpdateFunction, optimizer: torch.optim.Optimizer) -> list[float]:
+    """The present options of an optimizer: those of its first group in the rule's order, then of the next group.
+
+    Example:
+        >>> optimizer = torch.optim.Adam([torch.zeros(1)], lr=0.5)
+        >>> options_of(find_rule([optimizer]), optimizer)
+        [0.5, 0.9, 0.999, 1e-08, 0.0]
+    """
+    values: list[float] = []
+    for group in optimizer.param_groups:
+        known = dict(group)
+        if "betas" in known:
+            known["beta1"], known["beta2"] = known["betas"]
+        values += [float(known.get(name, 0.0)) for name in rule.options]
+    return values

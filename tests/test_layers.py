@@ -1,0 +1,95 @@
+"""The packages form layers: each imports from those below it only, and the lower ones do without Lightning."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import parity_lightning
+
+PACKAGE = Path(parity_lightning.__file__).parent
+
+LAYERS = (
+    "testing",
+    "cli",
+    "experiments",
+    "callbacks",
+    "modules",
+    "studies",
+    "display",
+    "engine",
+    "statistics",
+    "theory",
+    "measures",
+    "optim",
+    "nets",
+    "data",
+    "run_dir",
+    "errors",
+)
+"""From the highest to the lowest."""
+
+
+def imports() -> Iterator[tuple[Path, str]]:
+    """Every import of our own, at the top of a module or in a function, as a file and a module's dotted name."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("parity_lightning"):
+                yield file, node.module or ""
+            elif isinstance(node, ast.Import):
+                yield from ((file, alias.name) for alias in node.names if alias.name.startswith("parity_lightning"))
+
+
+def layer_of(parts: tuple[str, ...]) -> str | None:
+    """The layer of a file or of a dotted name; None for the package itself, which names what is public."""
+    return parts[0].removesuffix(".py") if parts and parts[0].removesuffix(".py") in LAYERS else None
+
+
+def test_imports_go_down() -> None:
+    upward = []
+    for file, name in imports():
+        importer = layer_of(file.relative_to(PACKAGE).parts)
+        imported = layer_of(tuple(name.split(".")[1:]))
+        if importer and imported and LAYERS.index(importer) > LAYERS.index(imported):
+            upward.append(f"{file.relative_to(PACKAGE)} imports {name}")
+    assert not upward
+
+
+def test_every_module_lies_in_a_layer() -> None:
+    at_top = {path.name for path in PACKAGE.iterdir() if not path.name.startswith("__pycache__")}
+    assert at_top == {*LAYERS, "errors.py", "__init__.py", "__main__.py", "py.typed"} - {"errors"}
+
+
+def test_no_modules_import_each_other() -> None:
+    graph: dict[str, set[str]] = {}
+    for file, name in imports():
+        own = ".".join(("parity_lightning", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+        graph.setdefault(own, set()).add(name)
+
+    def reach(start: str, seen: set[str]) -> set[str]:
+        for following in graph.get(start, set()) - seen:
+            seen.add(following)
+            reach(following, seen)
+        return seen
+
+    in_circles = {name for name in graph if name in reach(name, set())}
+    # A package names what its modules offer, and these name what is public.
+    assert not {name for name in in_circles if name.count(".") > 1}
+
+
+@pytest.mark.parametrize(
+    "package", ["engine", "measures", "statistics", "theory", "nets", "optim", "studies", "display", "experiments"]
+)
+def test_lower_layers_do_not_import_lightning(package: str) -> None:
+    modules = [
+        ".".join(("parity_lightning", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+        for path in sorted((PACKAGE / package).glob("*.py"))
+    ]
+    code = f"import sys, {', '.join(modules)}; sys.exit('lightning' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == 0, f"importing parity_lightning.{package} imports Lightning"
