@@ -20,7 +20,8 @@ import yaml
 from conftest import CONFIGS, ROOT, Run, complaint
 
 from parity_lightning import __version__
-from parity_lightning.cli import SUBCOMMANDS, main
+from parity_lightning.cli import main
+from parity_lightning.cli.command_tree import SUBCOMMANDS
 
 ONLINE = f"--config={CONFIGS / 'online.yaml'}"
 
@@ -52,8 +53,8 @@ def test_the_help_of_a_subcommand_is_clean(subcommand: str, capsys: pytest.Captu
 BAD = [
     ("--data.k=0", "--data.k=0: must be at least 1"),
     ("--data.k=51", "--data.k=51: must be at most n=50"),
-    ("--data.n=3.5", "--data.n=3.5: expected a whole number"),
-    ("--data.n=many", "--data.n=many: expected a whole number"),
+    ("--data.n=3.5", "--data.n=3.5: must be a whole number"),
+    ("--data.n=many", "--data.n=many: must be a whole number"),
     ("--data.support=[1,1,2]", "--data.support=[1, 1, 2]: its indices must differ"),
     ("--data.support=[1,2,50]", "--data.support=[1, 2, 50]: its indices must be whole numbers from 0 to n-1=49"),
     ("--data.support=[1,2]", "--data.support=[1, 2]: must have k=3 indices"),
@@ -64,23 +65,26 @@ BAD = [
     ("--data.seed=-1", "--data.seed=-1: must be at least 0"),
     ("--model.optimizer.lr=-0.1", "--model.optimizer.lr=-0.1: the optimizer refuses it"),
     ("--model.optimizer.lr=.nan", "--model.optimizer.lr=nan: must be a finite number"),
-    ("--model.optimizer.lr=nan", "--model.optimizer.lr=nan: expected a number"),
+    ("--model.optimizer.lr=nan", "--model.optimizer.lr=nan: must be a number"),
     ("--model.optimizer=Adem", "--model.optimizer=Adem: no such class; did you mean Adam?"),
     ("--model=MPL", "--model=MPL: no such class; did you mean MLP?"),
     ("--model=nowhere.Network", "--model=nowhere.Network: no module named nowhere in this folder"),
     ("--model=json.JSONDecoder", "--model=json.JSONDecoder: may not be named here"),
-    ("--model=torch.optim.SGD", "--model=torch.optim.SGD: not a class that can be used here"),
+    ("--model=torch.optim.SGD", "--model=torch.optim.SGD: cannot be used here: it is no LightningModule"),
     ("--model.loss=hing", "--model.loss=hing: did you mean hinge?"),
     ("--model.initialization=gausian", "--model.initialization=gausian: did you mean gaussian?"),
     ("--model.activation=rleu", "--model.activation=rleu: did you mean relu?"),
-    ("--model.widht=5", "--model.widht: no such option of parity_lightning.MLP; did you mean width?"),
+    ("--model.widht=5", "--model.widht: no such option; did you mean --model.width?"),
     ("--model.n=60", "--model.n=60: the model takes it from the data; set --data.n"),
-    ("--data.bacth_size=5", "--data.bacth_size: no such option of parity_lightning.ParityDataModule; did you mean"),
-    ("--trainer.max_stepz=5", "--trainer.max_stepz=5: no such option; did you mean --trainer.max_steps?"),
-    ("--trainer.max_steps=few", "--trainer.max_steps=few: expected a whole number"),
+    ("--data.bacth_size=5", "--data.bacth_size: no such option; did you mean --data.batch_size?"),
+    ("--trainer.max_stepz=5", "--trainer.max_stepz: no such option; did you mean --trainer.max_steps?"),
+    ("--trainer.max_steps=few", "--trainer.max_steps=few: must be a whole number"),
     ("--trainer.val_check_interval=0", "--trainer.val_check_interval=0: would mean never"),
     ("--trainer.val_check_interval=0.5", "--trainer.val_check_interval=0.5: would mean never"),
-    ("--trainer.val_check_interval=200000", "--trainer.val_check_interval=200000: would mean never"),
+    (
+        "--trainer.val_check_interval=200000",
+        "--trainer.val_check_interval=200000: validation would never run; use at most max_steps=100000",
+    ),
     ("--trainer.check_val_every_n_epoch=1", "--trainer.check_val_every_n_epoch=1: would mean never"),
     ("--trainer.callbacks+=Nope", "--trainer.callbacks=Nope: no such class; valid: FourierGap, HiddenProgress"),
     ("--trainer.default_root_dir=/dev/null/runs", "--trainer.default_root_dir=/dev/null/runs: cannot be written"),
@@ -98,14 +102,14 @@ BAD = [
     ("--seed_everything=-1", "--seed_everything=-1: must be a whole number from 0 to 4294967295"),
     ("--seed_everything=false", "--seed_everything=False: must be a whole number"),
     ("--trainer.max_steps=-5", "--trainer.max_steps=-5: must be at least 0"),
-    ("--trainer.max_step=5", "--trainer.max_step=5: no such option; did you mean --trainer.max_steps?"),
+    ("--trainer.max_step=5", "--trainer.max_step: no such option; did you mean --trainer.max_steps?"),
     ("--trainer.val_check_interval=00:00:01:00", "--trainer.val_check_interval=00:00:01:00: would mean never"),
     ("--trainer.accumulate_grad_batches=2", "--trainer.accumulate_grad_batches=2: use a larger batch_size"),
     ("--trainer.accumulate_grad_batches=0", "--trainer.accumulate_grad_batches=0: use a larger batch_size"),
     ("--trainer.callbacks+=HiddenProgress", "the trainer cannot be made of these settings"),
     ("--trainer.callbacks+=lightning.pytorch.callbacks.Timer", "config.yaml cannot hold the setting"),
     ("--trainer.devices=abc", "the trainer cannot be made of these settings"),
-    ("--conf=nowhere.yaml", "--conf=nowhere.yaml: no such option"),
+    ("--conf=nowhere.yaml", "--conf: no such option; did you mean --config?"),
     ("-cnowhere.yaml", "--config=nowhere.yaml: no such file"),
     ("--ckpt_path=last", "--ckpt_path=last: there is no earlier run of these settings below "),
     ("--trainer.devices=3", "--data.batch_size=32: must be a multiple of the 3 devices"),
@@ -155,7 +159,7 @@ def test_bad_input_is_told_in_one_line_and_nothing_is_written(
             ["--model.optimizer=Adam", "--model.param_groups={factors: {betas: 1}}"],
             "factors.betas: Adam has no such",
         ),
-        ("xv", ["--model=torch.optim.Nope"], "--model=torch.optim.Nope: module 'torch.optim' has no attribute"),
+        ("xv", ["--model=torch.optim.Nope"], "--model=torch.optim.Nope: no such class in torch.optim; "),
         ("star-iii", ["--model.heads=0"], "--model.heads=0: must be at least 1"),
         ("xii", ["--data.n=40", "--data.k=31"], "k=31: must be at most 30"),
         (
@@ -197,7 +201,7 @@ def test_bad_combinations_are_refused(
         ("model: [1,\n", "not valid YAML at line 2"),
         ("- 1\n- 2\n", "must hold settings by name"),
         ("trainer: null\n", "its trainer must hold options by name"),
-        ("modle: 3\n", "modle: no such option; did you mean model?"),
+        ("modle: 3\n", "--modle: no such option; did you mean --model?"),
         ("\udcff", "cannot be read"),
     ],
 )
@@ -218,7 +222,7 @@ def test_a_bad_config_file_is_named(
         (["fti"], "fti: no such subcommand; did you mean fit?"),
         (["--verison"], "--verison: no such option"),
         (["fit"], "--data, --model: missing"),
-        (["fit", "--config"], "expected one argument"),
+        (["fit", "--config"], "--config: give a value"),
         (["test", ONLINE], "--ckpt_path=null: missing"),
     ],
 )
