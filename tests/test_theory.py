@@ -21,7 +21,9 @@ from parity_lightning.theory.majority import majority_coefficient
 
 
 def test_the_list_has_every_experiment(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["theory", "--list"])
+    with pytest.raises(SystemExit) as ended:
+        main(["theory", "--list"])
+    assert ended.value.code == 0
     listed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in listed] == list(EXPERIMENTS)
     assert max(map(len, listed)) <= 120

@@ -204,8 +204,7 @@ def _light_parser(name: str) -> CommandParser:
         return parser
     if name == "trials":
         return CommandParser(description=_TRIALS, fill=add_trial_options)
-    page = first_page if name == "fit" else None
-    return CommandParser(description=f"{SUBCOMMANDS[name][0].upper()}{SUBCOMMANDS[name][1:]}.", help_page=page)
+    return CommandParser(help_page=partial(first_page, name))
 
 
 def _add_experiments(parser: ArgumentParser) -> list[CommandParser]:

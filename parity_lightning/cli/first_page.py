@@ -1,6 +1,6 @@
-"""The first page of ``parity-lightning fit --help``: the options people use, each with its default.
+"""The first pages of ``parity-lightning fit --help`` and of the subcommands that evaluate.
 
-The page is written down here so that it needs neither Lightning nor torch; a test compares it with the real options.
+They have the options most used, each with its default. The pages are written down here so that it needs neither Lightning nor torch; a test compares it with the real options.
 """
 
 from __future__ import annotations
@@ -38,18 +38,39 @@ OPTIONS = (
 )
 
 
-def first_page() -> str:
-    """The page."""
-    width = max(len(entry.option) for entry in OPTIONS)
+EVALUATION_OPTIONS = (
+    Entry("ckpt_path FILE", "", "the checkpoint, RUN/checkpoints/last.ckpt for example"),
+    Entry("config FILE", "", "its configuration; by default the config.yaml of its run"),
+    Entry("data.batch_size", "32", "examples in a batch"),
+    Entry("trainer.accelerator", "auto", "cpu, gpu or auto"),
+    Entry("trainer.default_root_dir", "runs", "the folder below which predict writes into a folder of its own"),
+)
+
+_WHAT = {
+    "fit": "Train a network on a sparse parity, show its hidden progress, stop when it is solved.",
+    "validate": "Evaluate a checkpoint on the validation set.",
+    "test": "Evaluate a checkpoint on the test set.",
+    "predict": "Write a checkpoint's predictions on the test set as predictions.csv.",
+}
+
+
+def first_page(subcommand: str) -> str:
+    """The page of a subcommand.
+
+    Args:
+        subcommand: ``fit``, ``validate``, ``test`` or ``predict``.
+    """
+    options, first = (OPTIONS, "--config FILE") if subcommand == "fit" else (EVALUATION_OPTIONS, "--ckpt_path FILE")
+    width = max(len(entry.option) for entry in options)
     lines = []
-    for entry in OPTIONS:
+    for entry in options:
         default = f" (default: {entry.default})" if entry.default else ""
         lines.append(f"  --{entry.option:<{width}}  {entry.help}{default}")
     listed = "\n".join(lines)
     return f"""\
-usage: parity-lightning fit --config FILE [--OPTION VALUE ...]
+usage: parity-lightning {subcommand} {first} [--OPTION VALUE ...]
 
-Train a network on a sparse parity, show its hidden progress, stop when it is solved.
+{_WHAT[subcommand]}
 
 options (a configuration may set others than these defaults):
 {listed}

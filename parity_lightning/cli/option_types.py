@@ -120,7 +120,7 @@ def alternatives(hint: Any) -> Iterator[Any]:
 
 def makes_from_first(hint: Any) -> bool:
     """Whether a type is that of a function which makes something of one argument: of parameters, an optimizer."""
-    return any(typing.get_origin(each) is collections.abc.Callable for each in alternatives(hint))
+    return any(collections.abc.Callable in (each, typing.get_origin(each)) for each in alternatives(hint))
 
 
 def classes_in(hint: Any) -> list[type]:
@@ -128,8 +128,8 @@ def classes_in(hint: Any) -> list[type]:
     found: list[type] = []
     for each in alternatives(hint):
         origin, arguments = typing.get_origin(each), typing.get_args(each)
-        if origin is collections.abc.Callable:
-            found += classes_in(arguments[-1])
+        if collections.abc.Callable in (origin, each):
+            found += classes_in(arguments[-1]) if arguments else []
         elif origin in (list, tuple, collections.abc.Sequence, collections.abc.Iterable):
             found += [kind for argument in arguments for kind in classes_in(argument)]
         elif origin is None and inspect.isclass(each) and not each.__module__ == "builtins" and each is not NoneType:

@@ -25,6 +25,9 @@ from parity_lightning.cli.option_types import (
 from parity_lightning.cli.renamed import new_option
 from parity_lightning.errors import SettingError
 
+UNEXPLAINED = "these settings do not fit together"
+"""What is said where no single setting is found to be wrong."""
+
 _CLASS_PATH = "class_path"
 _PRINT_FLAGS = ("skip_default", "skip_unset")
 
@@ -90,7 +93,10 @@ class Walk(NamedTuple):
             self.check()
         except SettingError as error:
             return refusal(error)
-        return f"these settings do not fit together; take options out one by one, or see {command} --help"
+        except Exception:
+            # Classes of anyone's may do anything when they are inspected; the command line is refused all the same.
+            pass
+        return f"{UNEXPLAINED}; take options out one by one, or see {command} --help"
 
     def check(self) -> None:
         """Checks all settings.
@@ -156,7 +162,11 @@ class Walk(NamedTuple):
             self._refuse_option(full, options, group, setting)
         if value is None and setting.file is None and option.takes_value:
             raise SettingError(f"--{full}", None, "give a value")
-        if not rest:
+        if not rest and option.hint is None and isinstance(value, Mapping):
+            # A group of options, in a file.
+            for part, inner in parts_of(value):
+                self._check(f"{path}.{part}", inner, options, group, setting)
+        elif not rest:
             self._check_value(here, option, value, setting)
         elif rest == _CLASS_PATH:
             self._check_name(here, option, value)

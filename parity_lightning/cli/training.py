@@ -7,6 +7,7 @@ import secrets
 import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -111,7 +112,7 @@ class ParityCLI(RunsTrainer):
         first = self.arguments[0]
         if name not in TRAINING or (first in TRAINING and name != first):
             return None
-        page = first_page if name == "fit" else None
+        page = None if name == "trials" else partial(first_page, name)
         parser = self._prepare_subcommand_parser(Trainer, name, help_page=page, description=SUBCOMMANDS[name])
         assert isinstance(parser, TrainingParser)
         self._subcommand_parsers[name] = parser
@@ -245,7 +246,7 @@ class ParityCLI(RunsTrainer):
         return str(error)
 
     def _options(self) -> dict[str, Option]:
-        parser = getattr(self, "_subcommand_parsers", {}).get(self.command) or getattr(self, "parser", None)
+        parser = getattr(self, "_subcommand_parsers", {}).get(self.arguments[0]) or getattr(self, "parser", None)
         return {} if parser is None else options_of(parser)
 
     def _groups(self) -> dict[str, list[str]]:
