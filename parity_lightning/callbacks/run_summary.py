@@ -21,14 +21,17 @@ from parity_lightning.run_dir.atomic_write import atomic_write
 
 Summary = dict[str, Any]
 
+# Of Lightning's names, the one for single precision, which is the default.
+_PRECISION = "32-true"
+
 _MEASURED = ("accuracy", "examples", "errors")
 
 
 class RunSummary(RunFiles):
     """Prints a closing table and writes ``summary.json`` into the run's folder, also when the run is interrupted.
 
-    It asks every callback that has a method ``summary()`` for what it knows, a dict of JSON values, and the datamodule
-    for its ``settings()``; what nobody knows is null.
+    It has what every callback with a method ``summary()`` returns, a dict of JSON values, and the datamodule's
+    ``settings()``; what is not known is null.
 
     It works with any module and any datamodule.
     """
@@ -92,6 +95,7 @@ class RunSummary(RunFiles):
             "compiled": getattr(pl_module, "compiled", None),
             "device": trainer.strategy.root_device.type,
             "threads": torch.get_num_threads(),
+            "precision": trainer.precision,
             "steps_per_second": round(steps / elapsed, 1) if elapsed else None,
             "version": parity_lightning.__version__,
         }
@@ -130,8 +134,8 @@ def table(summary: Summary) -> str:
 
     Example:
         >>> print(table({"solved": False, "stop_reason": "max_steps", "steps": 100, "val_accuracy": 0.5,
-        ...              "n": 50, "k": 3, "regime": "online", "batch_size": 32, "seed": 0}))
-        (50, 3)-parity, online, B=32, seed 0
+        ...              "n": 50, "k": 3, "regime": "online", "batch_size": 32, "seed": 0, "data_seed": 1}))
+        (50, 3)-parity, online, B=32, seed 0, data seed 1
           solved               no (max_steps after 100 steps)
           validation accuracy  50.0 %
     """
@@ -159,7 +163,10 @@ def table(summary: Summary) -> str:
         rows.append(("support", _listed(known["support"])))
     if "recovered_support" in known:
         found = len(set(known["recovered_support"]) & set(known.get("support", [])))
-        rows.append(("recovered support", f"{_listed(known['recovered_support'])} ({found} of {known['k']} right)"))
+        short = found < known["k"] and known.get("solved")
+        note = "; solved all the same: these weights moved most, others may decide" if short else ""
+        right = f"({found} of {known['k']} right{note})"
+        rows.append(("recovered support", f"{_listed(known['recovered_support'])} {right}"))
     if "steps_per_second" in known:
         rows.append(("speed", f"{known['steps_per_second']:,.0f} steps/s, {known['elapsed_seconds']:.1f} s in all"))
     return "\n".join([_title(known), *(f"  {name:<19}  {value}" for name, value in rows)])
@@ -180,6 +187,10 @@ def _title(known: Summary) -> str:
         parts.append(f"label noise {known['label_noise']}")
     if "seed" in known:
         parts.append(f"seed {known['seed']}")
+    if known.get("data_seed", known.get("seed")) != known.get("seed"):
+        parts.append(f"data seed {known['data_seed']}")
+    if known.get("precision", _PRECISION) != _PRECISION:
+        parts.append(f"precision {known['precision']}")
     return ", ".join(parts)
 
 
