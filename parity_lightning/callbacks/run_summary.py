@@ -15,7 +15,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
 import parity_lightning
-from parity_lightning.callbacks.requirements import is_evaluation, settings_of, summaries_of
+from parity_lightning.callbacks.requirements import data_settings, is_evaluation, summaries_of
 from parity_lightning.callbacks.run_files import RunFiles
 from parity_lightning.run_dir.atomic_write import atomic_write
 
@@ -95,7 +95,7 @@ class RunSummary(RunFiles):
             "steps_per_second": round(steps / elapsed, 1) if elapsed else None,
             "version": parity_lightning.__version__,
         }
-        summary |= settings_of(trainer) | summaries_of(trainer)
+        summary |= data_settings(trainer) | summaries_of(trainer)
         if summary["stop_reason"] is None:
             summary["stop_reason"] = _stop_reason(trainer, summary, interrupted)
         return {name: _as_json(value) for name, value in summary.items()}

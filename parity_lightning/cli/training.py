@@ -56,7 +56,7 @@ from parity_lightning.modules import ParityModule
 from parity_lightning.modules.blocks import CountSteps
 from parity_lightning.run_dir.checkpoint_file import DamagedCheckpoint, UnsafeCheckpoint
 from parity_lightning.run_dir.checkpoint_io import AtomicCheckpointIO
-from parity_lightning.run_dir.fault_tolerant_logger import tolerate_failures
+from parity_lightning.run_dir.fault_tolerant_logger import FaultTolerantLogger
 from parity_lightning.run_dir.metrics_file import RunMetrics
 from parity_lightning.run_dir.run_folder import RunFolder
 from parity_lightning.run_dir.run_location import RunLocation, locate_run
@@ -275,9 +275,7 @@ class ParityCLI(LightningCLI):
             callbacks.append(CountSteps())
         if asked.fast_dev_run:
             return {"callbacks": callbacks, "enable_checkpointing": False}
-        others = [logger for logger in _as_list(asked.logger) if isinstance(logger, Logger)]
-        for logger in others:
-            tolerate_failures(logger)
+        others = [FaultTolerantLogger(logger) for logger in _as_list(asked.logger) if isinstance(logger, Logger)]
         assert self.location is not None
         if self.location.resumed:
             callbacks.append(ArchiveStaleSummary(self.location.path, self.location.threads))
@@ -353,7 +351,7 @@ class ParityCLI(LightningCLI):
         finally:
             for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
                 if isinstance(callback, GracefulShutdown):
-                    callback.stop_listening()
+                    callback.restore_handlers()
         self._say_where()
 
     def _leave_interrupted(self, status: int) -> NoReturn:

@@ -14,8 +14,8 @@ from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ModelSu
 from lightning.pytorch.plugins.precision import DoublePrecision
 
 from parity_lightning.cli.training import ParityCLI
+from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.engine.trial_config import TrialConfig
-from parity_lightning.engine.update_rules import Unstackable
 from parity_lightning.errors import SettingError
 from parity_lightning.modules import ParityModule
 from parity_lightning.modules.blocks import allows_blocks
@@ -141,4 +141,6 @@ class TrialConfigCLI(ParityCLI):
         assert isinstance(every, int)
         double = isinstance(self.trainer.precision_plugin, DoublePrecision)
         data_seed = None if self.follows_seed else self.datamodule.parity.seed
-        return TrialConfig(self.model, self.datamodule, self.trainer.max_steps, every, data_seed, double)
+        data = self.datamodule
+        steps = self.trainer.max_steps
+        return TrialConfig(self.model, data.parity, data.batch_size, data.num_samples, steps, every, data_seed, double)

@@ -10,6 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -25,12 +26,12 @@ from parity_lightning.cli.usage import usage_error
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.engine.runner import StackRunner
 from parity_lightning.engine.stack_size import default_stack_size
+from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.engine.trial import MixedComputation, TrialResult, TrialSpec, computed_by
 from parity_lightning.engine.trial_config import TrialConfig
-from parity_lightning.engine.update_rules import Unstackable
 from parity_lightning.errors import SettingError, check_int
 from parity_lightning.studies.record import Record
-from parity_lightning.studies.variations import Variation, as_text, parse_variation, settings_of
+from parity_lightning.studies.variations import Variation, as_text, combinations_of, parse_variation
 from parity_lightning.studies.workers import Group, Job, Runner, WorkerFailed, run_job, spans_of
 
 _HELP = """\
@@ -98,8 +99,8 @@ class Plan(NamedTuple):
         try:
             settings, kind = self._settings(group)
             device = _device(kind, worker)
-            capacity = self.stack_size or default_stack_size(settings[0], device, self.workers)
-            return StackRunner(settings, capacity, self.compiled, device, computed)
+            stack_size = self.stack_size or default_stack_size(settings[0], device, self.workers)
+            return StackRunner(settings, stack_size, self.compiled, device, computed)
         except Unstackable as why:
             return _OneByOne([self.command_line(setting) for setting in group.settings], str(why))
 
@@ -113,7 +114,7 @@ class Plan(NamedTuple):
                 made[told] = TrialConfigCLI(self.command_line(number))
             seeds = [self.cells[number][name] for name in _DATA_SEED if name in self.cells[number]]
             setting = made[told].setting()
-            settings.append(setting.copy(data_seed=seeds[0]) if seeds else setting)
+            settings.append(replace(setting, data_seed=seeds[0]) if seeds else setting)
         return settings, next(iter(made.values())).device
 
 
@@ -225,7 +226,7 @@ def _run(given: argparse.Namespace, options: list[str]) -> None:
     threads = _number("threads", given.threads)
     stack_size = None if given.stack_size is None else _number("stack_size", given.stack_size)
     variations = [parse_variation(text) for text in given.vary]
-    cells = settings_of(variations)
+    cells = combinations_of(variations)
     plan = Plan(tuple(options), tuple(cells), stack_size, workers, compiled=given.compile_after == "0")
     groups = _group(variations, cells)
     prepare()
