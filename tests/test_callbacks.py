@@ -14,8 +14,8 @@ import torch
 from conftest import CONFIGS, Run
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from scipy import stats
 from torch import nn
 from torch.utils.data import DataLoader
 

@@ -72,7 +72,7 @@ def test_a_rate_that_is_too_large_diverges_and_says_so(fit: Callable[..., Run]) 
         assert f"step {run.summary['diverged_at']:,}: diverged, the training loss is not finite" in run.out
 
 
-def test_an_interval_that_would_mean_never_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interval_at_which_validation_would_never_run_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(
             [
@@ -83,4 +83,7 @@ def test_an_interval_that_would_mean_never_is_refused(capsys: pytest.CaptureFixt
             ]
         )
     assert ended.value.code == 2
-    assert "val_check_interval=700: would mean never; give at most max_steps=600" in capsys.readouterr().err
+    assert (
+        "--trainer.val_check_interval=700: validation would never run; use at most max_steps=600"
+        in capsys.readouterr().err
+    )

@@ -14,7 +14,7 @@ from torch import nn
 
 import parity_lightning
 from parity_lightning import SGDW, PiecewiseSchedule
-from parity_lightning.cli.theory import parse
+from parity_lightning.cli.command_tree import command_tree
 from parity_lightning.cli.trials import parse_options
 from parity_lightning.studies.variations import combinations_of, parse_variation
 
@@ -98,7 +98,7 @@ def test_the_docs_commands_and_links_are_right(page: Path, monkeypatch: pytest.M
                     assert program == "parity-lightning"
                 if arguments[0] == "theory":
                     if arguments[1] != "--list":
-                        parse(arguments[1], arguments[2:])
+                        command_tree().parse_args(arguments)
                     continue
                 if arguments[0] == "trials":
                     given, options = parse_options(arguments[1:])

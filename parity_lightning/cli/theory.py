@@ -3,108 +3,65 @@
 from __future__ import annotations
 
 import csv
-import importlib
-import inspect
 import json
 import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import jsonargparse
 import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from parity_lightning import __version__
+from parity_lightning.cli.experiment_options import run_experiment
+from parity_lightning.cli.paths import shown_path
+from parity_lightning.cli.refusals import setting_error_message
 from parity_lightning.cli.usage import usage_error
-from parity_lightning.errors import SettingError, nearest
+from parity_lightning.errors import SettingError
 from parity_lightning.experiments import EXPERIMENTS
 from parity_lightning.experiments.findings import Findings, table
 from parity_lightning.run_dir.run_folder import RunFolder
 
-_HELP = """\
-usage: parity-lightning theory --list
-       parity-lightning theory NAME [--runs FOLDER] [OPTIONS]
 
-Run an experiment on the paper's theory: print a table and which of the paper's claims hold, and write verdict.json,
-data.csv and a picture into a new folder below runs/. Its options: parity-lightning theory NAME --help
-
-experiments:
-{listed}"""
-
-
-class _Parser(jsonargparse.ArgumentParser):
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        name = self.prog.rpartition(" ")[2]
-        lines = [line.strip() for line in message.splitlines() if line.strip()]
-        usage_error(f"theory {name}", f"{' '.join(lines)}; see parity-lightning theory {name} --help")
-
-
-def run(arguments: Sequence[str]) -> None:
-    """Runs ``parity-lightning theory``.
+def run(name: str, options: Mapping[str, Any]) -> None:
+    """Runs an experiment of ``parity-lightning theory``.
 
     Args:
-        arguments: The experiment's name and its options.
+        name: The experiment's name.
+        options: Its options, and ``runs``, the folder to write below.
 
     Raises:
-        SystemExit: With 2 for a usage error.
+        SystemExit: With 2 for a usage error, 1 if files cannot be written.
     """
-    name = arguments[0] if arguments else "--help"
-    listed = "\n".join(f"  {each:<16} {entry.summary}" for each, entry in EXPERIMENTS.items())
-    if name in ("-h", "--help"):
-        print(_HELP.format(listed=listed))
-        raise SystemExit(0)
-    elif name == "--list":
-        print(listed)
-    elif name not in EXPERIMENTS:
-        usage_error("theory", f"{name}: no such experiment; {nearest(name, EXPERIMENTS)}")
-    else:
-        try:
-            _run(name, list(arguments[1:]))
-        except SettingError as error:
-            usage_error(f"theory {name}", str(error))
+    try:
+        _run(name, dict(options))
+    except SettingError as error:
+        usage_error(f"theory {name}", setting_error_message(error, {"": list(options)}))
 
 
-def parse(name: str, arguments: Sequence[str]) -> tuple[Callable[..., Findings], dict[str, Any]]:
-    """An experiment by its name, and its options and ``runs``, the folder to write below."""
-    experiment = importlib.import_module(f"parity_lightning.experiments.{EXPERIMENTS[name].module}").run
-    parser = _Parser(prog=f"parity-lightning theory {name}", description=EXPERIMENTS[name].summary)
-    parser.add_argument("--runs", type=str, default="runs", help="below which folder to write")
-    parser.add_function_arguments(experiment, as_group=False)
-    options = parser.parse_args(_with_lists(arguments, experiment), with_meta=False).as_dict()
-    for option, value in options.items():
-        if isinstance(value, (list, tuple)):
-            # What is asked for twice is found once.
-            options[option] = tuple(dict.fromkeys(value))
-            if not value and inspect.signature(experiment).parameters[option].default:
-                raise SettingError(f"--{option}", "[]", "give at least one")
-    return experiment, options
-
-
-def _run(name: str, arguments: list[str]) -> None:
-    experiment, options = parse(name, arguments)
+def _run(name: str, options: dict[str, Any]) -> None:
     runs = options.pop("runs")
     if "OMP_NUM_THREADS" not in os.environ:
         # Small networks side by side: several threads would wait for each other.
         torch.set_num_threads(1)
     started = time.monotonic()
     # Before minutes of work, so that it is not in vain.
-    folder = RunFolder.new(Path(runs).absolute(), f"theory-{name}", "--runs")
+    folder = RunFolder.new(Path(runs).expanduser().absolute(), f"theory-{name}", "--runs")
     try:
-        findings = experiment(**options)
+        findings = run_experiment(EXPERIMENTS[name].module, options)
     except BaseException:
         folder.discard()
         folder.release()
         raise
     try:
-        with _as_long_as_somebody_reads():
-            _tell(findings)
+        with _silent_on_closed_pipe():
+            _print_findings(findings)
         write(folder.path, name, options, findings, time.monotonic() - started)
     except OSError as error:
         message = f"{error.filename or folder.path} cannot be written ({error.strerror})"
@@ -112,14 +69,14 @@ def _run(name: str, arguments: list[str]) -> None:
         raise SystemExit(1) from None
     finally:
         folder.release()
-    with _as_long_as_somebody_reads():
+    with _silent_on_closed_pipe():
         for file in sorted(folder.path.iterdir()):
-            print(f"{file.stem}: {os.path.relpath(file)}", flush=True)
+            print(f"{file.stem}: {shown_path(file, runs)}", flush=True)
 
 
 @contextmanager
-def _as_long_as_somebody_reads() -> Iterator[None]:
-    """Goes on in silence when the other end of a pipe is closed, as by ``head``."""
+def _silent_on_closed_pipe() -> Iterator[None]:
+    """Discards further output when the other end of a pipe is closed, as by ``head``."""
     try:
         yield
         sys.stdout.flush()
@@ -127,29 +84,12 @@ def _as_long_as_somebody_reads() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _tell(findings: Findings) -> None:
+def _print_findings(findings: Findings) -> None:
     print(table(findings.rows))
     for choice in findings.choices:
         print(f"our choice: {choice}")
     for claim in findings.claims:
         print(claim)
-
-
-def _with_lists(arguments: Sequence[str], experiment: Callable[..., Findings]) -> list[str]:
-    """Lets ``--n 15,31`` stand for ``--n [15,31]``."""
-    several = {
-        f"--{name}" for name, option in inspect.signature(experiment).parameters.items() if "tuple" in str(option)
-    }
-    joined: list[str] = []
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if not equals and joined and joined[-1] in several:
-            joined[-1], name, value = "", joined[-1], argument
-        if name in several and value not in ("", "null") and not value.startswith(("[", "(")):
-            joined.append(f"{name}=[{value}]")
-        else:
-            joined.append(f"{name}={value}" if name in several and value else argument)
-    return [argument for argument in joined if argument]
 
 
 def write(folder: Path, name: str, options: dict[str, Any], findings: Findings, seconds: float) -> None:

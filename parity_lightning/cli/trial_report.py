@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
+from parity_lightning.cli.paths import shown_path
 from parity_lightning.statistics.survival import quantile_of, solved_share
 from parity_lightning.studies.record import Record
 
@@ -14,12 +14,13 @@ _QUANTILES = (0.1, 0.5, 0.9)
 _MOST_ROWS = 40
 
 
-def report(record: Record, varied: Sequence[str]) -> None:
+def report(record: Record, varied: Sequence[str], output: str | None = None) -> None:
     """Prints a table, a row for each setting, and draws the convergence times.
 
     Args:
         record: Of trials that are all done.
         varied: The columns in which settings differ.
+        output: The file that was asked for; None for one in a folder of its own.
     """
     times = record.convergence_times()
     first = record.settings[0]
@@ -29,8 +30,8 @@ def report(record: Record, varied: Sequence[str]) -> None:
     from parity_lightning.display.trials_picture import draw_trials
 
     picture = draw_trials(record.path.with_suffix(".png"), record.settings, varied, times)
-    print(f"picture: {os.path.relpath(picture)}")
-    print(f"trials: {os.path.relpath(record.path)}", flush=True)
+    print(f"picture: {shown_path(picture, output)}")
+    print(f"trials: {shown_path(record.path, output)}", flush=True)
 
 
 def _title(setting: dict[str, object], trials: int) -> str:

@@ -20,14 +20,14 @@ _PREDICT_BATCH = 1024
 
 
 def check_interval(interval: Any) -> None:
-    """Refuses an interval between evaluations that is no number of steps: on an endless stream it would mean never.
+    """Refuses an interval between evaluations that is no number of steps: an endless stream would never be validated.
 
     Raises:
         SettingError: If it is not a whole number of at least 1.
     """
     if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
         raise SettingError(
-            "val_check_interval", interval, "would mean never; give a whole number of SGD steps, at least 1"
+            "val_check_interval", interval, "validation would never run; use a whole number of SGD steps, at least 1"
         )
 
 
@@ -148,7 +148,7 @@ class ParityDataModule(LightningDataModule):
             raise SettingError(
                 "check_val_every_n_epoch",
                 trainer.check_val_every_n_epoch,
-                "would mean never, for the stream has no epochs; use None (null) and set val_check_interval",
+                "validation would never run, for the stream has no epochs; use null and set val_check_interval",
             )
 
     def _world(self) -> tuple[int, int]:
