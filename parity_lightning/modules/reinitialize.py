@@ -22,7 +22,7 @@ class Reinitializable:
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Remembers the arguments."""
         instance = super().__new__(cls)
-        object.__setattr__(instance, "_made_with", (args, kwargs))
+        object.__setattr__(instance, "_init_args", (args, kwargs))
         return instance
 
     @property
