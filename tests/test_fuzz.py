@@ -32,13 +32,13 @@ null true false abc relu MLP é✓ ~ None %s {n} ${n} \\ {a:1} [1,2,3] [0,0,1] :
 VALUES = [*_VALUES.split(), "", " ", "a b", "{a: 1}", ": :"]
 
 _OPTIONS = """
-data data.n data.k data.support data.batch_size data.num_samples data.label_noise data.seed data.num_workers
-model model.width model.activation model.loss model.initialization model.param_groups model.val_screen_size
+data data.n data.k data.support data.batch_size data.num_samples data.label_noise data.seed data.num_workers model
+model.width model.activation model.loss model.initialization model.param_groups model.val_screen_size
 model.compile_after model.optimizer model.optimizer.lr model.optimizer.momentum model.lr_scheduler model.n model.k
-model.degree model.d_emb model.heads model.optimizer.init_args.nothing trainer trainer.val_check_interval trainer.precision trainer.accelerator
-trainer.gradient_clip_val trainer.callbacks trainer.logger trainer.limit_val_batches trainer.min_steps trainer.benchmark
-trainer.deterministic trainer.plugins trainer.profiler seed_everything ckpt_path resume config nothing trainer.nothing
-Data.n data..n -
+model.degree model.d_emb model.heads model.optimizer.init_args.nothing trainer trainer.val_check_interval
+trainer.precision trainer.accelerator trainer.gradient_clip_val trainer.callbacks trainer.logger
+trainer.limit_val_batches trainer.min_steps trainer.benchmark trainer.deterministic trainer.plugins trainer.profiler
+seed_everything ckpt_path resume config nothing trainer.nothing Data.n data..n -
 """
 OPTIONS = _OPTIONS.split()
 
@@ -168,9 +168,9 @@ def fuzz(examples: int, derandomize: bool) -> dict[str, int]:
     return count.counts
 
 
-def test_two_hundred_command_lines() -> None:
-    counts = fuzz(200, derandomize=True)
-    assert min(counts.values()) > 10
+def test_fifty_command_lines() -> None:
+    counts = fuzz(50, derandomize=True)
+    assert min(counts.values()) > 2
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ def quantile_of(
     ordered, count = np.sort(times), len(times)
     place = share * count
     upper = min(math.floor(place + 1e-9), count - 1)
-    lower = upper - 1 if abs(place - round(place)) < 1e-9 and upper > 0 else upper
+    lower = upper - 1 if abs(place - round(place)) < 1e-9 and 0 < round(place) < count else upper
     with np.errstate(invalid="ignore"):
         value = float((ordered[lower] + ordered[upper]) / 2)
     low, high = stats.quantile_test(ordered, p=share).confidence_interval(level)
