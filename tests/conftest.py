@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -17,6 +19,28 @@ from parity_lightning.cli.training import ParityCLI
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
+
+# Tests run side by side, and their networks are too small for several threads.
+torch.set_num_threads(1)
+
+LIBRARIES = "PARITY_LIGHTNING_CACHE"
+_MADE_HERE = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """All tests of a session, in whichever process, share one folder of compiled functions, empty at first.
+
+    So each function is compiled once. If the variable names a folder already, that one is used.
+    """
+    if LIBRARIES not in os.environ:
+        config.stash[_MADE_HERE] = os.environ[LIBRARIES] = tempfile.mkdtemp(prefix="parity-lightning-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Removes the folder, at the end of the process that made it."""
+    if made := config.stash.get(_MADE_HERE, None):
+        del os.environ[LIBRARIES]
+        shutil.rmtree(made, ignore_errors=True)
 
 
 class Run(NamedTuple):

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from parity_lightning import SparseParity
-from parity_lightning.data.batches import TrainingBatches, TrainingLoader, intervals_of
+from parity_lightning.data.batches import TrainingBatches, TrainingLoader
+from parity_lightning.data.protocols import BlockPlan
+from parity_lightning.modules.blocks import intervals_of
 
 PARITY = SparseParity(12, 3, seed=5, label_noise=0.2)
 
@@ -80,7 +82,7 @@ def test_ranks_share_out_the_global_batch(num_samples: int | None) -> None:
 def test_workers_deliver_the_same_batches_in_the_same_order(num_samples: int | None, in_blocks: bool) -> None:
     def loaded(workers: int) -> Tensor:
         batches = TrainingBatches(PARITY, 6, num_samples)
-        batches.block_boundaries, batches.in_blocks = (7,), in_blocks
+        batches.plan = BlockPlan((7,)) if in_blocks else None
         loader = TrainingLoader(batches, reached=lambda: 3, num_workers=workers)
         inputs = [x if in_blocks else x.unsqueeze(0) for x, _ in islice(iter(loader), 9 if in_blocks else 40)]
         return torch.cat(inputs)[:40]
@@ -98,10 +100,10 @@ def test_workers_deliver_the_same_batches_in_the_same_order(num_samples: int | N
 )
 def test_blocks_end_where_somebody_must_look(first: int, cuts: list[int], last: int | None, batch_size: int) -> None:
     batches = TrainingBatches(PARITY, batch_size)
-    batches.block_boundaries, batches.last_step = tuple(cuts), last
+    batches.plan = plan = BlockPlan(tuple(cuts), last)
     ends, step = [], first
     while step < first + 200:
-        end = batches._block_end(step)
+        end = batches._block_end(step, plan)
         assert end > step
         assert (end - step) * batch_size * PARITY.n <= max(batches._MOST_BITS, batch_size * PARITY.n)
         ends.append(end)

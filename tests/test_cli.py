@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import os
 import re
@@ -25,7 +26,6 @@ from lightning.pytorch import Trainer
 from parity_lightning import MLP, ParityDataModule, __version__
 from parity_lightning.cli import main, renamed
 from parity_lightning.cli.command_tree import SUBCOMMANDS
-from parity_lightning.cli.experiment_options import declared_options
 from parity_lightning.cli.first_page import EVALUATION_OPTIONS, OPTIONS, first_page
 from parity_lightning.cli.option_types import in_words, options_of, options_of_class
 from parity_lightning.cli.trainer_settings import DEFAULTS
@@ -183,7 +183,8 @@ def test_old_names_of_random_search(option: str, capsys: pytest.CaptureFixture[s
     new = renamed.OPTIONS[option]
     line = complaint(["theory", "random-search", f"--{option}=3"], capsys)
     assert line == f"parity-lightning theory random-search: error: --{option}: is called --{new} now; use that"
-    assert new in declared_options(EXPERIMENTS["random-search"].module).__annotations__
+    module = importlib.import_module(f"parity_lightning.experiments.{EXPERIMENTS['random-search'].module}")
+    assert new in module.Options.__annotations__
 
 
 def test_old_names_in_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

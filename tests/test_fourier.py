@@ -87,3 +87,21 @@ def test_there_is_no_gap_where_larger_sets_stand_out_as_much() -> None:
     coefficients = fourier_coefficients((x[:, 0] + x[:, 1] + 0.6 * x[:, 2:5].prod(-1)).numpy())
     assert coefficient_gap(coefficients, (0, 1)).gamma == 0
     assert coefficient_gap(coefficients, (0, 1)).outer == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(("larger", "gamma"), [(0.25, 0.5), (0.1875, 0.5), (0.3125, 0.0)])
+def test_a_gap_needs_larger_sets_of_at_most_half_the_height(larger: float, gamma: float) -> None:
+    x = all_inputs(3)
+    coefficients = fourier_coefficients((0.5 * x[:, 0] + 0.5 * x[:, 1] + larger * x.prod(-1)).double().numpy())
+    assert coefficient_gap(coefficients, (0, 1)).gamma == gamma
+
+
+def test_where_the_support_is_everything_no_larger_set_stands_out() -> None:
+    found = coefficient_gap(fourier_coefficients(all_inputs(2).sum(-1).numpy()), (0, 1))
+    assert (found.inner, found.outer, found.gamma) == (1.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("count", [3, 5, 7, 12])
+def test_coefficients_need_the_values_at_all_inputs(count: int) -> None:
+    with pytest.raises(ValueError, match=f"{count} values are not those at all inputs"):
+        fourier_coefficients(np.ones(count))

@@ -175,9 +175,9 @@ def fuzz(examples: int, derandomize: bool) -> dict[str, int]:
     return count.counts
 
 
-def test_two_hundred_command_lines() -> None:
-    counts = fuzz(200, derandomize=True)
-    assert min(counts.values()) > 10
+def test_fifty_command_lines() -> None:
+    counts = fuzz(50, derandomize=True)
+    assert min(counts.values()) > 2
 
 
 @pytest.mark.slow

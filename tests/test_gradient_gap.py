@@ -58,6 +58,25 @@ def test_a_neuron_of_signs_has_the_gap_of_majority() -> None:
     assert found.irrelevant == pytest.approx(abs(relu_derivative_coefficient(signs, [0, 2, 5])))
 
 
+def test_units_may_lie_along_several_axes() -> None:
+    gradient = torch.zeros(2, 3, 4)
+    gradient[1, 2] = torch.tensor([-3.0, 1.0, 2.0, -0.5])
+    gradient[0, 1] = torch.tensor([0.5, 0.0, 0.5, 0.0])
+    found = fourier_gap(gradient, [0, 2])
+    assert (found.relevant, found.irrelevant) == (2.0, 1.0)
+    # All inputs are in the support: none stands beside it.
+    assert fourier_gap(gradient, range(4)).irrelevant == 0.0
+
+
+def test_a_gradient_of_many_examples_is_the_mean_of_theirs() -> None:
+    """More than are computed at a time; the one example that counts is the last."""
+    x, y = torch.zeros(2**13 + 1, 2), torch.ones(2**13 + 1)
+    x[-1] = torch.tensor([1.0, -2.0])
+    weight = torch.zeros(2, requires_grad=True)
+    found = correlation_gradient(lambda part: part @ weight, weight, x, y)
+    assert found.tolist() == pytest.approx([-1 / (2**13 + 1), 2 / (2**13 + 1)])
+
+
 def _gaps(run: Run) -> list[float]:
     with (run.folder / "metrics.csv").open() as file:
         return [float(row["fourier_gap"]) for row in csv.DictReader(file)]

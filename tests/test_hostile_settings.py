@@ -33,12 +33,12 @@ CASES = {
     "width 1": Expected("max_steps", 60, ("--model.width=1", "--trainer.max_steps=60")),
     "width 10^5": Expected("max_steps", 2, ("--model.width=100000", "--trainer.max_steps=2")),
     "label noise 0.49": Expected("max_steps", 300, ("--data.label_noise=0.49", "--trainer.max_steps=300")),
-    "float64": Expected("solved", 450, ("--trainer.precision=64",)),
+    "float64": Expected("solved", None, ("--trainer.precision=64",)),
     "bfloat16, mixed": Expected("solved", None, ("--trainer.precision=bf16-mixed",)),
     "bfloat16, all of it": Expected("solved", None, ("--trainer.precision=bf16-true",)),
     "no step": Expected("max_steps", 0, ("--trainer.max_steps=0",)),
     "one step": Expected("max_steps", 1, ("--trainer.max_steps=1",)),
-    "evaluated at every step": Expected("solved", 440, ("--trainer.val_check_interval=1",)),
+    "evaluated at every step": Expected("solved", None, ("--trainer.val_check_interval=1",)),
 }
 
 
@@ -49,6 +49,8 @@ def test_hostile_settings(name: str, fit: Callable[..., Run]) -> None:
     assert run.summary["stop_reason"] == expected.stop_reason
     if expected.steps is not None:
         assert run.summary["steps"] == expected.steps
+    if expected.stop_reason == "solved":
+        assert run.summary["convergence_time"] == run.summary["steps"] > 0
     rows = []
     if (run.folder / "metrics.csv").exists():
         with (run.folder / "metrics.csv").open() as file:
@@ -58,18 +60,6 @@ def test_hostile_settings(name: str, fit: Callable[..., Run]) -> None:
     # Every evaluation has its row, the last step's among them.
     assert [int(row["step"]) for row in rows] == sorted({*range(every, steps + 1, every), *([steps] if steps else [])})
     assert all(math.isfinite(float(value)) for row in rows for value in row.values())
-
-
-def test_a_rate_that_is_too_large_diverges_and_says_so(fit: Callable[..., Run]) -> None:
-    # The activation is z^k.
-    for k in (3, 4):
-        options = ["--model.optimizer.lr=1", "--model.width=1000", "--data.n=50", f"--data.k={k}"]
-        run = fit(*options, config=CONFIGS / "architectures" / "v.yaml")
-        assert run.summary["stop_reason"] == "diverged"
-        assert run.summary["solved"] is False
-        assert run.summary["convergence_time"] is None
-        assert run.summary["diverged_at"] <= run.summary["steps"] < 1000
-        assert f"step {run.summary['diverged_at']:,}: diverged, the training loss is not finite" in run.out
 
 
 def test_an_interval_at_which_validation_would_never_run_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

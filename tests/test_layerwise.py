@@ -29,11 +29,12 @@ from parity_lightning.theory.layerwise import (
 )
 
 
-def _whole(sizes: tuple[int, ...], seed: int) -> list[Layer]:
+def _whole(sizes: tuple[int, ...], seed: int, largest: int = 2) -> list[Layer]:
     """One network of small whole numbers, of which float64 makes exact sums."""
     rng = np.random.default_rng(seed)
+    values = (-largest, largest + 1)
     return [
-        Layer(*(torch.from_numpy(rng.integers(-2, 3, shape)).float() for shape in [(1, outs, ins), (1, outs)]))
+        Layer(*(torch.from_numpy(rng.integers(*values, shape)).float() for shape in [(1, outs, ins), (1, outs)]))
         for ins, outs in pairwise(sizes)
     ]
 
@@ -56,13 +57,13 @@ def test_outputs_are_those_of_a_plain_loop() -> None:
 def test_a_layer_alone_knows_nothing_of_a_parity_beyond_its_degree(
     seed: int, widths: tuple[int, ...], data: st.DataObject
 ) -> None:
-    n, alone = 6, data.draw(st.integers(1, len(widths)))
+    alone = data.draw(st.integers(1, len(widths)))
     # ``alone`` hidden layers and a readout, of which the last hidden one is trained, on any weights below it.
-    layers = _whole((n, *widths[:alone], 1), seed)
-    support = data.draw(st.sets(st.integers(0, n - 1), min_size=min(2**alone + 1, 6), max_size=6))
-    gradient = label_gradient(layers, sorted(support), [alone - 1, alone])
-    if len(support) > 2**alone:
-        assert gradient.item() == 0.0
+    degree = 2**alone
+    n = degree + 2 if alone < 3 else degree + 1
+    layers = _whole((n, *widths[:alone], 1), seed, largest=1)
+    support = data.draw(st.sets(st.integers(0, n - 1), min_size=degree + 1, max_size=n))
+    assert label_gradient(layers, sorted(support), [alone - 1, alone]).item() == 0.0
 
 
 @pytest.mark.parametrize(("widths", "k"), [((2, 1), 4), ((10, 10, 1), 8)])
@@ -112,7 +113,7 @@ def test_the_experiment(tmp_path: Path) -> None:
     (folder,) = tmp_path.iterdir()
     with (folder / "data.csv").open() as file:
         rows = list(csv.DictReader(file))
-    told = [(row["L"], row["k"], row["trained"], row["layer"]) for row in rows]
+    told = [(row["depth"], row["k"], row["trained"], row["layer"]) for row in rows]
     assert told == [
         ("3", "4", "whole", "all"),
         ("3", "4", "greedy", "1/2"),
@@ -160,15 +161,29 @@ def test_all_trained_steps_are_looked_at(tmp_path: Path) -> None:
     assert {claim["holds"] for claim in claims if "100 %" in claim["claim"]} <= {None, True}
 
 
-_ROW = {"L": 3, "k": 4, "trained": "whole", "layer": "all", "gradient": 1.0, "solved": 1.0, "mean": 1.0, "error": 0.0}
-_GREEDY = _ROW | {"trained": "greedy", "layer": "2/2", "solved": 0.0, "mean": 0.5, "error": 0.001}
+_ROW = experiment.Row(
+    3,
+    4,
+    "whole",
+    "all",
+    gradient=1.0,
+    solved=1.0,
+    low=0.7,
+    high=1.0,
+    mean=1.0,
+    error=0.0,
+    best=1.0,
+    diverged=0,
+    steps=1,
+)
+_GREEDY = _ROW._replace(trained="greedy", layer="2/2", solved=0.0, mean=0.5, error=0.001)
 
 
 def _verdicts(
     whole: dict[str, Any], greedy: dict[str, Any], trials: int = 10, enough: bool = True
 ) -> list[bool | None]:
     """Of whole networks, of greedy ones beside them, and of trivial accuracy."""
-    rows = [_ROW | {"diverged": 0} | whole, _GREEDY | {"diverged": 0} | greedy]
+    rows = [_ROW._replace(**whole), _GREEDY._replace(**greedy)]
     claims = experiment._claims(rows, trials, {3: enough})
     assert len(claims) == 4
     return [claims[number].holds for number in (0, 2, 3)]
@@ -193,7 +208,7 @@ def test_verdicts_need_data() -> None:
 
 
 def test_a_layer_of_no_finite_gradient_has_no_verdict() -> None:
-    rows = [_ROW | {"diverged": 0}, _GREEDY | {"layer": "1/2", "gradient": None, "diverged": 10}]
+    rows = [_ROW, _GREEDY._replace(layer="1/2", gradient=None, diverged=10)]
     assert experiment._claims(rows, 10, {3: True})[1].holds is None
 
 
@@ -203,17 +218,17 @@ def test_diverged_trials_do_not_count_into_the_mean(monkeypatch: pytest.MonkeyPa
         layers[0].weight[0] = torch.inf
         return layers
 
-    options = {"n": 6, "depths": (3,), "trials": 4, "steps": 1, "greedy_steps": 1}
+    options = experiment.Options(n=6, depths=(3,), trials=4, steps=1, greedy_steps=1)
     monkeypatch.setattr(experiment, "draw_layers", draw)
-    found = experiment.run(**options)
+    found = experiment.run(options)
     last = {
-        row["layer"]: [p["accuracy"] for p in found.more["curves"] if (p["layer"], p["step"]) == (row["layer"], 1)]
+        row.layer: [p.accuracy for p in found.more["curves"] if (p.layer, p.step) == (row.layer, 1)]
         for row in found.rows
     }
     for row in found.rows[1:3]:
-        assert (row["diverged"], last[row["layer"]][0]) == (1, 0.0)
-        assert row["mean"] == pytest.approx(np.mean(last[row["layer"]][1:]))
-        assert row["error"] == pytest.approx(np.std(last[row["layer"]][1:], ddof=1) / 3**0.5)
+        assert (row.diverged, last[row.layer][0]) == (1, 0.0)
+        assert row.mean == pytest.approx(np.mean(last[row.layer][1:]))
+        assert row.error == pytest.approx(np.std(last[row.layer][1:], ddof=1) / 3**0.5)
 
 
 @pytest.mark.parametrize("option", ["--depths=5", "--n=15", "--trials=0", "--greedy_steps=0", "--steps=-1"])

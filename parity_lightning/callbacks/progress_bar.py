@@ -14,7 +14,7 @@ _NO_BAR = Tqdm(disable=True)
 
 
 class LineStream:
-    """A stream for a progress bar where there is no terminal: every state of the bar is a line of its own.
+    r"""A stream for a progress bar where there is no terminal: every state of the bar is a line of its own.
 
     A bar rewrites its line by carriage returns; in a file, whatever else is printed would be glued to it.
 
@@ -23,7 +23,7 @@ class LineStream:
 
     Example:
         >>> stream = LineStream(sys.stdout)
-        >>> for text in ("\\r  0%", "\\r 50%   ", "\\r      \\r", "\\n"):
+        >>> for text in ("\r  0%", "\r 50%   ", "\r      \r", "\n"):
         ...     _ = stream.write(text)
           0%
          50%

@@ -15,8 +15,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
 import parity_lightning
-from parity_lightning.callbacks.requirements import is_evaluation, settings_of, summaries_of
+from parity_lightning.callbacks.requirements import data_settings, is_evaluation, summaries_of
 from parity_lightning.callbacks.run_files import RunFiles
+from parity_lightning.display.table import format_table
 from parity_lightning.run_dir.atomic_write import atomic_write
 
 Summary = dict[str, Any]
@@ -99,7 +100,7 @@ class RunSummary(RunFiles):
             "steps_per_second": round(steps / elapsed, 1) if elapsed else None,
             "version": parity_lightning.__version__,
         }
-        summary |= settings_of(trainer) | summaries_of(trainer)
+        summary |= data_settings(trainer) | summaries_of(trainer)
         if summary["stop_reason"] is None:
             summary["stop_reason"] = _stop_reason(trainer, summary, interrupted)
         return {name: _as_json(value) for name, value in summary.items()}
@@ -169,7 +170,7 @@ def table(summary: Summary) -> str:
         rows.append(("recovered support", f"{_listed(known['recovered_support'])} {right}"))
     if "steps_per_second" in known:
         rows.append(("speed", f"{known['steps_per_second']:,.0f} steps/s, {known['elapsed_seconds']:.1f} s in all"))
-    return "\n".join([_title(known), *(f"  {name:<19}  {value}" for name, value in rows)])
+    return f"{_title(known)}\n{format_table(rows, indent=2)}"
 
 
 _PARTS = (("relevant", "hidden_progress_relevant"), ("irrelevant", "hidden_progress_irrelevant"))

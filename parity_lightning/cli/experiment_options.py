@@ -1,30 +1,36 @@
 """The options of an experiment, without importing what it computes with.
 
 Help and a wrong option are answered at once: only the part of an experiment's module that declares its options is run,
-which is a dataclass called ``Options`` or else the signature of ``run``.
+its dataclass ``Options`` and what that refers to.
 """
 
 from __future__ import annotations
 
 import ast
-import dataclasses
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser
 
 from parity_lightning.cli.typed_options import add_options
+from parity_lightning.experiments.options import BoundedOptions
 
-_OPTIONS, _RUN = "Options", "run"
+if TYPE_CHECKING:
+    from parity_lightning.experiments.findings import Findings
+
+_OPTIONS = "Options"
 
 # What a declaration of options may need, all of it quick to import.
-_LIGHT_MODULES = ("collections", "dataclasses", "jsonargparse", "math", "types", "typing", "parity_lightning.errors")
+_LIGHT_MODULES = (
+    *("collections", "dataclasses", "functools", "jsonargparse", "math", "types", "typing"),
+    *("parity_lightning.errors", "parity_lightning.experiments.options"),
+)
 
 
 def add_experiment_options(parser: ArgumentParser, module: str) -> None:
@@ -38,8 +44,8 @@ def add_experiment_options(parser: ArgumentParser, module: str) -> None:
     add_options(parser, declared_options(module))
 
 
-def declared_options(module: str) -> Callable[..., Any]:
-    """What declares the options of an experiment: its dataclass ``Options``, or a function with the signature of ``run``.
+def declared_options(module: str) -> type[BoundedOptions]:
+    """The dataclass ``Options`` of an experiment, or one with the same fields.
 
     Args:
         module: The experiment's module in `parity_lightning.experiments`.
@@ -50,43 +56,39 @@ def declared_options(module: str) -> Callable[..., Any]:
         declared = _declarations(Path(spec.origin).read_text(), f"{name}_options")
         if declared is not None:
             return declared
-    experiment = importlib.import_module(name)
-    options: Callable[..., Any] = getattr(experiment, _OPTIONS, None) or getattr(experiment, _RUN)
+    options: type[BoundedOptions] = getattr(importlib.import_module(name), _OPTIONS)
     return options
 
 
-def run_experiment(module: str, options: Mapping[str, Any]) -> Any:
+def run_experiment(module: str, given: Mapping[str, Any]) -> tuple[BoundedOptions, Findings]:
     """Runs an experiment.
 
     Args:
         module: The experiment's module in `parity_lightning.experiments`.
-        options: Its options by name.
+        given: Its options by name.
 
     Returns:
-        What it found.
+        Its options and what it found.
+
+    Raises:
+        SettingError: If an option is out of bounds.
     """
     experiment = importlib.import_module(f"parity_lightning.experiments.{module}")
-    if dataclasses.is_dataclass(kind := getattr(experiment, _OPTIONS, None)):
-        return getattr(experiment, _RUN)(kind(**options))  # type: ignore[operator]
-    return getattr(experiment, _RUN)(**options)
+    options = experiment.Options(**given)
+    return options, experiment.run(options)
 
 
-def _declarations(source: str, name: str) -> Callable[..., Any] | None:
+def _declarations(source: str, name: str) -> type[BoundedOptions] | None:
     """Runs the declarations of a module's source; None if they need more than quick imports."""
     module = ModuleType(name)
     # Dataclasses look their module up by its name.
     sys.modules[name] = module
-    body = ast.parse(source).body
-    wanted = _OPTIONS if any(isinstance(node, ast.ClassDef) and node.name == _OPTIONS for node in body) else _RUN
     try:
-        for node in body:
-            if isinstance(node, ast.FunctionDef) and node.name == wanted:
-                node.body, node.returns, node.decorator_list = node.body[:1], None, []
-            elif not _is_light(node) and not (isinstance(node, ast.ClassDef) and node.name == wanted):
-                continue
-            with suppress(NameError, AttributeError):
-                exec(compile(ast.Module([node], []), name, "exec", dont_inherit=True), module.__dict__)
-        declared: Callable[..., Any] | None = module.__dict__.get(wanted)
+        for node in ast.parse(source).body:
+            if _is_light(node) or (isinstance(node, ast.ClassDef) and node.name == _OPTIONS):
+                with suppress(NameError, AttributeError):
+                    exec(compile(ast.Module([node], []), name, "exec", dont_inherit=True), module.__dict__)
+        declared: type[BoundedOptions] | None = module.__dict__.get(_OPTIONS)
         return declared
     finally:
         del sys.modules[name]

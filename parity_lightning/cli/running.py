@@ -72,7 +72,7 @@ class RunsTrainer(LightningCLI):
         finally:
             for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
                 if isinstance(callback, GracefulShutdown):
-                    callback.stop_listening()
+                    callback.restore_handlers()
         self._print_paths()
 
     def validate(self, model: LightningModule, **kwargs: Any) -> None:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import math
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from parity_lightning import __version__
 from parity_lightning.cli.experiment_options import run_experiment
 from parity_lightning.cli.pages import silent_on_closed_pipe
 from parity_lightning.cli.paths import shown_path
@@ -25,7 +18,7 @@ from parity_lightning.cli.refusals import setting_error_message
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.errors import SettingError
 from parity_lightning.experiments import EXPERIMENTS
-from parity_lightning.experiments.findings import Findings, table
+from parity_lightning.experiments.findings import Findings, write_findings
 from parity_lightning.run_dir.run_folder import RunFolder
 
 
@@ -45,8 +38,8 @@ def run(name: str, options: Mapping[str, Any]) -> None:
         usage_error(f"theory {name}", setting_error_message(error, {"": list(options)}))
 
 
-def _run(name: str, options: dict[str, Any]) -> None:
-    runs = options.pop("runs")
+def _run(name: str, given: dict[str, Any]) -> None:
+    runs = given.pop("runs")
     if "OMP_NUM_THREADS" not in os.environ:
         # Small networks side by side: several threads would wait for each other.
         torch.set_num_threads(1)
@@ -54,7 +47,7 @@ def _run(name: str, options: dict[str, Any]) -> None:
     # Before minutes of work, so that it is not in vain.
     folder = RunFolder.new(Path(runs).expanduser().absolute(), f"theory-{name}", "--runs")
     try:
-        findings = run_experiment(EXPERIMENTS[name].module, options)
+        options, findings = run_experiment(EXPERIMENTS[name].module, given)
     except BaseException:
         folder.discard()
         folder.release()
@@ -62,7 +55,7 @@ def _run(name: str, options: dict[str, Any]) -> None:
     try:
         with silent_on_closed_pipe():
             _print_findings(findings)
-        write(folder.path, name, options, findings, time.monotonic() - started)
+        write_findings(folder.path, name, options, findings, time.monotonic() - started)
     except OSError as error:
         message = f"{error.filename or folder.path} cannot be written ({error.strerror})"
         print(f"parity-lightning theory {name}: {message}", file=sys.stderr)
@@ -75,55 +68,8 @@ def _run(name: str, options: dict[str, Any]) -> None:
 
 
 def _print_findings(findings: Findings) -> None:
-    print(table(findings.rows))
+    print(findings.table())
     for choice in findings.choices:
         print(f"our choice: {choice}")
     for claim in findings.claims:
         print(claim)
-
-
-def write(folder: Path, name: str, options: dict[str, Any], findings: Findings, seconds: float) -> None:
-    """Writes what was found.
-
-    Args:
-        folder: An empty folder; ``verdict.json``, ``data.csv``, a picture named after the experiment and a CSV file for
-            each other table go there.
-        name: The experiment's name.
-        options: What it was run with.
-        findings: What was found.
-        seconds: How long it took.
-    """
-    for title, rows in {"data": findings.rows, **findings.more}.items():
-        with (folder / f"{title}.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    FigureCanvasAgg(figure)
-    findings.draw(figure)
-    figure.savefig(folder / f"{name}.png", dpi=120)
-    verdict = {
-        "experiment": name,
-        "version": __version__,
-        "options": {option: _plain(value) for option, value in options.items()},
-        "claims": [{name: _plain(value) for name, value in claim._asdict().items()} for claim in findings.claims],
-        "holds": _all_hold([claim.holds for claim in findings.claims]),
-        "our_choices": list(findings.choices),
-        "seconds": round(seconds, 1),
-    }
-    (folder / "verdict.json").write_text(json.dumps(verdict, indent=2, allow_nan=False) + "\n")
-
-
-def _all_hold(verdicts: Sequence[bool | None]) -> bool | None:
-    """False if one claim does not hold, None if nothing can be told of any."""
-    if False in verdicts:
-        return False
-    return True if True in verdicts else None
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can hold: it knows no infinite numbers."""
-    if isinstance(value, (np.generic, float)):
-        number = value.item() if isinstance(value, np.generic) else value
-        return str(number) if isinstance(number, float) and not math.isfinite(number) else number
-    return value

@@ -15,7 +15,7 @@ from parity_lightning.callbacks.graceful_shutdown import GracefulShutdown
 from parity_lightning.modules import ParityModule
 from parity_lightning.modules.blocks import CountSteps
 from parity_lightning.run_dir.checkpoint_io import AtomicCheckpointIO
-from parity_lightning.run_dir.fault_tolerant_logger import tolerate_failures
+from parity_lightning.run_dir.fault_tolerant_logger import FaultTolerantLogger
 from parity_lightning.run_dir.metrics_file import RunMetrics
 from parity_lightning.run_dir.run_location import RunLocation
 
@@ -77,9 +77,7 @@ def fit_settings(given: Any, model: LightningModule, location: RunLocation | Non
         callbacks.append(CountSteps())
     if location is None:
         return {"callbacks": callbacks, "enable_checkpointing": False}
-    others = [logger for logger in as_list(given.logger) if isinstance(logger, Logger)]
-    for logger in others:
-        tolerate_failures(logger)
+    others = [FaultTolerantLogger(logger) for logger in as_list(given.logger) if isinstance(logger, Logger)]
     if location.resumed:
         callbacks.append(ArchiveStaleSummary(location.path, location.threads))
         for callback in callbacks:

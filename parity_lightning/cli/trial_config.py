@@ -16,8 +16,8 @@ from lightning.pytorch.plugins.precision import DoublePrecision
 from parity_lightning.cli.option_types import Option
 from parity_lightning.cli.setting_checks import check_accelerator, check_intervals, check_links
 from parity_lightning.cli.training import ParityCLI
+from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.engine.trial_config import TrialConfig
-from parity_lightning.engine.update_rules import Unstackable
 from parity_lightning.errors import SettingError
 from parity_lightning.modules import ParityModule
 from parity_lightning.modules.blocks import allows_blocks
@@ -131,7 +131,8 @@ class TrialConfigCLI(ParityCLI):
         """The setting of stacked trials.
 
         Raises:
-            Unstackable: If a callback or hook acts between single steps, or data or precision are not what a stack computes.
+            Unstackable: If a callback or hook acts between single steps, or a stack cannot compute with such data or in
+                such a precision.
         """
         if not isinstance(self.model, ParityModule):
             raise Unstackable(f"{type(self.model).__name__} is no ParityModule")
@@ -148,4 +149,6 @@ class TrialConfigCLI(ParityCLI):
         assert isinstance(every, int)
         double = isinstance(self.trainer.precision_plugin, DoublePrecision)
         data_seed = None if self.follows_seed else self.datamodule.parity.seed
-        return TrialConfig(self.model, self.datamodule, self.trainer.max_steps, every, data_seed, double)
+        data = self.datamodule
+        steps = self.trainer.max_steps
+        return TrialConfig(self.model, data.parity, data.batch_size, data.num_samples, steps, every, data_seed, double)

@@ -31,12 +31,12 @@ from parity_lightning.cli.usage import usage_error
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.engine.runner import StackRunner
 from parity_lightning.engine.stack_size import default_stack_size
+from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.engine.trial import MixedComputation, TrialResult, TrialSpec, computed_by
 from parity_lightning.engine.trial_config import TrialConfig
-from parity_lightning.engine.update_rules import Unstackable
 from parity_lightning.errors import SettingError, check_int
 from parity_lightning.studies.record import Record
-from parity_lightning.studies.variations import Variation, as_text, parse_variation, settings_of
+from parity_lightning.studies.variations import Variation, as_text, combinations_of, parse_variation
 from parity_lightning.studies.workers import Group, Job, Runner, WorkerFailed, run_job, spans_of
 
 _DATA_SEED = ("data.seed", "data.init_args.seed")
@@ -80,8 +80,8 @@ class Plan(NamedTuple):
         try:
             settings, kind = self._settings(group)
             device = _device(kind, worker)
-            capacity = self.stack_size or default_stack_size(settings[0], device, self.workers)
-            return StackRunner(settings, capacity, self.compiled, device, computed)
+            stack_size = self.stack_size or default_stack_size(settings[0], device, self.workers)
+            return StackRunner(settings, stack_size, self.compiled, device, computed)
         except Unstackable as why:
             return _OneByOne([self.command_line(setting) for setting in group.settings], str(why))
 
@@ -95,7 +95,7 @@ class Plan(NamedTuple):
                 made[told] = TrialConfigCLI(self.command_line(number))
             seeds = [self.cells[number][name] for name in _DATA_SEED if name in self.cells[number]]
             setting = made[told].setting()
-            settings.append(setting.copy(data_seed=seeds[0]) if seeds else setting)
+            settings.append(replace(setting, data_seed=seeds[0]) if seeds else setting)
         return settings, next(iter(made.values())).device
 
 
@@ -218,7 +218,7 @@ def run(arguments: Sequence[str]) -> None:
 def _run(given: TrialOptions, options: list[str]) -> None:
     trials, workers = given.trials, given.workers or _cores()
     variations = [parse_variation(text) for text in given.vary]
-    cells = settings_of(variations)
+    cells = combinations_of(variations)
     plan = Plan(tuple(options), tuple(cells), given.stack_size, workers, compiled=given.compile_after == 0)
     groups = _group(variations, cells)
     if plan.compiled:

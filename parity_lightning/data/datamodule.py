@@ -10,8 +10,9 @@ import torch
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from parity_lightning.data.batches import Block, TrainingBatches, TrainingLoader, intervals_of
+from parity_lightning.data.batches import Block, TrainingBatches, TrainingLoader
 from parity_lightning.data.held_out import HELD_OUT, HeldOut
+from parity_lightning.data.protocols import ChecksParity, TakesBlocks
 from parity_lightning.data.sparse_parity import SparseParity, Stream
 from parity_lightning.errors import SettingError, check_int
 
@@ -122,7 +123,9 @@ class ParityDataModule(LightningDataModule):
         """Checks that the trainer can work with a stream of steps, and the module with the parity."""
         if self.trainer:
             self.check_trainer(self.trainer, stage)
-            getattr(self.trainer.lightning_module, "check_parity", lambda parity: None)(self.parity)
+            module = self.trainer.lightning_module
+            if isinstance(module, ChecksParity):
+                module.check_parity(self.parity)
 
     def check_trainer(self, trainer: Trainer, stage: str) -> None:
         """Refuses settings of the trainer that do not go with an endless stream of global batches.
@@ -170,13 +173,9 @@ class ParityDataModule(LightningDataModule):
         trainer = self.trainer
         if trainer is None:
             raise RuntimeError("train_dataloader needs a trainer; without one, iterate over batches() instead")
+        module = trainer.lightning_module
         batches = self.batches()
-        batches.in_blocks = getattr(trainer.lightning_module, "takes_blocks", False)
-        batches.lazy_from_step = getattr(trainer.lightning_module, "compiled_from", None)
-        batches.last_step = trainer.max_steps if trainer.max_steps > 0 else None
-        batches.block_boundaries = intervals_of(trainer.callbacks)  # type: ignore[attr-defined]
-        if isinstance(trainer.val_check_interval, int):
-            batches.block_boundaries += (trainer.val_check_interval,)
+        batches.plan = module.block_plan() if isinstance(module, TakesBlocks) else None
         return TrainingLoader(batches, lambda: trainer.global_step, self.num_workers)
 
     def _held_out(self, stream: Stream) -> Block:

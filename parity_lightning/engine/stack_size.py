@@ -33,14 +33,14 @@ def bytes_per_trial(setting: TrialConfig) -> int:
 
     kind = next(module.parameters())
     # A small batch tells; the rest is proportional.
-    sample = min(setting.data.batch_size, 8)
-    x = torch.ones(sample, setting.data.parity.n, dtype=kind.dtype, device=kind.device)
+    sample = min(setting.batch_size, 8)
+    x = torch.ones(sample, setting.parity.n, dtype=kind.dtype, device=kind.device)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         module.loss(module(x), x[:, 0])
     own = {parameter.data_ptr() for parameter in module.parameters()}
     each = sum(size for place, size in kept.items() if place not in own) / sample
     indices = 8 * 256
-    return int(5 * weights + setting.data.batch_size * (2 * each + 4 * setting.data.parity.n + indices))
+    return int(5 * weights + setting.batch_size * (2 * each + 4 * setting.parity.n + indices))
 
 
 def _free_memory(device: torch.device, workers: int) -> float:

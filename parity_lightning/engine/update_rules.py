@@ -13,13 +13,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.optim.optimizers import SGDW, SignSGD
 
 Options = Mapping[str, Tensor]
-
-
-class Unstackable(Exception):
-    """Trials of this kind cannot be stacked; the text says why."""
 
 
 class UpdateFunction(ABC):

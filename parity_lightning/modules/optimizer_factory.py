@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from parity_lightning.errors import SettingError, nearest
 from parity_lightning.optim.optimizers import check_option
@@ -39,15 +40,20 @@ class OptimizerFactory:
         self.needs_closure = False
         """Whether the optimizer evaluates the loss itself, several times a step."""
 
-    def configure(self, module: LightningModule) -> OptimizerLRScheduler:
-        """Makes what `LightningModule.configure_optimizers` returns; the schedule steps with every SGD step."""
+    def make(self, module: nn.Module) -> tuple[Optimizer, LRScheduler | None]:
+        """Makes the optimizer of a module's parameters, and its schedule if there is one."""
         optimizer = self._make_optimizer(self._groups(module))
-        if self._make_schedule is None:
-            return optimizer
-        schedule = {"scheduler": self._make_schedule(optimizer), "interval": "step"}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[return-value]
+        schedule = None if self._make_schedule is None else self._make_schedule(optimizer)
+        return optimizer, schedule
 
-    def _groups(self, module: LightningModule) -> Any:
+    def configure(self, module: nn.Module) -> OptimizerLRScheduler:
+        """Makes what `LightningModule.configure_optimizers` returns; the schedule steps with every SGD step."""
+        optimizer, schedule = self.make(module)
+        if schedule is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _groups(self, module: nn.Module) -> Any:
         """The parameters, in groups if layers have options of their own: first what is left, then each layer's."""
         if not self._param_groups:
             return module.parameters()
@@ -61,7 +67,7 @@ class OptimizerFactory:
             groups.append({"params": [left.pop(name) for name in names], "name": layer, **options})
         return [{"params": list(left.values())}, *groups] if left else groups
 
-    def check(self, module: LightningModule) -> None:
+    def check(self, module: nn.Module) -> None:
         """Makes optimizer and schedule and forgets them.
 
         Raises:
