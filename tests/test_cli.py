@@ -89,7 +89,7 @@ def test_all_options_are_listed_on_demand(subcommand: str, capsys: pytest.Captur
 
 def test_the_help_of_one_network(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--model.width" in help_of(["fit", "--model.help", "MLP"], capsys)
-    assert "--model.degree" in help_of(["fit", "--model.help=PolyNet"], capsys)
+    assert "--model.heads" in help_of(["fit", "--model.help=Transformer"], capsys)
 
 
 def test_the_first_page_is_right() -> None:
@@ -419,6 +419,34 @@ def test_an_n_of_the_model_in_a_file_is_not_ignored(tmp_path: Path, capsys: pyte
     assert "--model.n=60: the model takes it from the data" in complaint(["fit", ONLINE, f"--config={file}"], capsys)
 
 
+def test_wrong_files_and_devices_are_refused_with_what_to_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = tmp_path / "summary.json"
+    summary.write_text(json.dumps({"solved": True, "steps": 100, "stop_reason": "solved"}))
+    line = complaint(["fit", f"--config={summary}"], capsys)
+    assert line.endswith("summary.json: is the summary of a run, no configuration; give the config.yaml beside it")
+    # Of Lightning's kinds of devices, one that no machine of the tests has.
+    line = complaint(["fit", ONLINE, "--trainer.accelerator=tpu"], capsys)
+    assert "--trainer.accelerator=tpu: this machine has none that torch can use; use cpu or auto" in line
+    line = complaint(["fit", ONLINE, "--trainer.accelerator=cpuu"], capsys)
+    assert "--trainer.accelerator=cpuu: no such kind of device; did you mean cpu?" in line
+
+
+def test_the_report_has_both_seeds_the_precision_and_paths_as_given(fit: Callable[..., Run]) -> None:
+    run = fit("--trainer.max_steps=5", "--data.seed=1", "--trainer.precision=16")
+    headline = run.out.splitlines()[0]
+    assert headline == "(20, 3)-parity, online, B=32, seed 0, data seed 1, precision bf16-mixed"
+    assert run.summary["precision"] == "bf16-mixed"
+    *_, picture, summary = run.out.splitlines()
+    assert picture == f"picture: {run.folder / 'progress.png'}"
+    assert summary == f"summary: {run.folder / 'summary.json'}"
+    assert "--trainer.precision=16: a CPU does not compute in float16; bf16-mixed is used" in run.err.splitlines()
+    # Each state of the bar is a line where there is no terminal.
+    assert "\r" not in run.err
+    assert all(line.startswith(("training: ", "--trainer.precision")) for line in run.err.splitlines())
+
+
 def test_a_short_run_is_evaluated_at_its_end(fit: Callable[..., Run]) -> None:
     run = fit("--trainer.max_steps=7")
     assert run.summary["steps"] == 7
@@ -480,7 +508,9 @@ def test_a_checkpoint_is_evaluated_and_predicts(
     assert before == {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
 
     assert "--data.k=4: the checkpoint was trained with k=3" in complaint(["test", checkpoint, "--data.k=4"], capsys)
-    assert "a network of another shape" in complaint(["test", checkpoint, "--model.width=7"], capsys)
+    line = complaint(["test", checkpoint, "--model.width=7"], capsys)
+    shapes = "network.hidden.weight has shape (100, 20) there and (7, 20) here"
+    assert line.endswith(f"is of a network of another shape: {shapes}; give the options it was trained with")
     damaged = tmp_path / "damaged.ckpt"
     damaged.write_bytes((run.folder / "checkpoints" / "last.ckpt").read_bytes()[:1000])
     told = complaint(["test", f"--config={run.folder / 'config.yaml'}", f"--ckpt_path={damaged}"], capsys)

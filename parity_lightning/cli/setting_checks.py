@@ -80,5 +80,5 @@ def check_accelerator(name: Any) -> None:
             "--trainer.accelerator", name, f"no such kind of device; {nearest(name, [*known, 'auto', 'gpu'])}"
         )
     kinds = ("cuda", "mps") if name == "gpu" else (name,)
-    if not any(AcceleratorRegistry.get(kind).is_available() for kind in kinds):
+    if not any(AcceleratorRegistry[kind]["accelerator"].is_available() for kind in kinds):
         raise SettingError("--trainer.accelerator", name, "this machine has none that torch can use; use cpu or auto")
