@@ -16,7 +16,7 @@ _NO_BAR = Tqdm(disable=True)
 class StepProgressBar(TQDMProgressBar):
     """Counts SGD steps up to ``max_steps`` and shows validation accuracy and hidden progress.
 
-    The bar goes to standard error. Where that is not a terminal, a log file say, it is drawn every half minute only.
+    The bar goes to standard error. Where that is not a terminal, it is drawn every half minute only.
     It works with any module; it shows the metrics that the module and callbacks log with ``prog_bar=True``.
     """
 
