@@ -88,8 +88,8 @@ def test_all_options_are_listed_on_demand(subcommand: str, capsys: pytest.Captur
 
 
 def test_the_help_of_one_network(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--model.init_args.width" in help_of(["fit", "--model.help", "MLP"], capsys)
-    assert "--model.init_args.degree" in help_of(["fit", "--model.help=Neuron"], capsys)
+    assert "--model.width" in help_of(["fit", "--model.help", "MLP"], capsys)
+    assert "--model.degree" in help_of(["fit", "--model.help=PolyNet"], capsys)
 
 
 def test_the_first_page_is_right() -> None:

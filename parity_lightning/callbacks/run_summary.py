@@ -22,6 +22,9 @@ from parity_lightning.run_dir.atomic_write import atomic_write
 
 Summary = dict[str, Any]
 
+# Of Lightning's names, the one for single precision, which is the default.
+_PRECISION = "32-true"
+
 _MEASURED = ("accuracy", "examples", "errors")
 
 
@@ -93,6 +96,7 @@ class RunSummary(RunFiles):
             "compiled": getattr(pl_module, "compiled", None),
             "device": trainer.strategy.root_device.type,
             "threads": torch.get_num_threads(),
+            "precision": trainer.precision,
             "steps_per_second": round(steps / elapsed, 1) if elapsed else None,
             "version": parity_lightning.__version__,
         }
@@ -131,8 +135,8 @@ def table(summary: Summary) -> str:
 
     Example:
         >>> print(table({"solved": False, "stop_reason": "max_steps", "steps": 100, "val_accuracy": 0.5,
-        ...              "n": 50, "k": 3, "regime": "online", "batch_size": 32, "seed": 0}))
-        (50, 3)-parity, online, B=32, seed 0
+        ...              "n": 50, "k": 3, "regime": "online", "batch_size": 32, "seed": 0, "data_seed": 1}))
+        (50, 3)-parity, online, B=32, seed 0, data seed 1
           solved               no (max_steps after 100 steps)
           validation accuracy  50.0 %
     """
@@ -160,7 +164,10 @@ def table(summary: Summary) -> str:
         rows.append(("support", _listed(known["support"])))
     if "recovered_support" in known:
         found = len(set(known["recovered_support"]) & set(known.get("support", [])))
-        rows.append(("recovered support", f"{_listed(known['recovered_support'])} ({found} of {known['k']} right)"))
+        short = found < known["k"] and known.get("solved")
+        note = "; solved all the same: these weights moved most, others may decide" if short else ""
+        right = f"({found} of {known['k']} right{note})"
+        rows.append(("recovered support", f"{_listed(known['recovered_support'])} {right}"))
     if "steps_per_second" in known:
         rows.append(("speed", f"{known['steps_per_second']:,.0f} steps/s, {known['elapsed_seconds']:.1f} s in all"))
     return f"{_title(known)}\n{format_table(rows, indent=2)}"
@@ -181,6 +188,10 @@ def _title(known: Summary) -> str:
         parts.append(f"label noise {known['label_noise']}")
     if "seed" in known:
         parts.append(f"seed {known['seed']}")
+    if known.get("data_seed", known.get("seed")) != known.get("seed"):
+        parts.append(f"data seed {known['data_seed']}")
+    if known.get("precision", _PRECISION) != _PRECISION:
+        parts.append(f"precision {known['precision']}")
     return ", ".join(parts)
 
 

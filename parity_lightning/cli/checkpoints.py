@@ -106,7 +106,8 @@ def _evaluation_config(file: Path) -> dict[str, Any]:
     """The part of a run's ``config.yaml`` that evaluating its checkpoint needs.
 
     Args:
-        file: A configuration that the command line does not name: it lies beside a checkpoint that may come from elsewhere.
+        file: A configuration that the command line does not name: it lies beside a checkpoint that may come from
+            elsewhere.
 
     Returns:
         Seed, model and data, the trainer's precision and limits of batches, and `HiddenProgress` if it was among the

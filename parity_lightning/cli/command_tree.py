@@ -18,6 +18,7 @@ from parity_lightning.cli.experiment_options import add_experiment_options
 from parity_lightning.cli.first_page import first_page
 from parity_lightning.cli.given import GivenSettings
 from parity_lightning.cli.option_types import options_of
+from parity_lightning.cli.pages import print_page
 from parity_lightning.cli.refusals import Walk
 from parity_lightning.cli.trial_options import TrialOptions
 from parity_lightning.cli.typed_options import add_options
@@ -107,7 +108,7 @@ class CommandParser(ArgumentParser):
 
     def print_help(self, file: Any = None) -> None:
         """Prints the page of help."""
-        print(self.help_page() if self.help_page is not None else self.format_help().rstrip(), file=file)
+        print_page(self.help_page() if self.help_page is not None else self.format_help().rstrip())
 
     def get_completion_script(self, completion_type: str, **kwargs: Any) -> str:
         """The completion script of the whole tree, once all options are there."""
@@ -122,13 +123,13 @@ class PrintAll(argparse._HelpAction):
 
     def __call__(self, parser: Any, *_: Any, **__: Any) -> None:
         """Prints and exits."""
-        print(parser.format_help().rstrip())
+        print_page(parser.format_help().rstrip())
         parser.exit()
 
 
 class _ListExperiments(argparse._HelpAction):
     def __call__(self, parser: Any, *_: Any, **__: Any) -> None:
-        print("\n".join(f"  {name:<16} {entry.summary}" for name, entry in EXPERIMENTS.items()))
+        print_page("\n".join(f"  {name:<16} {entry.summary}" for name, entry in EXPERIMENTS.items()))
         parser.exit()
 
 

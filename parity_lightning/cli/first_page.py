@@ -1,6 +1,7 @@
 """The first pages of ``parity-lightning fit --help`` and of the subcommands that evaluate.
 
-They have the options most used, each with its default. The pages are written down here so that it needs neither Lightning nor torch; a test compares it with the real options.
+They have the options most used, each with its default. They are written down here so that they need neither Lightning
+nor torch; a test compares them with the real options.
 """
 
 from __future__ import annotations

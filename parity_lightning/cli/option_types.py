@@ -132,7 +132,7 @@ def classes_in(hint: Any) -> list[type]:
             found += classes_in(arguments[-1]) if arguments else []
         elif origin in (list, tuple, collections.abc.Sequence, collections.abc.Iterable):
             found += [kind for argument in arguments for kind in classes_in(argument)]
-        elif origin is None and inspect.isclass(each) and not each.__module__ == "builtins" and each is not NoneType:
+        elif origin is None and inspect.isclass(each) and each.__module__ != "builtins" and each is not NoneType:
             plain = issubclass(each, (Enum, int, float, str)) or each.__module__ in _NOT_NAMED
             found += [] if plain or hasattr(each, _PRIVATE_BOUNDS) else [each]
     return found
@@ -171,7 +171,7 @@ def in_words(hint: Any) -> str:
 
     Example:
         >>> in_words(int | None), in_words(Literal["auto"] | bool)
-        ('a whole number or null', 'true, false or auto')
+        ('a whole number or null', 'auto or true, false')
     """
     words = [word for each in alternatives(hint) for word in _words(each)]
     words = list(dict.fromkeys(sorted(words, key=lambda word: word == "null")))
@@ -188,7 +188,8 @@ def several_in_words(element: Any) -> str:
     bounds = getattr(element, _PRIVATE_BOUNDS, None)
     is_int = inspect.isclass(element) and issubclass(element, int)
     ends = " and ".join(f"{_BOUNDS.get(compare.__name__, '')} {end:,}" for compare, end in bounds or ())
-    return f"{'whole numbers' if is_int else 'numbers'}{ends and f' {ends}'}, {'15,31' if is_int else '0.1,0.3'} for example"
+    numbers, example = ("whole numbers", "15,31") if is_int else ("numbers", "0.1,0.3")
+    return f"{numbers}{ends and f' {ends}'}, {example} for example"
 
 
 def _words(kind: Any) -> list[str]:

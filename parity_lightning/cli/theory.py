@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from parity_lightning.cli.experiment_options import run_experiment
+from parity_lightning.cli.pages import silent_on_closed_pipe
 from parity_lightning.cli.paths import shown_path
 from parity_lightning.cli.refusals import setting_error_message
 from parity_lightning.cli.usage import usage_error
@@ -53,7 +53,7 @@ def _run(name: str, given: dict[str, Any]) -> None:
         folder.release()
         raise
     try:
-        with _silent_on_closed_pipe():
+        with silent_on_closed_pipe():
             _print_findings(findings)
         write_findings(folder.path, name, options, findings, time.monotonic() - started)
     except OSError as error:
@@ -62,19 +62,9 @@ def _run(name: str, given: dict[str, Any]) -> None:
         raise SystemExit(1) from None
     finally:
         folder.release()
-    with _silent_on_closed_pipe():
+    with silent_on_closed_pipe():
         for file in sorted(folder.path.iterdir()):
             print(f"{file.stem}: {shown_path(file, runs)}", flush=True)
-
-
-@contextmanager
-def _silent_on_closed_pipe() -> Iterator[None]:
-    """Discards further output when the other end of a pipe is closed, as by ``head``."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_findings(findings: Findings) -> None:

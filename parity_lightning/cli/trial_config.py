@@ -131,7 +131,8 @@ class TrialConfigCLI(ParityCLI):
         """The setting of stacked trials.
 
         Raises:
-            Unstackable: If a callback or hook acts between single steps, or data or precision are not what a stack computes.
+            Unstackable: If a callback or hook acts between single steps, or a stack cannot compute with such data or in
+                such a precision.
         """
         if not isinstance(self.model, ParityModule):
             raise Unstackable(f"{type(self.model).__name__} is no ParityModule")

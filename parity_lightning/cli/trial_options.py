@@ -17,13 +17,13 @@ class TrialOptions:
             configuration's seed.
         output: A .parquet file to write, one row a trial; by default in a folder below runs/. The same command goes on
             where an earlier one was stopped.
-        vary: OPTION=VALUES, a list [0.01,0.1,1] or, for whole numbers, a range 0..99: all trials are run for each value.
-            May be given several times, for all combinations.
+        vary: OPTION=VALUES, a list [0.01,0.1,1] or, for whole numbers, a range 0..99: all trials are run for each
+            value. May be given several times, for all combinations.
         workers: How many processes; by default one for each core, the first alone for the first seconds.
         threads: How many threads each process uses.
         stack_size: How many trials a process trains at a time; by default chosen for throughput and memory.
-        compile_after: 0 for compiled steps: each trial is then, bit for bit, the run of fit --model.compile_after 0. null
-            for none.
+        compile_after: 0 for compiled steps: each trial is then, bit for bit, the run of fit --model.compile_after 0.
+            null for none.
     """
 
     trials: PositiveInt

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from parity_lightning.cli.paths import shown_path
 from parity_lightning.display.table import format_table
-from parity_lightning.statistics.survival import quantile_of, solved_share
+from parity_lightning.statistics.survival import Quantile, quantile_of, solved_share
 from parity_lightning.studies.record import Record
 
 _QUANTILES = (0.1, 0.5, 0.9)
@@ -53,8 +54,8 @@ def table(settings: Sequence[dict[str, object]], times: np.ndarray) -> str:
 
     Example:
         >>> print(table([{}], np.array([[10.0, 20.0, 30.0, np.inf]])))
-        solved (95 %)          t_c: 10 %  median (95 %)       90 %
-        75.0 % (19.4 to 99.4)  10         25 (0 to unsolved)  unsolved
+        solved (95 %)          t_c: 10 %  median (95 %)                        90 %
+        75.0 % (19.4 to 99.4)  10         25 (too few trials for an interval)  unsolved
         <BLANKLINE>
         Unsolved trials are censored. Intervals are exact: of the binomial share, and of order statistics.
     """
@@ -66,10 +67,16 @@ def table(settings: Sequence[dict[str, object]], times: np.ndarray) -> str:
         message = f"{share.value:.1%} ({100 * share.low:.1f} to {100 * share.high:.1f})".replace("%", " %", 1)
         ends = (f"{end.value:,g}" if np.isfinite(end.value) else "unsolved" for end in (low, high))
         first, last = ends
-        rows.append([*(str(setting[name]) for name in names), message, first, str(middle), last])
+        rows.append([*(str(setting[name]) for name in names), message, first, _median(middle), last])
     headers = [*names, "solved (95 %)", "t_c: 10 %", "median (95 %)", "90 %"]
     lines = [format_table(rows, headers)]
     if len(settings) > _MOST_ROWS:
         lines.append(f"... and {len(settings) - _MOST_ROWS:,} more settings, in the file")
     lines += ["", "Unsolved trials are censored. Intervals are exact: of the binomial share, and of order statistics."]
     return "\n".join(lines)
+
+
+def _median(quantile: Quantile) -> str:
+    if math.isfinite(quantile.value) and quantile.low == 0 and math.isinf(quantile.high):
+        return f"{quantile.value:,g} (too few trials for an interval)"
+    return str(quantile)

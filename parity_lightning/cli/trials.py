@@ -17,6 +17,7 @@ import torch
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 import parity_lightning
+from parity_lightning.callbacks.progress_bar import bar_stream
 from parity_lightning.cli.command_tree import CommandParser, add_trial_options
 from parity_lightning.cli.fit_once import fit_once
 from parity_lightning.cli.given import GivenSettings
@@ -325,22 +326,22 @@ def _work(record: Record, plan: Plan, groups: Sequence[Group], threads: int) -> 
         desc="trials",
         unit=" trials",
         dynamic_ncols=True,
-        file=sys.stderr,
+        file=bar_stream(),
         smoothing=0,
         mininterval=0.2 if sys.stderr.isatty() else 30,
     )
-    told: set[str] = set()
+    printed: set[str] = set()
 
-    def tell(note: str) -> None:
-        # Every process has its say, once if it is the same.
-        if note not in told:
-            told.add(note)
+    def print_once(note: str) -> None:
+        # Each process sends its notes, most of them the same.
+        if note not in printed:
+            printed.add(note)
             bar.write(note, file=sys.stderr)
 
     waiting: list[TrialResult] = []
     written = time.monotonic()
     try:
-        for results in run_job(job, plan.workers, tell):
+        for results in run_job(job, plan.workers, print_once):
             waiting += results
             done += len(results)
             solved += sum(result.convergence_time is not None for result in results)

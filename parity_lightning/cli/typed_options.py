@@ -58,7 +58,8 @@ class Several:
 def add_options(parser: ArgumentParser, source: Callable[..., Any]) -> None:
     """Adds an option for every parameter of a function or field of a dataclass.
 
-    A parameter of type ``tuple[T, ...]`` takes several values at once, one of type ``list[str]`` is given once for each.
+    A parameter of type ``tuple[T, ...]`` takes several values at once, one of type ``list[str]`` is given once for
+    each.
 
     Args:
         parser: Gets the options.
