@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import os
 import sys
@@ -10,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_type_hints
 
 import jsonargparse
 import torch
@@ -129,7 +128,7 @@ def _tell(findings: Findings) -> None:
 
 def _with_lists(arguments: Sequence[str], options: type[BoundedOptions]) -> list[str]:
     """Lets ``--n 15,31`` stand for ``--n [15,31]``."""
-    several = {f"--{field.name}" for field in dataclasses.fields(options) if "tuple" in str(field.type)}
+    several = {f"--{option}" for option, kind in get_type_hints(options).items() if "tuple" in str(kind)}
     joined: list[str] = []
     for argument in arguments:
         name, equals, value = argument.partition("=")

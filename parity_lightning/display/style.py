@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from cycler import cycler
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, BROWN, BLACK = PALETTE = (
     "#0072b2",
@@ -28,7 +30,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, BROWN, BLACK = PALETTE = (
 GRAY = "#6c757d"
 """Reference lines, and what is there for comparison."""
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "axes.prop_cycle": cycler(color=PALETTE),
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -111,3 +113,10 @@ def legend_below(figure: Figure, source: Axes | None = None, columns: int = 3) -
     }
     if named:
         figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=min(columns, len(named)))
+
+
+def ticks_at(axis: Axis, values: Iterable[int]) -> None:
+    """Puts ticks at these values only, labelled by plain numbers: a few n on a logarithmic axis."""
+    places = sorted(set(values))
+    axis.set_ticks(places, labels=[f"{place:,}" for place in places])
+    axis.set_minor_locator(NullLocator())

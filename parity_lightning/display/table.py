@@ -49,7 +49,8 @@ def format_table(rows: Sequence[Sequence[object]], headers: Sequence[str] = (), 
     names = list(headers)
     if names and _width(cells, names) > WIDTH:
         names = [_broken(name, max((len(row[place]) for row in cells), default=0)) for place, name in enumerate(names)]
-    text = tabulate(cells, names, tablefmt="plain", disable_numparse=True)
+    # Names as a row of cells: tabulate makes each column with a header of its own two spaces wider.
+    text = tabulate([names, *cells] if names else cells, tablefmt="plain", disable_numparse=True)
     return "\n".join(" " * indent + line.rstrip() for line in text.splitlines())
 
 

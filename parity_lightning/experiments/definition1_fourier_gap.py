@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 
 from matplotlib.figure import Figure
 
-from parity_lightning.display.style import color_of, legend_below
+from parity_lightning.display.style import color_of, legend_below, ticks_at
 from parity_lightning.errors import SettingError
 from parity_lightning.experiments.findings import Findings
 from parity_lightning.experiments.options import BoundedOptions, Bounds
@@ -137,9 +137,11 @@ def _draw(rows: Sequence[Row], figure: Figure) -> None:
     for number, k in enumerate(dict.fromkeys(row.k for row in rows)):
         own, color = [row for row in rows if row.k == k], color_of(number)
         n = [row.n for row in own]
-        inner, outer = f"k={k}: size {k - 1}, in the support", f"size {k + 1}, off it"
-        axes.loglog(n, [row.inner for row in own], "o-", color=color, label=inner)
-        axes.loglog(n, [row.outer for row in own], "s--", color=color, label=outer)
+        axes.loglog(n, [row.inner for row in own], "o-", color=color, label=f"k={k}: size {k - 1}, in the support")
+        # Open and larger: the size k + 1 of one k is the size k - 1 of the next.
+        outer = {"markersize": 10, "markerfacecolor": "none", "label": f"k={k}: size {k + 1}, off it"}
+        axes.loglog(n, [row.outer for row in own], "s--", color=color, **outer)
     axes.set(xlabel="n", ylabel="|coefficient of majority|")
     axes.set_title("What an initial gradient shows of the support")
-    legend_below(figure, columns=2)
+    ticks_at(axes.xaxis, [row.n for row in rows])
+    legend_below(figure, columns=3)
