@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import WandbLogger
 import parity_lightning
 from parity_lightning.callbacks.requirements import data_settings, is_evaluation, summaries_of
 from parity_lightning.callbacks.run_files import RunFiles
+from parity_lightning.display.table import format_table
 from parity_lightning.run_dir.atomic_write import atomic_write
 
 Summary = dict[str, Any]
@@ -162,7 +163,7 @@ def table(summary: Summary) -> str:
         rows.append(("recovered support", f"{_listed(known['recovered_support'])} ({found} of {known['k']} right)"))
     if "steps_per_second" in known:
         rows.append(("speed", f"{known['steps_per_second']:,.0f} steps/s, {known['elapsed_seconds']:.1f} s in all"))
-    return "\n".join([_title(known), *(f"  {name:<19}  {value}" for name, value in rows)])
+    return f"{_title(known)}\n{format_table(rows, indent=2)}"
 
 
 _PARTS = (("relevant", "hidden_progress_relevant"), ("irrelevant", "hidden_progress_irrelevant"))

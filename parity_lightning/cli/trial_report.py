@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from parity_lightning.display.table import format_table
 from parity_lightning.statistics.survival import quantile_of, solved_share
 from parity_lightning.studies.record import Record
 
@@ -51,13 +52,13 @@ def table(settings: Sequence[dict[str, object]], times: np.ndarray) -> str:
 
     Example:
         >>> print(table([{}], np.array([[10.0, 20.0, 30.0, np.inf]])))
-        solved (95 %)            t_c: 10 %    median (95 %)         90 %
-        75.0 % (19.4 to 99.4)    10           25 (0 to unsolved)    unsolved
+        solved (95 %)          t_c: 10 %  median (95 %)       90 %
+        75.0 % (19.4 to 99.4)  10         25 (0 to unsolved)  unsolved
         <BLANKLINE>
         Unsolved trials are censored. Intervals are exact: of the binomial share, and of order statistics.
     """
     names = list(settings[0])
-    rows = [[*names, "solved (95 %)", "t_c: 10 %", "median (95 %)", "90 %"]]
+    rows = []
     for setting, own in list(zip(settings, times, strict=True))[:_MOST_ROWS]:
         share = solved_share(own)
         low, middle, high = (quantile_of(own, quantile) for quantile in _QUANTILES)
@@ -65,8 +66,8 @@ def table(settings: Sequence[dict[str, object]], times: np.ndarray) -> str:
         ends = (f"{end.value:,g}" if np.isfinite(end.value) else "unsolved" for end in (low, high))
         first, last = ends
         rows.append([*(str(setting[name]) for name in names), message, first, str(middle), last])
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    lines = ["    ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    headers = [*names, "solved (95 %)", "t_c: 10 %", "median (95 %)", "90 %"]
+    lines = [format_table(rows, headers)]
     if len(settings) > _MOST_ROWS:
         lines.append(f"... and {len(settings) - _MOST_ROWS:,} more settings, in the file")
     lines += ["", "Unsolved trials are censored. Intervals are exact: of the binomial share, and of order statistics."]

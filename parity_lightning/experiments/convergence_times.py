@@ -10,18 +10,12 @@ import torch
 from parity_lightning.data.parity_stack import ParityStack, stack_parities
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.side_by_side import descend, predictor
-from parity_lightning.errors import SettingError
+from parity_lightning.experiments.work_limits import SCREENED_EXAMPLES
 from parity_lightning.nets.initializations import initialize
 from parity_lightning.nets.mlp import TwoLayerMLP
 
 HELD_OUT = 2**13
 """How many held-out examples a solved network is right on."""
-
-_SCREEN = 128
-_MOST_NUMBERS = 50_000_000
-_MOST_OPERATIONS = 2 * 10**12
-# A step takes as long as so many multiplications, however small the networks.
-_STEP = 10**6
 
 
 def train(
@@ -58,7 +52,7 @@ def train(
             initialize(network, "uniform")
     predict = predictor(networks[0])
     times, training = np.full(len(parities), np.inf), torch.arange(len(parities))
-    x, y = stack.draw(torch.arange(_SCREEN), n, "validation", noisy=False)
+    x, y = stack.draw(torch.arange(SCREENED_EXAMPLES), n, "validation", noisy=False)
     trained = descend(networks, parities, steps=max_steps, every=every, batch_size=batch_size, lr=lr)
     for step, parameters in trained:
         if step == 0 or step % every:
@@ -78,23 +72,3 @@ def train(
         if not len(training):
             break
     return times
-
-
-def check_training(n: int, networks: int, width: int, batch_size: int, max_steps: int, every: int) -> None:
-    """Refuses networks that `train` cannot hold in memory, or would take hours for.
-
-    Raises:
-        SettingError: If so.
-    """
-    fitting = (_MOST_NUMBERS // networks - n * width) // (n + width)
-    if fitting < _SCREEN:
-        raise SettingError("width", width, f"too much for {networks:,} networks of {n:,} inputs: take fewer of either")
-    if batch_size > fitting:
-        hint = f"too much for {networks:,} networks of {n:,} inputs and width {width:,}: take at most {fitting:,}"
-        raise SettingError("batch_size", batch_size, hint)
-    steps = _MOST_OPERATIONS // (_STEP + networks * batch_size * n * width)
-    if max_steps > steps:
-        hint = f"too many for {networks:,} networks of width {width:,}: take at most {steps:,}"
-        if steps < every:
-            raise SettingError("every", every, hint)
-        raise SettingError("max_steps", max_steps, hint)

@@ -38,8 +38,8 @@ _SPREAD_SAMPLES = 10_000
 
 _THEOREM = (
     "training a ReLU MLP of size r = O(2^k k log(k/epsilon)) with batch size B = n^O(k) log^2(r/epsilon) for "
-    "T = poly(k, r, 1/epsilon) iterations on D_S w.r.t. the hinge loss, finds a network f(x; theta_t) with expected loss: "
-    "E[l(f(x; theta_t), y)] <= epsilon"
+    "T = poly(k, r, 1/epsilon) iterations on D_S w.r.t. the hinge loss, finds a network f(x; theta_t) with expected "
+    "loss: E[l(f(x; theta_t), y)] <= epsilon"
 )
 
 
