@@ -92,10 +92,10 @@ def test_the_standard_error_of_weights_on_the_support_is_their_deviation(n: int,
     assert np.std(scores) == pytest.approx(1, abs=4 * 0.071)
 
 
-def trial(mean_weight: float, hinge: float, seed: int = 0) -> experiment._Trial:
+def trial(mean_weight: float, hinge: float, seed: int = 0) -> experiment._Result:
     """A trial with 10 lucky neurons, of which the mean weight has the standard error 0.03."""
     weights, leaks = np.full((10, 2), mean_weight), np.ones(10)
-    return experiment._Trial(31, 2, 64, 5_559, seed, 10, weights, 0.03, leaks, 0, hinge, 0.001)
+    return experiment._Result(31, 2, 64, 5_559, seed, 10, weights, 0.03, leaks, 0, hinge, 0.001)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_the_verdict_of_theorem_4(losses: tuple[float, ...], holds: bool | None)
     cell = [trial(1, loss, seed) for seed, loss in enumerate(losses)]
     claims = experiment._claims([cell] * 3, 0.1, 20_000, together=1)
     assert claims[0].holds is holds
-    assert claims[0].ours == pytest.approx(sum(losses) / 2)
+    assert claims[0].found.value == pytest.approx(sum(losses) / 2)
     # Of the small batch the paper says nothing.
     assert claims[-1].holds is None
 
@@ -118,15 +118,17 @@ def test_weights_on_the_support_are_judged_by_their_error_and_the_number_of_clai
             cell = [trial(1 + shift * reach * error, 0.01, seed) for seed in (0, 1)]
             claim = experiment._claims([cell] * 3, 0.1, 20_000, together)[2]
             assert claim.holds is (shift < 1)
-            assert claim.low is not None
-            assert claim.high is not None
-            assert claim.high - claim.low == pytest.approx(2 * reach * error, rel=1e-4)
+            low, high = claim.found.ends
+            assert high - low == pytest.approx(2 * reach * error, rel=1e-4)
 
 
 def test_a_hinge_loss_of_zero_is_drawn_on_a_logarithmic_axis() -> None:
-    figure, common = Figure(), {"n": 31, "k": 2, "2k |w| off S": 1.0}
-    rows = [{**common, "B": batch, "error": error, "hinge": error} for batch, error in ((21, 0.4), (5_559, 0.0))]
-    experiment._draw(figure, rows, 0.1)
+    figure = Figure()
+    rows = [
+        experiment.Row(31, 2, batch, 0.25, 0.25, 1.0, 1.0, 1.0, error=error, hinge=error, worst=error)
+        for batch, error in ((21, 0.4), (5_559, 0.0))
+    ]
+    experiment._draw(rows, 0.1, figure)
     for line in figure.axes[1].lines[:2]:
         assert np.asarray(line.get_ydata()).tolist() == [0.4, 1e-5]
 
@@ -174,7 +176,7 @@ def test_the_experiment(tmp_path: Path) -> None:
     (folder,) = tmp_path.iterdir()
     rows = list(csv.DictReader((folder / "data.csv").read_text().splitlines()))
     batch = 4 * 13 / majority_coefficient(15, 1) ** 2
-    assert [int(row["B"]) for row in rows[:3]] == pytest.approx([batch / 256, batch / 16, batch], abs=1)
+    assert [int(row["batch"]) for row in rows[:3]] == pytest.approx([batch / 256, batch / 16, batch], abs=1)
     for place, row in enumerate(rows):
         n = int(row["n"])
         supports = [SparseParity(n, 2, seed=seed).support for seed in (0, 1)]

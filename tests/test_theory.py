@@ -7,16 +7,19 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from conftest import complaint
 
 from parity_lightning.cli import main
-from parity_lightning.cli.theory import write
 from parity_lightning.experiments import EXPERIMENTS
-from parity_lightning.experiments.findings import Claim, Findings
+from parity_lightning.experiments.findings import Findings, write_findings
+from parity_lightning.experiments.options import BoundedOptions
+from parity_lightning.studies.claims import Claim, Estimate, Statement
 from parity_lightning.theory.majority import majority_coefficient
 
 
@@ -67,7 +70,7 @@ def test_an_experiment_prints_and_writes_what_it_found(tmp_path: Path, capsys: p
     assert verdict["options"] == {"n": [13, 21], "k": [2]}
     assert verdict["holds"] is True
     assert told.count("holds: ") == len(verdict["claims"]) == 3
-    assert "13   2   0.2256" in told
+    assert "13  2  0.2256" in told
 
 
 def test_a_gap_of_definition_1_is_there_from_some_n_on(tmp_path: Path) -> None:
@@ -101,9 +104,20 @@ def test_all_is_written_whoever_reads_along(tmp_path: Path) -> None:
     assert (folder / "verdict.json").exists()
 
 
+class Row(NamedTuple):
+    a: int
+
+
+@dataclass(frozen=True)
+class Odd(BoundedOptions):
+    n: tuple[int, ...] = (1,)
+
+
 def test_odd_numbers_stay_readable_as_json(tmp_path: Path) -> None:
-    claim = Claim("c", math.inf, float(np.float64("nan")), None, -math.inf, 2.0)
-    write(tmp_path, "odd", {"n": (1, 2)}, Findings([{"a": 1}], [claim], lambda figure: None), 1.0)
+    statement = Statement("c", "a claim", paper=math.inf)
+    claim = Claim.reported(statement, Estimate(float(np.float64("nan")), -math.inf, 2.0))
+    findings = Findings([Row(1)], [claim], lambda figure: None)
+    write_findings(tmp_path, "odd", Odd(n=(1, 2)), findings, 1.0)
     (read,) = json.loads((tmp_path / "verdict.json").read_text())["claims"]
     assert (read["paper"], read["ours"], read["holds"], read["low"], read["high"]) == ("inf", "nan", None, "-inf", 2.0)
 
@@ -115,7 +129,7 @@ def test_odd_numbers_stay_readable_as_json(tmp_path: Path) -> None:
         (["fourier", "--k=3"], "theory fourier: error: k=3: must be even"),
         (["fourier", "--n=14"], "theory fourier: error: n=14: must be odd"),
         (["fourier", "--n=x"], 'theory fourier: error: Parser key "n"'),
-        (["fourier", "--n=[]"], "theory fourier: error: --n=[]: give at least one"),
+        (["fourier", "--n=[]"], "theory fourier: error: n=[]: give at least one"),
         (["fourier", "--k=60"], "theory fourier: error: k=60: must be at most 50"),
         (["fourier", "--runs=/proc/none"], "theory fourier: error: --runs=/proc/none: cannot be written"),
     ],

@@ -15,14 +15,14 @@ class Bounds(NamedTuple):
 
     Attributes:
         at_least: The smallest value allowed.
-        at_most: The largest value allowed.
         above: What the value must be larger than.
+        at_most: The largest value allowed.
         below: What the value must be smaller than.
     """
 
     at_least: float | None = None
-    at_most: float | None = None
     above: float | None = None
+    at_most: float | None = None
     below: float | None = None
 
     def check(self, option: str, value: Any) -> None:

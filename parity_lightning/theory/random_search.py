@@ -54,7 +54,7 @@ def search_subsets(parity: SparseParity, trials: int, again: bool, examples: int
 
 
 def langevin_search(n: int, k: int, units: int, trials: int, step: float, max_steps: int, seed: int = 0) -> np.ndarray:
-    """Lets ReLU networks wander at random until they compute a parity: Langevin dynamics without a useful gradient.
+    """Lets ReLU networks move at random until they compute a parity: Langevin dynamics without a useful gradient.
 
     All parameters theta are standard normal at first and move by ``theta <- (1 - step) theta + noise``: the first part
     is the gradient of ``|theta|^2 / 2``, and the noise keeps them standard normal. Such a process is reversible and
