@@ -173,7 +173,7 @@ def test_the_experiment(tmp_path: Path) -> None:
     assert float(rows[12, "NTK"]["eps"]) == pytest.approx(64 / 66)
     # All parities of two of nine bits are 36 features, of which 64 samples tell every one.
     assert float(rows[9, "all parities of k bits"]["accuracy"]) == 1
-    assert abs(float(rows[9, "all parities of k bits"]["E[y f]"]) - 1) < 0.2
+    assert abs(float(rows[9, "all parities of k bits"]["correlation"]) - 1) < 0.2
     with (folder / "fits.csv").open() as file:
         fits = [row for row in csv.DictReader(file) if row["learner"] == "NTK" and row["n"] == "12"]
     assert sorted({int(row["samples"]) for row in fits}) == [4, 16, 64]

@@ -43,7 +43,7 @@ def draw_run(
         _draw_panels(panels, steps, curves)
         for axes in panels:
             _mark(axes, onset, convergence_time)
-            legend(axes)
+            legend(axes, columns=4)
             if len(steps) == 1:
                 for line in axes.lines:
                     line.set_marker("o")

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from parity_lightning.display.style import PALETTE, draw_to, legend
+from parity_lightning.display.table import format_value
 from parity_lightning.statistics.survival import quantile_of, solved_share, survival_of
 
 _EXPECTED = "0.35"
@@ -49,7 +50,7 @@ def _draw(figure: Figure, settings: Sequence[Mapping[str, Any]], varied: Sequenc
     histogram, survival = figure.subplots(2, 1, sharex=True)
     shown = list(zip(settings, times, PALETTE, strict=False))
     for setting, own, color in shown:
-        name = ", ".join(f"{column.rpartition('.')[2]}={setting.get(column)}" for column in varied)
+        name = ", ".join(f"{column.rpartition('.')[2]}={format_value(setting.get(column))}" for column in varied)
         _histogram(histogram, own, int(setting["val_check_interval"]), color, name)
         _survival(survival, own, int(setting["max_steps"]), color, name)
     if len(shown) == 1:
@@ -63,7 +64,7 @@ def _draw(figure: Figure, settings: Sequence[Mapping[str, Any]], varied: Sequenc
     solved = times[np.isfinite(times)]
     survival.set_xlim(0, 1.05 * float(solved.max()) if len(solved) else None)
     for axes in (histogram, survival):
-        legend(axes)
+        legend(axes, columns=2)
     if len(settings) > len(shown):
         figure.text(0.99, 0.005, f"the first {len(shown)} of {len(settings):,} settings", ha="right", fontsize=8)
 

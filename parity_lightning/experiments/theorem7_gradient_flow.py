@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from parity_lightning.display.style import GRAY, color_of, legend
+from parity_lightning.display.style import GRAY, color_of, legend_below
 from parity_lightning.experiments.findings import Findings
 from parity_lightning.experiments.options import BoundedOptions, Bounds, Seed
 from parity_lightning.statistics.survival import quantile_of, share_of
@@ -320,7 +320,7 @@ def _draw(rows: Sequence[Row], slopes: Mapping[int, float], figure: Figure) -> N
         color = color_of(number)
         weights = np.geomspace(1, shown - 1, 2000)
         times = np.array([time_to_reach(v, k) for v in weights]) / time_to_reach(shown - 1, k)
-        errors.plot(times, [error_at(v, shown, k) for v in weights], color=color, label=f"k={k}")
+        errors.plot(times, [error_at(v, shown, k) for v in weights], color=color)
         own = [row for row in rows if row.k == k]
         label = f"k={k}: slope {slopes[k]:.2f}, law {1 - k / 2:g} (dashed)" if k in slopes else f"k={k}: no law"
         left.loglog([row.block_length for row in own], [row.left for row in own], "o", color=color, label=label)
@@ -336,5 +336,4 @@ def _draw(rows: Sequence[Row], slopes: Mapping[int, float], figure: Figure) -> N
     errors.set_title(f"Error along the flow, n'={shown:,}")
     left.set(xlabel="block length n'", ylabel="1 - T(.49) / T(0)")
     left.set_title("The share of time that is left")
-    legend(errors, columns=4)
-    legend(left, columns=2)
+    legend_below(figure, left, columns=2)
