@@ -21,7 +21,7 @@ class FourierGap(Callback):
     At each evaluation it logs ``fourier_gap``, the largest difference, over the units of the first layer, between the
     smallest gradient of an input of the support and the largest of another, and both of them as
     ``fourier_gap/relevant`` and ``fourier_gap/irrelevant``; see `fourier_gap`. The gradient is that of the correlation
-    loss: of the population if n is small enough for all 2^n inputs, and otherwise of a sample, which cannot resolve gaps
+    loss: of the population if n is small enough for all 2^n inputs, and otherwise of a sample, which cannot show gaps
     much below ``1 / sqrt(examples)``.
 
     It costs as much as so many examples of training, at each evaluation. It needs a module whose ``first_layer`` is a
