@@ -50,10 +50,15 @@ class Trained:
 FILES = {"checkpoints/last.ckpt", "config.yaml", "metrics.csv", "progress.png", "summary.json"}
 
 
+@pytest.fixture(scope="module")
+def on_one_device(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return Trained(tmp_path_factory.mktemp("one"), "--trainer.precision=64", "--model.compile_after=null")
+
+
 @pytest.mark.parametrize(("precision", "tolerance"), [("64", 1e-7), pytest.param("32", 1e-4, marks=pytest.mark.slow)])
-def test_two_devices_train_as_one(precision: str, tolerance: float, tmp_path: Path) -> None:
+def test_two_devices_train_as_one(precision: str, tolerance: float, on_one_device: Trained, tmp_path: Path) -> None:
     options = (f"--trainer.precision={precision}", "--model.compile_after=null")
-    one = Trained(tmp_path / "one", *options)
+    one = on_one_device if precision == "64" else Trained(tmp_path / "one", *options)
     two = Trained(tmp_path / "two", *options, "--trainer.strategy=ddp", "--trainer.devices=2")
     assert [two.summary[name] for name in SAME] == [one.summary[name] for name in SAME]
     assert two.files == one.files == FILES
@@ -65,7 +70,7 @@ def test_two_devices_train_as_one(precision: str, tolerance: float, tmp_path: Pa
     assert two.out.count("summary: ") == 1
 
 
-def test_two_nodes_train_as_one_device(tmp_path: Path) -> None:
+def test_two_nodes_train_as_one_device(on_one_device: Trained, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -77,8 +82,7 @@ def test_two_nodes_train_as_one_device(tmp_path: Path) -> None:
         for rank in range(2)
     )
     options = ("--trainer.precision=64", "--trainer.strategy=ddp", "--trainer.num_nodes=2")
-    two = Trained(tmp_path / "two", *options, launchers=nodes)
-    one = Trained(tmp_path / "one", "--trainer.precision=64")
+    one, two = on_one_device, Trained(tmp_path / "two", *options, launchers=nodes)
     assert [two.summary[name] for name in SAME] == [one.summary[name] for name in SAME]
     assert two.files == FILES
     assert [row["val/errors"] for row in two.rows] == [row["val/errors"] for row in one.rows]

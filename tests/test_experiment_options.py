@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 import pytest
 
-from parity_lightning.cli.theory import parse
+from parity_lightning.cli.command_tree import command_tree
 from parity_lightning.display.table import WIDTH, format_table
 from parity_lightning.errors import SettingError
 from parity_lightning.experiments import EXPERIMENTS
@@ -65,8 +65,9 @@ def test_the_command_of_an_experiment_is_parsed_to_its_options(name: str) -> Non
     kind = importlib.import_module(f"parity_lightning.experiments.{EXPERIMENTS[name].module}").Options
     first = {field.name: field.default[:1] for field in dataclasses.fields(kind) if isinstance(field.default, tuple)}
     for options in (kind(), kind(**first)):
-        arguments = command_of(name, options).split()[3:]
-        assert parse(name, arguments)[1] == options
+        parsed = command_tree().parse_args(command_of(name, options).split()[1:]).theory[name].as_dict()
+        assert parsed.pop("runs") == "runs"
+        assert kind(**parsed) == options
 
 
 class Row(NamedTuple):

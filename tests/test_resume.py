@@ -38,7 +38,7 @@ FRESH.set_forkserver_preload(["parity_lightning.cli.training"])
 
 CALLBACKS = yaml.safe_load((CONFIGS / "online.yaml").read_text())["trainer"]["callbacks"]
 
-ONLINE = ("--data.k=4", "--model.width=30", "--trainer.max_steps=3000", "--model.optimizer.lr=0.02")
+ONLINE = ("--data.k=4", "--model.width=30", "--trainer.max_steps=1500", "--model.optimizer.lr=0.02")
 EAGER = "--model.compile_after=null"
 
 
@@ -87,6 +87,43 @@ def quiet_main(arguments: Sequence[str], told: Path) -> None:
     os.dup2(file, 1)
     os.dup2(file, 2)
     main(arguments)
+
+
+# What a process does to files: each is an event that Python tells of before it happens.
+WRITES = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.link", "os.symlink")
+
+
+def signalled_main(arguments: Sequence[str], told: Path, below: Path, number: int, sent: signal.Signals) -> None:
+    """Runs the command line, and sends its process a signal just before it writes to a folder for the so-manyeth time.
+
+    Between two writes nothing changes on disk, so these are all the moments at which a kill can leave something else.
+    How many there were stands in a file beside the folder.
+    """
+    count, beside, process = 0, os.open(below.with_suffix(".writes"), os.O_WRONLY | os.O_CREAT), os.getpid()
+
+    def look(event: str, details: tuple[Any, ...]) -> None:
+        nonlocal count
+        if event not in WRITES or os.getpid() != process or not isinstance(details[0], str | os.PathLike):
+            return
+        if event == "open" and not details[2] & (os.O_WRONLY | os.O_RDWR):
+            return
+        if str(details[0]).startswith(f"{below}{os.sep}"):
+            count += 1
+            os.pwrite(beside, b"%9d" % count, 0)
+            if count == number:
+                os.kill(process, sent)
+
+    sys.addaudithook(look)
+    quiet_main(arguments, told)
+
+
+def run_until(arguments: Sequence[str], told: Path, number: int, sent: signal.Signals = signal.SIGKILL) -> int | None:
+    """Runs a command that gets a signal at a write to the folder of runs; returns its exit code."""
+    settings = (list(arguments), told, told.with_name("runs"), number, sent)
+    process = FRESH.Process(target=signalled_main, args=settings)
+    process.start()
+    process.join()
+    return process.exitcode
 
 
 def run(arguments: Sequence[str], told: Path, seconds: float | None = None) -> bool:
@@ -169,30 +206,46 @@ def killed_and_resumed(case: str, where: Path, kills: int, longest: float, seed:
     while landed < kills and not run(arguments, where / "told.txt", chance.uniform(0, longest)):
         landed += 1
     run(arguments, where / "told.txt")
-    steps = re.findall(r"going on with .* from step ([\d,]+)", (where / "told.txt").read_text())
-    return landed, [int(step.replace(",", "")) for step in steps]
+    return landed, steps_gone_on_from(where / "told.txt")
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a case that ran through, and how long that took in all."""
+    """The folder of a case that ran through; beside the folder of runs it says how often it wrote there."""
 
     @cache
     def run_through(case: str) -> Path:
         where = tmp_path_factory.mktemp("whole")
-        assert run(arguments_of(case, where), where / "told.txt")
+        assert run_until(arguments_of(case, where), where / "told.txt", number=0) == 0
         return folder_of(where)
 
     return run_through
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_run_killed_at_any_moment_goes_on_as_if_nothing_had_been(
+def test_a_run_killed_at_any_write_goes_on_as_if_nothing_had_been(
     case: str, whole: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    killed_and_resumed(case, tmp_path, kills=3, longest=2.5)
+    writes = writes_of(whole(case))
+    arguments, told = [*arguments_of(case, tmp_path), "--resume=auto"], tmp_path / "told.txt"
+    chance = random.Random(case)
+    # Once early on, and once where it has saved already.
+    for first, last in ((1, writes // 4), (writes // 3, 2 * writes // 3)):
+        assert run_until(arguments, told, chance.randint(first, last)) == -signal.SIGKILL
+    assert run(arguments, told)
+    assert max(steps_gone_on_from(told)) > 0
     assert_same_run(whole(case), folder_of(tmp_path))
     assert_tidy(folder_of(tmp_path))
+
+
+def writes_of(folder: Path) -> int:
+    """How often a run that went through wrote to its folder."""
+    return int((folder.parents[1] / "runs.writes").read_text())
+
+
+def steps_gone_on_from(told: Path) -> list[int]:
+    steps = re.findall(r"going on with .* from step ([\d,]+)", told.read_text())
+    return [int(step.replace(",", "")) for step in steps]
 
 
 @pytest.mark.slow
@@ -219,13 +272,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
 ) -> None:
     case = "online, momentum, saved between evaluations"
     arguments = arguments_of(case, tmp_path)
-    process = FRESH.Process(target=quiet_main, args=(arguments, tmp_path / "told.txt"))
-    process.start()
-    wait_for_rows(tmp_path / "runs", 20)
-    assert process.pid is not None
-    os.kill(process.pid, sent)
-    process.join()
-    assert process.exitcode == status
+    assert run_until(arguments, tmp_path / "told.txt", writes_of(whole(case)) // 3, sent) == status
     folder = folder_of(tmp_path)
     stopped = json.loads((folder / "summary.json").read_text())
     assert stopped["stop_reason"] == "interrupted"
@@ -503,13 +550,16 @@ def test_the_newest_of_many_runs_in_a_second(tmp_path: Path) -> None:
 
 # Saved between evaluations, when each device has seen a share of its own of the batches since the last one.
 ON_TWO_DEVICES = "online, momentum, saved between evaluations"
+# Each step is an exchange between two processes.
+FEW_STEPS = "--trainer.max_steps=400"
 
 
 def on_two_devices(where: Path, *options: str) -> subprocess.Popen[str]:
     """Starts a run on two devices, in a process group of its own."""
     where.mkdir(exist_ok=True)
     shared = ("--trainer.strategy=ddp", "--trainer.devices=2")
-    command = [sys.executable, "-m", "parity_lightning", *arguments_of(ON_TWO_DEVICES, where), *shared, *options]
+    arguments = [*arguments_of(ON_TWO_DEVICES, where), FEW_STEPS, *shared, *options]
+    command = [sys.executable, "-m", "parity_lightning", *arguments]
     with (where / "told.txt").open("a") as told:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         return subprocess.Popen(
@@ -531,7 +581,7 @@ def test_two_devices_interrupted_go_on_as_if_nothing_had_been(
     sent: signal.Signals, status: int, whole_on_two_devices: Path, tmp_path: Path
 ) -> None:
     process = on_two_devices(tmp_path)
-    folder = wait_for_rows(tmp_path / "runs", 20)
+    folder = wait_for_rows(tmp_path / "runs", 3)
     # To the first device's process only, as kill does; at a terminal, Ctrl-C goes to both.
     (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
     assert process.wait(60) == status
@@ -566,7 +616,7 @@ def test_two_devices_killed_a_hundred_times(whole_on_two_devices: Path, tmp_path
         while status:
             process = on_two_devices(where, "--resume=auto")
             patience = time.monotonic() + 120
-            enough = rows + chance.randrange(5, 50) if kills < 100 else 1_000_000
+            enough = rows + chance.randrange(2, 10) if kills < 100 else 1_000_000
             while process.poll() is None and rows < enough:
                 assert time.monotonic() < patience
                 time.sleep(0.01)

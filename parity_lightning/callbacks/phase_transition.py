@@ -93,7 +93,7 @@ class PhaseTransition(Callback):
         if is_evaluation(trainer):
             accuracy, errors = (metric_of(trainer, self, name) for name in ("val/accuracy", "val/errors"))
             logged = trainer.callback_metrics.get("val/examples")
-            # Without the number, errors and their share tell it.
+            # If the number is not logged, it follows from the errors and their share.
             examples = float(logged) if logged is not None else round(errors / (1 - accuracy)) if accuracy < 1 else 1.0
             announce(trainer, self.observe(trainer.global_step, errors, examples))
 

@@ -55,7 +55,7 @@ def bar_stream() -> TextIO | LineStream:
 class StepProgressBar(TQDMProgressBar):
     """Counts SGD steps up to ``max_steps`` and shows validation accuracy and hidden progress.
 
-    The bar goes to standard error. Where that is not a terminal, a log file say, it is a line every half minute.
+    The bar goes to standard error. Where that is not a terminal, it is a line every half minute.
     It works with any module; it shows the metrics that the module and callbacks log with ``prog_bar=True``.
     """
 

@@ -27,7 +27,7 @@ class Summarizes(Protocol):
     """A callback that adds to ``summary.json``."""
 
     def summary(self) -> dict[str, Any]:
-        """What it knows of the run, as JSON values by their names."""
+        """What it adds, as JSON values by their names."""
         ...
 
 

@@ -31,8 +31,8 @@ _MEASURED = ("accuracy", "examples", "errors")
 class RunSummary(RunFiles):
     """Prints a closing table and writes ``summary.json`` into the run's folder, also when the run is interrupted.
 
-    It has what every callback with a method ``summary()`` returns, a dict of JSON values, and the datamodule's
-    ``settings()``; what is not known is null.
+    It collects the ``summary()`` of every callback that has this method, a dict of JSON values, and the ``settings()``
+    of the datamodule; what is in none of them is null.
 
     It works with any module and any datamodule.
     """
@@ -69,7 +69,7 @@ class RunSummary(RunFiles):
                 new.write_text(json.dumps(summary, indent=2) + "\n")
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                # A service that is out of reach has been told of already, and the file has everything.
+                # That the service is out of reach was reported before, and the file has everything.
                 with suppress(Exception):
                     logger.experiment.summary.update(summary)
         print(table(summary), flush=True)
@@ -121,7 +121,7 @@ def _stop_reason(trainer: Trainer, summary: Summary, interrupted: bool) -> str:
     solved_at_the_end = summary["solved"] and summary["convergence_time"] in (None, trainer.global_step)
     if trainer.global_step >= trainer.max_steps >= 0 and not solved_at_the_end:
         return "max_steps"
-    # Whatever else ended it, a time limit say, did so before its time.
+    # Anything else that ended it, a time limit for example, counts as an interruption.
     return "solved" if summary["solved"] else "interrupted"
 
 

@@ -60,7 +60,7 @@ class StopWhenSolved(Callback):
 
 
 class StopWhenDiverged(Callback):
-    """Stops when the training loss is no longer a finite number, says so, and remembers the step.
+    """Stops when the training loss is no longer a finite number, prints the step and keeps it.
 
     It works with any module whose ``training_step`` returns a loss, of one step or of several.
     """

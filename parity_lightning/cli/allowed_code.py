@@ -50,8 +50,8 @@ class AllowedCode:
     Attributes:
         packages: What ``--allow_code_from`` names, on the command line and in the files of ``--config``.
         folders: Where modules of the user's own lie.
-        run_folder: The folder of a run whose configuration nobody has named: no module in it, and no package that
-            contains it, may be named.
+        run_folder: The folder of a run whose configuration the command line does not name: no module in it, and no
+            package that contains it, may be named.
     """
 
     packages: tuple[str, ...]

@@ -90,11 +90,11 @@ class Plan(NamedTuple):
         made: dict[str, TrialConfigCLI] = {}
         settings = []
         for number in group.settings:
-            told = _without_seed(self.cells[number])
-            if told not in made:
-                made[told] = TrialConfigCLI(self.command_line(number))
+            key = _without_seed(self.cells[number])
+            if key not in made:
+                made[key] = TrialConfigCLI(self.command_line(number))
             seeds = [self.cells[number][name] for name in _DATA_SEED if name in self.cells[number]]
-            setting = made[told].setting()
+            setting = made[key].setting()
             settings.append(replace(setting, data_seed=seeds[0]) if seeds else setting)
         return settings, next(iter(made.values())).device
 
@@ -209,8 +209,8 @@ def run(arguments: Sequence[str]) -> None:
         print(f"parity-lightning trials: {error}; the same command goes on from here", file=sys.stderr)
         raise SystemExit(1) from None
     except OSError as error:
-        told = f"{error.filename} cannot be written ({error.strerror})"
-        print(f"parity-lightning trials: {told}; what was written before is whole", file=sys.stderr)
+        message = f"{error.filename} cannot be written ({error.strerror})"
+        print(f"parity-lightning trials: {message}; what was written before is whole", file=sys.stderr)
         print("to go on: the same command", file=sys.stderr)
         raise SystemExit(1) from None
 
@@ -230,8 +230,8 @@ def _run(given: TrialOptions, options: list[str]) -> None:
         raise SettingError("--trials", trials, f"their seeds, from {known[0].seed} on, must be below 2^32")
     rows = [_row(known[place], cell) for cell, place in zip(cells, _places(groups), strict=True)]
     code = [parity_lightning.__version__, plan.compiled, *(cli.own_code() for cli in known)]
-    told = [known[0].whole_config(), plan.options_that_matter(), rows, code]
-    about = json.dumps(told, sort_keys=True, default=str)
+    decisive = [known[0].whole_config(), plan.options_that_matter(), rows, code]
+    about = json.dumps(decisive, sort_keys=True, default=str)
     path = _output(given.output, known[0], about, trials)
     record = Record(path, rows, about, known[0].seed, trials)
     try:
@@ -245,8 +245,8 @@ def _check(plan: Plan, variations: Sequence[Variation], known: Sequence[int]) ->
     """Makes every setting once or, of very many, every value."""
     for variation in variations:
         if variation.option == "seed_everything":
-            told = "is every trial's own; give --seed_everything and --trials, or vary data.seed"
-            raise SettingError("--vary", variation.option, told)
+            hint = "is every trial's own; give --seed_everything and --trials, or vary data.seed"
+            raise SettingError("--vary", variation.option, hint)
         if variation.option in _DATA_SEED:
             for value in variation.values:
                 check_int(f"--vary {variation.option}", value, at_least=0, at_most=2**64 - 1)
@@ -255,12 +255,12 @@ def _check(plan: Plan, variations: Sequence[Variation], known: Sequence[int]) ->
     if len(different) > _MOST_CHECKED:
         first = plan.cells[0]
         different = {
-            told: number
-            for told, number in different.items()
+            key: number
+            for key, number in different.items()
             if sum(value != first[name] for name, value in plan.cells[number].items()) <= 1
         }
-    for told, number in different.items():
-        if told not in seen:
+    for key, number in different.items():
+        if key not in seen:
             TrialConfigCLI(plan.command_line(number), _own_options())
 
 
@@ -296,9 +296,9 @@ def _output(given: str | None, cli: TrialConfigCLI, about: str, trials: int) -> 
         if path.suffix != ".parquet":
             raise SettingError("--output", given, "must end with .parquet")
         return path
-    told = hashlib.sha256(f"{about} {cli.seed} {trials}".encode()).hexdigest()[:8]
+    digest = hashlib.sha256(f"{about} {cli.seed} {trials}".encode()).hexdigest()[:8]
     parity = cli.datamodule.parity
-    name = f"trials-{type(cli.model).__name__}-n{parity.n}-k{parity.k}-{told}"
+    name = f"trials-{type(cli.model).__name__}-n{parity.n}-k{parity.k}-{digest}"
     return Path(cli.root).absolute() / name / "trials.parquet"
 
 

@@ -16,7 +16,9 @@ Block = tuple[Tensor, Tensor]
 
 
 class Steps:
-    """The steps of a block whose examples nobody has drawn. Lightning would take a ``range`` apart.
+    """The steps of a block, without its examples.
+
+    (A class of its own, for Lightning would move a ``range`` to the device item by item.)
 
     Args:
         first: The first step.
@@ -50,7 +52,7 @@ class TrainingBatches(IterableDataset[Block | Steps]):
 
     # A block of at most this many input bits, so that memory stays small for large batches (32 MiB of float32).
     _MOST_BITS = 2**23
-    # A block of at most this many steps, so that the progress bar moves and an interruption is heard.
+    # A block of at most this many steps, so that the progress bar moves and Ctrl-C takes effect soon.
     _MOST_STEPS = 256
 
     def __init__(

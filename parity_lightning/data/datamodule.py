@@ -58,7 +58,7 @@ class ParityDataModule(LightningDataModule):
         k: How many of them the label depends on.
         support: The hidden support S, k different numbers from 0 to n-1; drawn from the seed by default.
         batch_size: Examples in one SGD step, over all devices together.
-        num_samples: Size m of the training sample, gone through epoch after epoch; by default every step sees fresh
+        num_samples: Size m of the training sample, used epoch after epoch; by default every step draws fresh
             examples (the online regime). A batch larger than the sample goes through it several times.
         label_noise: Probability that a training label is flipped, from 0 to 0.5; with 0.5 training labels are random,
             the control of Figure 3, right.
@@ -103,7 +103,7 @@ class ParityDataModule(LightningDataModule):
 
     @property
     def regime(self) -> Literal["online", "finite"]:
-        """Whether every step sees fresh examples or a finite sample is gone through again and again."""
+        """Whether every step draws fresh examples (``"online"``) or a finite sample is used again and again."""
         return "online" if self.num_samples is None else "finite"
 
     def settings(self) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class ParityDataModule(LightningDataModule):
         return self.parity.draw(torch.arange(rank, HELD_OUT, world_size, device=self._device()), stream)
 
     def val_dataloader(self) -> HeldOut:
-        """The validation set in one batch: the module decides how much of it to look at."""
+        """The validation set in one batch: the module decides how much of it to evaluate."""
         return HeldOut([self._held_out("validation")])
 
     def test_dataloader(self) -> HeldOut:

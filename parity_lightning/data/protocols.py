@@ -1,4 +1,4 @@
-"""What the data module asks of the module that it feeds."""
+"""What the data module needs of the module that is trained on its data."""
 
 from __future__ import annotations
 

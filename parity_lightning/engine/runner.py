@@ -119,10 +119,10 @@ class StackRunner:
         """Runs trials.
 
         Args:
-            specs: Which trials; taken one by one, whenever there is room.
+            specs: Which trials; the next one is taken whenever there is room in the stack.
 
         Yields:
-            After every evaluation the outcomes of the trials that ended with it, perhaps none.
+            After every evaluation the results of the trials that ended with it, perhaps none.
         """
         waiting = self._started(iter(specs))
         with torch.no_grad():
@@ -139,7 +139,7 @@ class StackRunner:
                 yield self._take_out()
 
     def _started(self, specs: Iterator[TrialSpec]) -> Iterator[tuple[TrialSpec, Start]]:
-        """Draws how trials begin, a few at a time."""
+        """Draws parities and weights of trials, a few at a time."""
         while some := list(islice(specs, _DRAWN_AT_ONCE)):
             for setting, own in groupby(some, key=lambda spec: spec.setting):
                 mine = list(own)
@@ -235,7 +235,7 @@ class StackRunner:
                 trial.stop_reason = trial.stop_reason or "max_steps"
 
     def _take_out(self) -> list[TrialResult]:
-        """Ends the trials that are done."""
+        """Removes the trials that have ended from the stack, and returns their results."""
         results = []
         for place in reversed(range(len(self._running))):
             trial = self._running[place]

@@ -16,7 +16,7 @@ from parity_lightning.data.sparse_parity import SparseParity
 
 
 class Unstackable(Exception):
-    """Networks of this kind cannot be trained in a stack; the text says why."""
+    """Networks of this kind cannot be trained in a stack; the text is the reason."""
 
 
 class Trainable(nn.Module, ABC):

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from parity_lightning.data.parity_stack import ParityStack, stack_parities
+from parity_lightning.data.held_out import HELD_OUT
+from parity_lightning.data.parity_stack import stack_parities
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.engine.side_by_side import descend, predictor
+from parity_lightning.engine.evaluation import screen_then_confirm
+from parity_lightning.engine.stack import Stack, online_indices
+from parity_lightning.experiments.relu_networks import draw_networks, stack_networks
 from parity_lightning.experiments.work_limits import SCREENED_EXAMPLES
-from parity_lightning.nets.initializations import initialize
-from parity_lightning.nets.mlp import TwoLayerMLP
-
-HELD_OUT = 2**13
-"""How many held-out examples a solved network is right on."""
+from parity_lightning.measures.accuracy import is_error
 
 
 def train(
@@ -29,46 +29,50 @@ def train(
 ) -> np.ndarray:
     """Trains a ReLU network on each parity, side by side, by SGD on the hinge loss of fresh batches.
 
-    All parameters are uniform by Xavier's convention at first, and there is no output bias (Section 3.1).
+    All parameters are uniform by Xavier's convention at first, and there is no output bias (Section 3.1). A network
+    that is solved leaves the stack.
 
     Args:
         parities: A parity for each network, all of the same n and k.
         width: Hidden units r.
         batch_size: Examples B in a batch.
         lr: The learning rate.
-        every: After how many steps to look whether networks are right.
+        every: After how many steps networks are evaluated.
         max_steps: How many steps each is given.
         seed: Decides the initial weights.
 
     Returns:
-        float64 of shape ``(trials,)``: convergence times t_c in steps, the first look at which there is not one error
-        on 2^13 held-out examples; infinite where there was an error at each.
+        float64 of shape ``(trials,)``: convergence times t_c in steps, the first evaluation with no error on 2^13
+        held-out examples; infinite where every evaluation has one.
     """
-    n, k, stack = parities[0].n, parities[0].k, stack_parities(parities)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        networks = [TwoLayerMLP(n, k, width) for _ in parities]
-        for network in networks:
-            initialize(network, "uniform")
-    predict = predictor(networks[0])
-    times, training = np.full(len(parities), np.inf), torch.arange(len(parities))
-    x, y = stack.draw(torch.arange(SCREENED_EXAMPLES), n, "validation", noisy=False)
-    trained = descend(networks, parities, steps=max_steps, every=every, batch_size=batch_size, lr=lr)
-    for step, parameters in trained:
-        if step == 0 or step % every:
-            continue
-        with torch.no_grad():
-            own = {name: each[training] for name, each in parameters.items()}
-            right = (predict(own, x[training]) * y[training] > 0).all(-1)
-            # One network after the other: their held-out examples are many.
-            for place in right.nonzero()[:, 0].tolist():
-                alone = slice(int(training[place]), int(training[place]) + 1)
-                held_out = ParityStack(*(part[alone] for part in stack))
-                inputs, labels = held_out.draw(torch.arange(HELD_OUT), n, "validation", noisy=False)
-                one = {name: each[alone] for name, each in parameters.items()}
-                right[place] = (predict(one, inputs) * labels > 0).all()
-        times[training[right].numpy()] = step
-        training = training[~right]
-        if not len(training):
+    n, k = parities[0].n, parities[0].k
+    networks = draw_networks(n, k, width, len(parities), seed)
+    stack = stack_networks(networks, parities, batch_size, lr)
+    screen = stack_parities(parities).draw(torch.arange(SCREENED_EXAMPLES), n, "validation", noisy=False)
+    times = np.full(len(parities), np.inf)
+    # The trial at each place of the stack.
+    trials = list(range(len(parities)))
+    for step in range(every, max_steps + 1, every):
+        stack.run(online_indices(torch.full((len(trials),), step - every), every, batch_size))
+        solved = _solved(stack, *(part[trials] for part in screen))
+        # From the last on, since a place is filled by the last trial.
+        for place in reversed(solved):
+            times[trials[place]] = step
+            stack.drop(place)
+            trials[place] = trials[-1]
+            trials.pop()
+        if not trials:
             break
     return times
+
+
+def _solved(stack: Stack, x: Tensor, y: Tensor) -> list[int]:
+    """The places of trials that are right on the screen of examples x, y, and on all held-out examples, ascending."""
+
+    def count_errors(first: int, end: int, places: Tensor | None) -> Tensor:
+        if places is None:
+            return is_error(stack.predict(x), y).sum(-1)
+        return stack.errors(first, end, places)
+
+    errors = screen_then_confirm(count_errors, screen_size=len(y[0]), total=HELD_OUT).errors
+    return (errors == 0).nonzero()[:, 0].tolist()

@@ -15,19 +15,19 @@ from torch.func import functional_call
 from parity_lightning.data.parity_stack import stack_parities
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.display.style import BLACK, BLUE, GRAY, GREEN, VERMILION, legend
-from parity_lightning.engine.side_by_side import Parameters, descend, predictor
+from parity_lightning.engine.stack import online_indices
 from parity_lightning.errors import SettingError
 from parity_lightning.experiments.findings import Findings
 from parity_lightning.experiments.options import BoundedOptions, Bounds, Count, Seed
+from parity_lightning.experiments.relu_networks import LOSS, draw_networks, stack_networks
+from parity_lightning.measures.accuracy import is_error
 from parity_lightning.measures.coefficients import all_inputs
 from parity_lightning.measures.fourier_gap import correlation_gradient, fourier_gap
-from parity_lightning.nets.initializations import initialize
-from parity_lightning.nets.mlp import TwoLayerMLP
 from parity_lightning.statistics.alarms import calibrate
 from parity_lightning.statistics.survival import quantile_of, share_of
 from parity_lightning.studies.claims import Claim, Estimate, Statement
 
-_LOSS = "hinge"
+_FIRST_LAYER = "network.hidden.weight"
 _EVALUATED_ON = 2048
 _MEASURES = ("accuracy", "movement")
 """What gives alarms."""
@@ -161,13 +161,13 @@ def run(options: Options) -> Findings:
         rows.append(_row(name, dates[name], false_dates, alarm.expected))
     choices = [
         f"(n, k) = ({options.n}, {options.k}), width {options.width}, B={options.batch_size}, eta={options.lr}, "
-        f"{_LOSS} loss, Xavier uniform initialization",
+        f"{LOSS} loss, Xavier uniform initialization",
         f"accuracy on {_EVALUATED_ON:,} held-out examples; thresholds: what {options.false_alarms:.1%} of {trials} "
         "runs on random labels exceed at any time",
     ]
     alarms = [Alarms(trial, *(float(dates[name][trial]) for name in _MEASURES)) for trial in range(trials)]
     curves = [
-        Point(labels, int(step), *(float(measure[0, place]) for measure in own))
+        Point(labels, int(step), *(measure[0, place] for measure in own))
         for labels, own in (("parity", learning), ("random", control))
         for place, step in enumerate(evaluated)
     ]
@@ -186,33 +186,18 @@ def _measure(options: Options, first: int, label_noise: float, with_gap: bool = 
     """Trains networks whose seeds begin at ``first``, and measures them every so many steps."""
     n, k, seed = options.n, options.k, options.seed + first
     parities = [SparseParity(n, k, seed=seed + trial, label_noise=label_noise) for trial in range(options.trials)]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        networks = [TwoLayerMLP(n, k, options.width) for _ in parities]
-        for network in networks:
-            initialize(network, "uniform")
+    networks = draw_networks(n, k, options.width, options.trials, seed)
+    stack = stack_networks(networks, parities, options.batch_size, options.lr)
     x, y = stack_parities(parities).draw(torch.arange(_EVALUATED_ON), n, "validation", noisy=False)
-    predict, inputs = predictor(networks[0]), all_inputs(n)
+    inputs = all_inputs(n)
+    initial = stack.weights[_FIRST_LAYER].clone()
     kept: dict[str, list[Tensor]] = {name: [] for name in _Measured._fields}
-    trained = descend(
-        networks,
-        parities,
-        steps=options.steps,
-        every=options.every,
-        batch_size=options.batch_size,
-        lr=options.lr,
-        loss=_LOSS,
-    )
-    for step, parameters in trained:
-        weight = parameters["hidden.weight"]
-        if step == 0:
-            initial = weight.detach().clone()
-            continue
-        with torch.no_grad():
-            kept["accuracy"].append((predict(parameters, x) * y > 0).float().mean(-1))
-            kept["movement"].append((weight - initial).abs().amax((1, 2)))
+    for step in range(0, options.steps, options.every):
+        stack.run(online_indices(torch.full((options.trials,), step), options.every, options.batch_size))
+        kept["accuracy"].append((~is_error(stack.predict(x), y)).float().mean(-1))
+        kept["movement"].append((stack.weights[_FIRST_LAYER] - initial).abs().amax((1, 2)))
         measured = range(options.gap_trials if with_gap else 0)
-        gaps = [_gap(networks[0], parameters, trial, parities[trial], inputs) for trial in measured]
+        gaps = [_gap(networks[0], stack.weights, trial, parities[trial], inputs) for trial in measured]
         kept["gap"].append(torch.tensor(gaps))
     found = _Measured(*(torch.stack(kept[name], 1).numpy() for name in _Measured._fields))
     if not np.isfinite(found.movement).all():
@@ -220,15 +205,15 @@ def _measure(options: Options, first: int, label_noise: float, with_gap: bool = 
     return found
 
 
-def _gap(network: nn.Module, stacked: Parameters, trial: int, parity: SparseParity, inputs: Tensor) -> float:
-    own = {name: each[trial].detach().requires_grad_() for name, each in stacked.items()}
+def _gap(network: nn.Module, weights: dict[str, Tensor], trial: int, parity: SparseParity, inputs: Tensor) -> float:
+    own = {name.removeprefix("network."): weight[trial].detach().requires_grad_() for name, weight in weights.items()}
 
     def predict(x: Tensor) -> Tensor:
         output: Tensor = functional_call(network, own, (x,))
         return output
 
     y = inputs[:, list(parity.support)].prod(-1)
-    gradient = correlation_gradient(predict, own["hidden.weight"], inputs, y)
+    gradient = correlation_gradient(predict, own[_FIRST_LAYER.removeprefix("network.")], inputs, y)
     return fourier_gap(gradient, parity.support).gap
 
 

@@ -11,10 +11,11 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
+from parity_lightning.data.held_out import HELD_OUT
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.display.style import BLUE, VERMILION, legend
 from parity_lightning.errors import SettingError
-from parity_lightning.experiments.convergence_times import HELD_OUT, train
+from parity_lightning.experiments.convergence_times import train
 from parity_lightning.experiments.findings import Findings
 from parity_lightning.experiments.options import BoundedOptions, Bounds, Count, Seed
 from parity_lightning.experiments.recorded_times import Sample, read_trials

@@ -14,14 +14,14 @@ from matplotlib.figure import Figure
 from scipy import stats
 from torch import Tensor
 
+from parity_lightning.data.parity_stack import stack_parities
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.display.style import GRAY, color_of, legend_below
 from parity_lightning.errors import SettingError
 from parity_lightning.experiments.findings import Findings
 from parity_lightning.experiments.options import BoundedOptions, Bounds, Count, Seed
-from parity_lightning.nets.initializations import initialize
+from parity_lightning.experiments.relu_networks import draw_networks, stack_networks
 from parity_lightning.nets.mlp import TwoLayerMLP
-from parity_lightning.optim.optimizers import SGDW
 from parity_lightning.statistics.survival import share_of
 from parity_lightning.studies.claims import Claim, Estimate, Statement
 from parity_lightning.theory.kernel_ridge import correlation_bound, fit_ridge, norm_bound, predicted
@@ -152,7 +152,7 @@ def run(options: Options) -> Findings:
     still more, for a bias is a bit that is always 1: it knows parities of 3 only as those of 4 that have this bit.
     Without biases the NTK fails for another reason: it has no odd degree but 1, so no number of samples helps at k = 3.
     """
-    fits = [fit for n in options.n for trial in range(options.trials) for fit in _fits(n, trial, options)]
+    fits = [fit for n in options.n for fit in _fits(n, options)]
     rows = [_row(n, learner, fits, options) for n in options.n for learner in (_NETWORK, _OWN, _RANDOM, *_CLOSED)]
     samples = options.samples
     choices = [
@@ -172,15 +172,26 @@ def run(options: Options) -> Findings:
     return Findings(rows, _claims(rows, fits, options), partial(_draw, fits, options), choices, {"fits": fits})
 
 
-def _fits(n: int, trial: int, options: Options) -> list[Fit]:
-    k, samples, seed = options.k, options.samples, options.seed + trial
-    parity = SparseParity(n, k, seed=seed)
+def _fits(n: int, options: Options) -> list[Fit]:
+    """All kernels and the network, of all trials."""
+    parities = [SparseParity(n, options.k, seed=options.seed + trial) for trial in range(options.trials)]
+    networks = [_network(n, options.k, options.width, parity.seed) for parity in parities]
+    trained = _train_networks(networks, parities, options)
+    fits = []
+    for trial, (parity, network, (outputs, steps)) in enumerate(zip(parities, networks, trained, strict=True)):
+        fits += _kernel_fits(trial, parity, network, options)
+        y = parity.draw(torch.arange(options.tested), "test")[1]
+        fits.append(_tested(n, _NETWORK, trial, options.samples, outputs, y)._replace(steps=steps))
+    return fits
+
+
+def _kernel_fits(trial: int, parity: SparseParity, network: TwoLayerMLP, options: Options) -> list[Fit]:
+    n, k, samples = parity.n, parity.k, options.samples
     x, y = parity.draw(torch.arange(samples))
     test = parity.draw(torch.arange(options.tested), "test")
-    network, wide = (_network(n, k, width, seed) for width in (options.width, options.features))
     closed = _closed_kernels(n, options)
     matrices: dict[str, _Matrix] = {name: _matrix_of(kernel) for name, kernel in closed.items()}
-    matrices |= {_OWN: _tangent(network), _RANDOM: _features(wide)}
+    matrices |= {_OWN: _tangent(network), _RANDOM: _features(_network(n, k, options.features, parity.seed))}
     fits = []
     for name, matrix in matrices.items():
         # The closed form goes on to where its learning curve begins, for the picture.
@@ -194,8 +205,7 @@ def _fits(n: int, trial: int, options: Options) -> list[Fit]:
                 bound = norm_bound(closed[name], k, ridge.norm)
                 fit = fit._replace(predicted=known.accuracy, correlation_bound=bound)
             fits.append(fit)
-    outputs, steps = _train(network, parity, samples, *test, options.steps, options.decay)
-    return [*fits, _tested(n, _NETWORK, trial, samples, outputs, test[1])._replace(steps=steps)]
+    return fits
 
 
 def _closed_kernels(n: int, options: Options) -> dict[str, np.ndarray]:
@@ -207,10 +217,7 @@ def _closed_kernels(n: int, options: Options) -> dict[str, np.ndarray]:
 
 
 def _network(n: int, k: int, width: int, seed: int) -> TwoLayerMLP:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = TwoLayerMLP(n, k, width)
-        initialize(network, "uniform")
+    (network,) = draw_networks(n, k, width, count=1, seed=seed)
     return network
 
 
@@ -252,32 +259,46 @@ def _tested(n: int, learner: str, trial: int, samples: int, outputs: Tensor, y: 
     )
 
 
-def _train(
-    network: TwoLayerMLP, parity: SparseParity, samples: int, test_x: Tensor, test_y: Tensor, steps: int, decay: float
-) -> tuple[Tensor, int]:
-    """Minibatch SGD on the hinge loss, each epoch in an order of its own; the last samples make no smaller batch.
+def _train_networks(
+    networks: Sequence[TwoLayerMLP], parities: Sequence[SparseParity], options: Options
+) -> list[tuple[Tensor, int]]:
+    """Minibatch SGD on the hinge loss, each network on the samples of its parity, until no test example is wrong.
 
     Returns:
-        The outputs at the test examples in the end, and the steps taken: fewer than ``steps`` if all are right.
+        For each network its outputs at the test examples in the end, and the steps taken.
     """
-    x, y = parity.draw(torch.arange(samples))
-    optimizer = SGDW(network.parameters(), lr=_LR, decay=decay)
+    stack = stack_networks(networks, parities, _BATCH, _LR, options.decay)
+    test_x, test_y = stack_parities(parities).draw(torch.arange(options.tested), parities[0].n, "test", noisy=False)
+    found: dict[int, tuple[Tensor, int]] = {}
+    # The trial at each place of the stack.
+    trials, step = list(range(len(parities))), 0
+    while True:
+        outputs = stack.predict(test_x[trials])
+        right = (outputs * test_y[trials] > 0).all(-1) | (step == options.steps)
+        # From the last on, since a place is filled by the last trial.
+        for place in reversed(right.nonzero()[:, 0].tolist()):
+            found[trials[place]] = (outputs[place], step)
+            stack.drop(place)
+            trials[place] = trials[-1]
+            trials.pop()
+        if not trials:
+            return [found[trial] for trial in range(len(parities))]
+        end = min(step + _EVERY, options.steps)
+        indices = [_epochs(parities[trial], options.samples, step, end) for trial in trials]
+        stack.run(torch.stack(indices, 1))
+        step = end
+
+
+def _epochs(parity: SparseParity, samples: int, first: int, end: int) -> Tensor:
+    """The samples of the batches of some steps, int64 of shape ``(steps, B)``.
+
+    Each epoch goes through the samples in an order of its own, and the last samples of an epoch make no smaller batch.
+    """
     batches = samples // _BATCH
-    for step in range(steps + 1):
-        if step % _EVERY == 0 or step == steps:
-            with torch.no_grad():
-                outputs = network(test_x)
-            if (outputs * test_y > 0).all():
-                break
-        if step < steps:
-            if step % batches == 0:
-                order = parity.shuffle(samples, torch.tensor([step // batches]))[0]
-            now = order[step % batches * _BATCH :][:_BATCH]
-            loss = (1 - y[now] * network(x[now])).clamp(min=0).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-    return outputs, step
+    epochs = torch.arange(first // batches, (end - 1) // batches + 1)
+    orders = parity.shuffle(samples, epochs)[:, : batches * _BATCH].reshape(-1, _BATCH)
+    skipped = first - int(epochs[0]) * batches
+    return orders[skipped : skipped + end - first]
 
 
 def _of_learner(fits: Sequence[Fit], n: int, learner: str, samples: int) -> list[Fit]:

@@ -46,7 +46,7 @@ MODULE_HOOKS = (
 
 @runtime_checkable
 class UnderstandsBlocks(Protocol):
-    """A callback whose hooks of batches work on blocks of several steps, too; it says so by this attribute."""
+    """A callback whose hooks of batches work on blocks of several steps, too, and declares it by this attribute."""
 
     understands_blocks: bool
 
@@ -84,7 +84,7 @@ def allows_blocks(trainer: Trainer) -> bool:
 
 
 def _acts_between_steps(callback: Callback) -> bool:
-    """Whether a callback has a hook of single steps or batches and does not say that it understands blocks."""
+    """Whether a callback has a hook of single steps or batches and does not declare that it understands blocks."""
     # Checkpoints are saved at the ends of blocks; progress bars and timers only read what has been done.
     if isinstance(callback, (Checkpoint, ProgressBar, Timer)):
         return False
@@ -100,7 +100,7 @@ def has_hook(callback: Callback, name: str) -> bool:
 
 
 def intervals_of(callbacks: Iterable[Callback]) -> tuple[int, ...]:
-    """At the multiples of which numbers of steps callbacks act, as far as they say so."""
+    """At the multiples of which numbers of steps callbacks act, as far as they declare it."""
     each = (
         callback.every_n_steps
         if isinstance(callback, ActsEveryNSteps)

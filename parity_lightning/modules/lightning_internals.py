@@ -1,7 +1,7 @@
 """Everything of Lightning that is private to it or that is replaced, in one place.
 
-Each function and class says why it is needed and what would make it superfluous. ``tests/test_lightning_internals.py``
-fails with a clear sentence when a new version of Lightning has moved one of these names.
+Each function and class states why it is needed and what would make it superfluous. When a new version of Lightning has
+moved one of these names, ``tests/test_lightning_internals.py`` fails with a sentence that names it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ def trainer_of(module: LightningModule) -> Trainer | None:
     """The trainer of a module, or None.
 
     Why: ``LightningModule.trainer`` raises an error where there is none, and it is read at every step.
-    Superfluous with: a public way to ask whether a module is attached.
+    Superfluous with: a public property that is None where there is no trainer.
     """
     return module._trainer
 
 
 class StepCounter:
-    """Counts SGD steps that are taken past ``LightningOptimizer.step``, so that ``Trainer.global_step`` tells them.
+    """Counts SGD steps that are taken past ``LightningOptimizer.step``, so that ``Trainer.global_step`` includes them.
 
     Why: Lightning's own step of an optimizer costs more than an SGD step of a small network.
     Superfluous with: a ``Trainer.global_step`` that can be set.

@@ -20,7 +20,7 @@ from parity_lightning.optim.optimizers import check_option
 
 
 class OptimizerFactory:
-    """Makes the optimizer and the schedule of a module, and sees before training that they work.
+    """Makes the optimizer and the schedule of a module, and checks before training that they work.
 
     Args:
         optimizer: Makes the optimizer from parameters or groups of parameters.
@@ -99,7 +99,7 @@ class OptimizerFactory:
             _attempt("lr_scheduler", schedule.step)
 
     def _check_layer(self, layer: str, options: Mapping[str, float]) -> None:
-        """Refuses options of a layer that the optimizer does not have; PyTorch looks at those of all layers only."""
+        """Refuses options of a layer that the optimizer does not have; PyTorch checks only those of all layers."""
         optimizer = _attempt("optimizer", lambda: self._make_optimizer([nn.Parameter(torch.zeros(1))]))
         numbers = [name for name, default in optimizer.defaults.items() if type(default) in (int, float)]
         for option, value in options.items():
@@ -110,13 +110,13 @@ class OptimizerFactory:
 
 
 def _attempt(option: str, make: Callable[[], Any]) -> Any:
-    """Does what PyTorch may refuse; then a setting is at fault."""
+    """Calls ``make``; an error of PyTorch's becomes a `SettingError`."""
     try:
         return make()
     except SettingError:
         raise
     except (ValueError, TypeError, ZeroDivisionError) as error:
-        # PyTorch says "Invalid learning rate: -1.0", "Invalid momentum value: -1.0" and the like.
+        # PyTorch's texts are "Invalid learning rate: -1.0", "Invalid momentum value: -1.0" and the like.
         message = re.match(r"Invalid (.+?)(?: value)?: (.+)", str(error))
         name, value = message.groups() if message else (option, "as given")
         name = "lr" if name == "learning rate" else name

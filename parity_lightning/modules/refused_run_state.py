@@ -17,7 +17,7 @@ class _RefusingTrainer:
 
     def __getattr__(self, name: str) -> NoReturn:
         """Raises, whatever is read: ``LightningModule.global_step``, ``current_epoch`` and ``log`` read it, too."""
-        raise Unstackable("its loss or its network asks for the step or the trainer")
+        raise Unstackable("its loss or its network reads the step or the trainer")
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class RunFolder:
         Args:
             parent: Below which folder.
             label: What the run is, the end of the folder's name; its beginning is the time.
-            option: Which option says where, for an error to name.
+            option: The option that an error names.
 
         Raises:
             SettingError: If it cannot be made.
