@@ -12,8 +12,9 @@ from parity_lightning.data.held_out import HELD_OUT
 from parity_lightning.data.parity_stack import stack_parities
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.evaluation import screen_then_confirm
-from parity_lightning.engine.stack import Stack, online_indices
+from parity_lightning.engine.stack import Stack
 from parity_lightning.experiments.relu_networks import draw_networks, stack_networks
+from parity_lightning.experiments.training import train_online
 from parity_lightning.experiments.work_limits import SCREENED_EXAMPLES
 from parity_lightning.measures.accuracy import is_error
 
@@ -53,7 +54,7 @@ def train(
     # The trial at each place of the stack.
     trials = list(range(len(parities)))
     for step in range(every, max_steps + 1, every):
-        stack.run(online_indices(torch.full((len(trials),), step - every), every, batch_size))
+        train_online(stack, every, batch_size, first=(step - every) * batch_size)
         solved = _solved(stack, *(part[trials] for part in screen))
         # From the last on, since a place is filled by the last trial.
         for place in reversed(solved):

@@ -15,11 +15,11 @@ from torch.func import functional_call
 from parity_lightning.data.parity_stack import stack_parities
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.display.style import BLACK, BLUE, GRAY, GREEN, VERMILION, legend
-from parity_lightning.engine.stack import online_indices
 from parity_lightning.errors import SettingError
 from parity_lightning.experiments.findings import Findings
 from parity_lightning.experiments.options import BoundedOptions, Bounds, Count, Seed
 from parity_lightning.experiments.relu_networks import LOSS, draw_networks, stack_networks
+from parity_lightning.experiments.training import train_online
 from parity_lightning.measures.accuracy import is_error
 from parity_lightning.measures.coefficients import all_inputs
 from parity_lightning.measures.fourier_gap import correlation_gradient, fourier_gap
@@ -193,7 +193,7 @@ def _measure(options: Options, first: int, label_noise: float, with_gap: bool = 
     initial = stack.weights[_FIRST_LAYER].clone()
     kept: dict[str, list[Tensor]] = {name: [] for name in _Measured._fields}
     for step in range(0, options.steps, options.every):
-        stack.run(online_indices(torch.full((options.trials,), step), options.every, options.batch_size))
+        train_online(stack, options.every, options.batch_size, first=step * options.batch_size)
         kept["accuracy"].append((~is_error(stack.predict(x), y)).float().mean(-1))
         kept["movement"].append((stack.weights[_FIRST_LAYER] - initial).abs().amax((1, 2)))
         measured = range(options.gap_trials if with_gap else 0)

@@ -13,24 +13,25 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from scipy import stats
-from torch import Tensor
 
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.display.style import GRAY, color_of, legend
+from parity_lightning.engine.stack import Stack
+from parity_lightning.engine.trainable import NetworkWithLoss
 from parity_lightning.errors import SettingError
 from parity_lightning.experiments.findings import Findings
 from parity_lightning.experiments.options import BoundedOptions, Bounds, Count, Seed
+from parity_lightning.experiments.training import train_online
+from parity_lightning.optim.losses import find_loss
 from parity_lightning.statistics.survival import Share, share_of
 from parity_lightning.studies.claims import Claim, Estimate, Statement
 from parity_lightning.theory.layerwise import (
     Layer,
+    QuadraticNetwork,
     accuracy,
     diverged,
     draw_layers,
-    hidden_units,
     label_gradient,
-    labels,
-    outputs,
 )
 
 _BATCH, _EVERY = 64, 250
@@ -203,6 +204,7 @@ def _train(
     generator = torch.Generator().manual_seed(seed + (alone or 0))
     layers = draw_layers(sizes, trials, generator)
     gradient = _largest_gradient(trained, layers, parities)
+    stack = _Stack(trained, layers, parities, task.lr)
     solved = np.full(trials, np.inf)
     # Each layer of its own stretch of the stream, so that no example is seen twice.
     first = (alone or 0) * options.greedy_steps * _BATCH
@@ -217,9 +219,7 @@ def _train(
         if np.isfinite(solved).all():
             break
         if following > step:
-            index = torch.arange(first + step * _BATCH, first + following * _BATCH)
-            x = torch.stack([parity.draw(index)[0] for parity in parities])
-            _steps(layers, hidden_units(trained, x), labels(x, supports), task.lr)
+            layers = stack.train(following - step, first + step * _BATCH)
     lost = diverged([*trained, *layers])
     if alone is not None:
         trained.append(layers[0])
@@ -256,16 +256,39 @@ def _only(layer: Layer, trial: int) -> Layer:
     return Layer(*(part[trial : trial + 1] for part in layer))
 
 
-def _steps(layers: list[Layer], x: Tensor, y: Tensor, lr: float) -> None:
-    """SGD on the hinge loss, a batch a step, in place; inputs of shape ``(networks, steps * batch, ins)``."""
-    parts = [part.requires_grad_() for layer in layers for part in layer]
-    for batch, target in zip(torch.split(x, _BATCH, 1), torch.split(y, _BATCH, 1), strict=True):
-        loss = (1 - target * outputs(layers, batch)).clamp(min=0).mean(-1).sum()
-        gradients = torch.autograd.grad(loss, parts)
-        with torch.no_grad():
-            torch._foreach_add_(parts, gradients, alpha=-lr)
-    for part in parts:
-        part.requires_grad_(False)
+class _Stack:
+    """The trials in a stack of the engine, in an order that begins with one that has not diverged.
+
+    The engine learns what a loss depends on from the first of them.
+    """
+
+    def __init__(
+        self, frozen: Sequence[Layer], layers: Sequence[Layer], parities: Sequence[SparseParity], lr: float
+    ) -> None:
+        every, self._layers, self._frozen = [*frozen, *layers], list(layers), len(frozen)
+        lost = diverged(every).tolist()
+        order = sorted(range(len(parities)), key=lambda trial: lost[trial])
+        self._places = torch.tensor(order).argsort()
+        self._stack = None
+        if not all(lost):
+            networks = [QuadraticNetwork(every, trial, len(frozen)) for trial in order]
+            self._stack = Stack.of(
+                [NetworkWithLoss(network, find_loss("hinge")) for network in networks],
+                [parities[trial] for trial in order],
+                lambda weights: torch.optim.SGD(weights, lr=lr),
+                _BATCH,
+            )
+
+    def train(self, steps: int, first: int) -> list[Layer]:
+        """The trained layers after more steps of SGD on the hinge loss, which take the examples from ``first`` on."""
+        if self._stack is None:
+            return self._layers
+        train_online(self._stack, steps, _BATCH, first)
+        weights = self._stack.weights
+        return [
+            Layer(*(weights[f"network.{part}.{self._frozen + place}"][self._places] for part in ("weights", "biases")))
+            for place in range(len(self._layers))
+        ]
 
 
 def _claims(rows: Sequence[Row], trials: int, enough: dict[int, bool]) -> list[Claim]:

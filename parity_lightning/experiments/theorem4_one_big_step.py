@@ -9,25 +9,31 @@ from functools import partial
 from typing import Annotated, NamedTuple
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from scipy import stats
+from torch import Tensor
 
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.display.style import GRAY, color_of, legend_below
+from parity_lightning.engine.stack import Stack
+from parity_lightning.engine.trainable import NetworkWithLoss
 from parity_lightning.errors import SettingError
 from parity_lightning.experiments.findings import Findings
 from parity_lightning.experiments.options import BoundedOptions, Bounds, Count, Seed
+from parity_lightning.experiments.training import train_online
+from parity_lightning.optim.losses import find_loss
 from parity_lightning.statistics.survival import share_of
 from parity_lightning.studies.claims import Claim, Estimate, Statement
 from parity_lightning.theory.majority import majority_coefficient
 from parity_lightning.theory.one_big_step import (
+    Network,
     big_step,
     lucky_neurons,
     margins,
     sampled_gradients,
     spread_on_support,
     symmetric_network,
-    train_second_layer,
 )
 
 _PARTS = (256, 16, 1)
@@ -176,11 +182,8 @@ class Trial(NamedTuple):
 def run(options: Options) -> Findings:
     """Runs the algorithm of Theorem 4 with a batch that is large enough, a sixteenth of it and a 256th."""
     steps, tested, pairs = options.steps, options.tested, options.tried
-    seeds = range(options.seed, options.seed + options.trials)
     # For each pair and batch size its trials.
-    cells = [
-        list(cell) for pair in pairs for cell in zip(*(_train(*pair, own, steps, tested) for own in seeds), strict=True)
-    ]
+    cells = [cell for pair in pairs for cell in _train(*pair, options)]
     claims = []
     for place in range(0, len(cells), len(_PARTS)):
         claims += _claims(cells[place : place + len(_PARTS)], options.epsilon, tested, len(pairs))
@@ -213,39 +216,57 @@ def _reach(level: float) -> float:
     return float(stats.norm.ppf((1 + level) / 2))
 
 
-def _train(n: int, k: int, seed: int, steps: int, tested: int) -> list[_Result]:
-    """One trial with each batch size."""
-    parity = SparseParity(n, k, seed=seed)
-    width = 8 * k * 2**k
-    network = symmetric_network(n, k, width, seed)
-    lucky = lucky_neurons(network, parity.support)
-    within = np.isin(np.arange(n), parity.support)
+def _train(n: int, k: int, options: Options) -> list[list[_Result]]:
+    """For each batch size its trials."""
+    parities = [SparseParity(n, k, seed=options.seed + trial) for trial in range(options.trials)]
+    starts = [symmetric_network(n, k, 8 * k * 2**k, parity.seed) for parity in parities]
     batches = [max(1, int(_batch(n, k)) // part) for part in _PARTS]
-    spread = spread_on_support(network, parity, _SPREAD_SAMPLES) if lucky.any() else 0.0
-    results = []
-    for batch, gradient in zip(batches, sampled_gradients(network, parity, batches), strict=True):
-        stepped = big_step(network, gradient, k)
-        scaled = 2 * k * stepped.weights[lucky].double().numpy()
-        learned = train_second_layer(stepped, parity, batches[-1], steps, _BATCH_SIZE, _RATE)
-        margin = margins(learned, parity, tested).double()
-        hinge = (1 - margin).clamp(min=0)
-        results.append(
-            _Result(
-                n,
-                k,
-                width,
-                batch,
-                seed,
-                int(lucky.sum()),
-                scaled[:, within],
-                spread / math.sqrt(batch),
-                np.square(scaled[:, ~within]).sum(-1),
-                int((margin <= 0).sum()),
-                float(hinge.mean()),
-                float(hinge.std()) / math.sqrt(tested),
-            )
-        )
-    return results
+    stepped = [
+        [big_step(start, gradient, k) for gradient in sampled_gradients(start, parity, batches)]
+        for start, parity in zip(starts, parities, strict=True)
+    ]
+    # The second layers of all trials with all batch sizes side by side.
+    stack = Stack.of(
+        [NetworkWithLoss(network, find_loss("hinge")) for own in stepped for network in own],
+        [parity for parity in parities for _ in batches],
+        lambda weights: torch.optim.SGD(weights, lr=_RATE),
+        _BATCH_SIZE,
+    )
+    # Examples that no first batch has used.
+    train_online(stack, options.steps, _BATCH_SIZE, first=batches[-1])
+    learned = iter(stack.weights["network.second"])
+    results = [
+        [
+            _result(start, network, next(learned), batch, parity, options.tested)
+            for network, batch in zip(own, batches, strict=True)
+        ]
+        for start, own, parity in zip(starts, stepped, parities, strict=True)
+    ]
+    return [list(cell) for cell in zip(*results, strict=True)]
+
+
+def _result(start: Network, stepped: Network, second: Tensor, batch: int, parity: SparseParity, tested: int) -> _Result:
+    n, k = parity.n, parity.k
+    lucky = lucky_neurons(start, parity.support)
+    within = np.isin(np.arange(n), parity.support)
+    scaled = 2 * k * stepped.weights[lucky].double().numpy()
+    spread = spread_on_support(start, parity, _SPREAD_SAMPLES) if lucky.any() else 0.0
+    margin = margins(Network(stepped.weights, stepped.biases, second), parity, tested).double()
+    hinge = (1 - margin).clamp(min=0)
+    return _Result(
+        n,
+        k,
+        len(start.weights),
+        batch,
+        parity.seed,
+        int(lucky.sum()),
+        scaled[:, within],
+        spread / math.sqrt(batch),
+        np.square(scaled[:, ~within]).sum(-1),
+        int((margin <= 0).sum()),
+        float(hinge.mean()),
+        float(hinge.std()) / math.sqrt(tested),
+    )
 
 
 def _leak(n: int, k: int, batch: float) -> float:
