@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CONFIG ?= configs/online.yaml
+PACKAGES ?= data measures statistics engine
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow attack lint types architectures theory bench build clean
+.PHONY: help install run test test-slow attack mutate lint types architectures theory bench build clean
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -35,6 +36,9 @@ test-slow: $(VENV)/.installed-dev ## run the tests that take minutes
 
 attack: $(VENV)/.installed-dev ## attack what is kept on disk, by the thousand: the table of docs/attacks.md
 	$(BIN)/python -m pytest -m slow -s -q tests/test_attack.py
+
+mutate: $(VENV)/.installed-dev ## put small mistakes into the code and count those that the tests notice (PACKAGES="data engine")
+	$(BIN)/python benchmarks/mutation.py $(PACKAGES)
 
 lint: $(VENV)/.installed-dev ## check style and format
 	$(BIN)/ruff check .

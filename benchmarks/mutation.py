@@ -35,7 +35,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # The quick tests of each package; the examples in its docstrings come on top.
 TESTS = {
-    "data": ["batches", "datamodule", "philox", "sparse_parity", "trials_stack"],
+    "data": [
+        "batches",
+        "datamodule",
+        "philox",
+        "sparse_parity",
+        "trials_stack::test_stacked_parities_draw_the_bits_of_each",
+    ],
     "measures": ["fourier", "gradient_gap", "callbacks"],
     "statistics": ["statistics", "random_search", "trials_record", "one_big_step", "kernels"],
     "engine": ["trials_stack", "compiled", "library_cache", "side_by_side", "trials_command", "modules"],
@@ -295,8 +301,12 @@ def forked(function: Callable[[], int], seconds: float | None = None, quiet: boo
 
 def run_tests(repository: Path, files: list[str], plugin: Any, *options: str) -> int:
     """Runs tests in a copy of the repository; returns pytest's status."""
+    import hypothesis
     import pytest
 
+    # The same examples each time, so that a mutant is killed or not, whenever it is tested.
+    hypothesis.settings.register_profile("mutants", max_examples=30, deadline=None, database=None, derandomize=True)
+    hypothesis.settings.load_profile("mutants")
     os.chdir(repository)
     sys.path[:0] = [str(repository), str(repository / "tests")]
     os.environ["PYTHONPATH"] = str(repository)
@@ -322,8 +332,8 @@ def equivalent_mutants(file: Path) -> set[tuple[str, str]]:
 def test_package(package: str, repository: Path, options: argparse.Namespace) -> Tested:
     """Tests all mutants of a package, or a random choice of them."""
     below = repository / "parity_lightning"
-    files = [f"tests/test_{name}.py" for name in TESTS[package]] + [f"parity_lightning/{package}"]
-    files = [file for file in files if (repository / file).exists()]
+    pairs = (name.partition("::") for name in TESTS[package])
+    files = [f"tests/test_{file}.py{mark}{test}" for file, mark, test in pairs] + [f"parity_lightning/{package}"]
     log = repository / "tests.json"
     forked(lambda: run_tests(repository, files, Record(below, log)), quiet=False)
     tests = [Test(*each) for each in json.loads(log.read_text())]

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 import torch
 
+from parity_lightning.callbacks import ProgressPicture
 from parity_lightning.cli import main
 from parity_lightning.cli.training import ParityCLI
 
@@ -87,15 +88,21 @@ def clean_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
-    """Runs ``parity-lightning fit`` in this process on one CPU, on 20 inputs or so, and reads what it left."""
+    """Runs ``parity-lightning fit`` in this process on one CPU, on 20 inputs or so, and reads what it left.
 
-    def run(*options: str, config: Path = CONFIGS / "online.yaml") -> Run:
+    It draws no picture unless it is told to, for that takes as long as all the rest of a short run.
+    """
+
+    def run(*options: str, config: Path = CONFIGS / "online.yaml", picture: bool = False) -> Run:
         folder = tmp_path / "runs"
         known = set(folder.glob("*"))
         defaults = ["--trainer.accelerator=cpu", f"--trainer.default_root_dir={folder}"]
         if config.parent.name != "architectures":
             defaults.append("--data.n=20")
-        main(["fit", f"--config={config}", *defaults, *options])
+        with pytest.MonkeyPatch.context() as changed:
+            if not picture:
+                changed.setattr(ProgressPicture, "finish", lambda *_: None)
+            main(["fit", f"--config={config}", *defaults, *options])
         out, err = capsys.readouterr()
         (new,) = set(folder.glob("*")) - known
         return Run(new, json.loads((new / "summary.json").read_text()), out, err)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from parity_lightning import SparseParity
-from parity_lightning.data.batches import TrainingBatches, TrainingLoader
+from parity_lightning.data.batches import Steps, TrainingBatches, TrainingLoader
 from parity_lightning.data.protocols import BlockPlan
 from parity_lightning.modules.blocks import intervals_of
 
@@ -110,6 +110,38 @@ def test_blocks_end_where_somebody_must_look(first: int, cuts: list[int], last: 
         step = end
     looked_at = {s for s in range(first + 1, step + 1) if any(s % cut == 0 for cut in cuts) or s == last}
     assert looked_at <= set(ends)
+
+
+def test_from_some_step_on_blocks_are_steps_without_examples() -> None:
+    batches = TrainingBatches(PARITY, 6)
+    batches.first_step, batches.plan = 3, BlockPlan((7,), last_step=22, lazy_from_step=10)
+    blocks = list(islice(batches, 5))
+    assert [len(block[1]) for block in blocks[:2] if not isinstance(block, Steps)] == [4, 3]
+    assert [(block.first, block.end) for block in blocks[2:] if isinstance(block, Steps)] == [
+        (10, 14),
+        (14, 21),
+        (21, 22),
+    ]
+    # Who takes one step at a time gets the examples of each.
+    batches.plan, batches.first_step = None, 12
+    x, y = next(iter(batches))
+    assert torch.equal(x, PARITY.draw(torch.arange(72, 78))[0])
+    assert y.shape == (6,)
+
+
+def test_a_block_is_at_most_thirty_two_mebibytes_and_256_steps() -> None:
+    x, _ = next(iter(TrainingBatches(SparseParity(64, 3), 1024)))
+    assert x.nbytes == 2**25
+    x, _ = next(iter(TrainingBatches(SparseParity(3, 3), 1)))
+    assert len(x) == 256
+
+
+@pytest.mark.parametrize(
+    ("step", "every", "end"),
+    [(0, 50, 50), (49, 50, 50), (50, 50, 100), (130, 1000, 256), (256, 1000, 512), (900, 1000, 1000)],
+)
+def test_blocks_that_are_cut_at_multiples_only(step: int, every: int, end: int) -> None:
+    assert TrainingBatches(PARITY, 4).block_end(step, every) == end
 
 
 def test_large_batches_and_wide_inputs() -> None:

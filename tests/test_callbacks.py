@@ -85,7 +85,7 @@ def test_errors_off_the_plateau_are_told_from_chance(examples: int) -> None:
 
 
 def test_a_run_leaves_what_the_contract_says(fit: Callable[..., Run]) -> None:
-    run = fit()
+    run = fit(picture=True)
     assert {path.name for path in run.folder.iterdir()} == {
         "config.yaml",
         "metrics.csv",
@@ -196,7 +196,7 @@ def test_an_unsolved_run_is_censored(fit: Callable[..., Run]) -> None:
 
 
 def test_both_accuracies_of_a_finite_sample_are_logged_and_drawn(fit: Callable[..., Run]) -> None:
-    run = fit("--data.num_samples=64", "--trainer.max_steps=600", config=CONFIGS / "grokking.yaml")
+    run = fit("--data.num_samples=64", "--trainer.max_steps=600", config=CONFIGS / "grokking.yaml", picture=True)
     last = rows_of(run)[-1]
     assert run.summary["regime"] == "finite"
     assert run.summary["num_samples"] == 64

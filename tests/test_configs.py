@@ -49,7 +49,7 @@ def test_a_config_says_what_it_is(config: Path) -> None:
 @pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.yaml")), ids=name_of)
 def test_a_config_trains_what_it_says(config: Path, fit: Callable[..., Run]) -> None:
     told = Parsed.of(["fit", f"--config={config}"])
-    run = fit("--trainer.max_steps=2", config=config)
+    run = fit("--trainer.max_steps=2", config=config, picture=True)
     assert run.summary["architecture"].rpartition(".")[2] == told.model.class_path.rpartition(".")[2]
     assert_it_learned(run, told.data.init_args.k)
     samples = told.data.init_args.num_samples
@@ -138,7 +138,7 @@ def test_a_logger_is_added_and_stays_in_the_runs_folder(
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    run = fit(f"--config={config}", "--trainer.max_steps=60")
+    run = fit(f"--config={config}", "--trainer.max_steps=60", picture=True)
     assert len((run.folder / "metrics.csv").read_text().splitlines()) == 3
     own = {"config.yaml", "metrics.csv", "summary.json", "progress.png", "checkpoints"}
     assert {path.name for path in run.folder.iterdir()} > own

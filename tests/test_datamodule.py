@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
-from parity_lightning import ParityDataModule, SettingError, SparseParity
+from parity_lightning import MLP, ParityDataModule, SettingError, SparseParity
+from parity_lightning.callbacks import HiddenProgress
+from parity_lightning.data.batches import TrainingBatches
 from parity_lightning.data.held_out import HELD_OUT
 
 
@@ -44,13 +47,67 @@ def test_the_seed_follows_seed_everything(monkeypatch: pytest.MonkeyPatch) -> No
     assert ParityDataModule(50, 3, seed=4).parity.seed == 4
 
 
+def test_predictions_come_a_thousand_at_a_time() -> None:
+    assert [len(y) for _, y in ParityDataModule(n=30, k=3).predict_dataloader()] == [1024] * 8
+
+
+def test_settings_tell_what_the_data_are() -> None:
+    data = ParityDataModule(30, 2, [4, 7], batch_size=1, num_samples=1, label_noise=0.25, seed=9)
+    assert data.settings() == {
+        **{"support": [4, 7], "n": 30, "k": 2, "regime": "finite", "num_samples": 1},
+        **{"batch_size": 1, "label_noise": 0.25, "data_seed": 9},
+    }
+    assert ParityDataModule(30, 2).settings() | {"support": []} == {
+        **{"support": [], "n": 30, "k": 2, "regime": "online", "num_samples": None},
+        **{"batch_size": 32, "label_noise": 0.0, "data_seed": 0},
+    }
+
+
+@pytest.mark.parametrize(("steps", "last"), [(30, 30), (-1, None)])
+def test_training_batches_are_cut_where_the_trainer_acts(steps: int, last: int | None) -> None:
+    trainer = Trainer(
+        **{"accelerator": "cpu", "max_steps": steps, "max_time": {"seconds": 2}, "val_check_interval": 10},
+        **{
+            "check_val_every_n_epoch": None,
+            "num_sanity_val_steps": 0,
+            "logger": False,
+            "callbacks": [HiddenProgress()],
+        },
+        **{"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False},
+    )
+    trainer.fit(MLP(12, 2, width=5), datamodule=ParityDataModule(12, 2, batch_size=8))
+    assert trainer.train_dataloader is not None
+    batches = trainer.train_dataloader.dataset
+    assert isinstance(batches, TrainingBatches)
+    assert batches.in_blocks
+    assert (batches.last_step, batches.block_boundaries) == (last, (10,))
+    # So short a run is not compiled.
+    assert batches.lazy_from_step == (None if last else 20_000)
+
+
+def test_training_batches_need_a_trainer_or_are_iterated_over() -> None:
+    with pytest.raises(RuntimeError, match="iterate over batches"):
+        ParityDataModule(12, 2).train_dataloader()
+
+
 @pytest.mark.parametrize(
     ("settings", "option"),
-    [({"batch_size": 0}, "batch_size"), ({"num_samples": 0}, "num_samples"), ({"num_workers": -1}, "num_workers")],
+    [
+        ({"batch_size": 0}, "batch_size"),
+        ({"batch_size": 2**24 + 1}, "batch_size"),
+        ({"num_samples": 0}, "num_samples"),
+        ({"num_samples": 10**8 + 1}, "num_samples"),
+        ({"num_workers": -1}, "num_workers"),
+    ],
 )
 def test_a_bad_setting_is_named(settings: dict[str, int], option: str) -> None:
     with pytest.raises(SettingError, match=f"^{option}="):
         ParityDataModule(50, 3, **settings)
+
+
+def test_the_largest_settings_are_taken() -> None:
+    data = ParityDataModule(50, 3, batch_size=2**24, num_samples=10**8, num_workers=0)
+    assert (data.batch_size, data.num_samples) == (2**24, 10**8)
 
 
 def test_a_checkpoint_of_another_parity_is_refused() -> None:

@@ -34,7 +34,7 @@ class Case(NamedTuple):
 
     config: str
     options: tuple[str, ...]
-    seeds: int = 3
+    seeds: int = 2
 
     @property
     def arguments(self) -> list[str]:
@@ -47,8 +47,8 @@ def sgd(*options: str) -> tuple[str, ...]:
 
 
 CASES = {
-    "ReLU": Case("online", (), 8),
-    "finite sample": Case("grokking", ("--data.num_samples=200", "--model.optimizer.decay=0.002"), 8),
+    "ReLU": Case("online", (), 4),
+    "finite sample": Case("grokking", ("--data.num_samples=200", "--model.optimizer.decay=0.002"), 4),
     "square loss": Case("online", ("--model.loss=square",)),
     "cross entropy": Case("online", ("--model.loss=cross_entropy",)),
     "correlation loss": Case("online", ("--model.loss=correlation",)),
@@ -61,7 +61,7 @@ CASES = {
         "online", ("--model.optimizer=SGDW", "--model.optimizer.decay=0.001", "--model.optimizer.momentum=0.5")
     ),
     "sign-SGD": Case("online", ("--model.optimizer=SignSGD", "--model.optimizer.lr=0.003")),
-    "Adam": Case("online", ("--model.optimizer=Adam", "--model.optimizer.lr=0.01"), 8),
+    "Adam": Case("online", ("--model.optimizer=Adam", "--model.optimizer.lr=0.01"), 4),
     "AdamW": Case("online", ("--model.optimizer=AdamW", "--model.optimizer.lr=0.01")),
     "Adam, weight decay": Case("online", ("--model.optimizer=Adam", "--model.optimizer.weight_decay=0.001")),
     "label noise": Case("online", ("--data.label_noise=0.1",)),
