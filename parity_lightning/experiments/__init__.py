@@ -1,6 +1,6 @@
 """The paper's theory, a module for each experiment: what to run, what to claim, how to draw.
 
-An experiment takes about a minute with its defaults.
+An experiment takes one to four minutes with its defaults.
 """
 
 from __future__ import annotations
