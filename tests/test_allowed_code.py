@@ -153,7 +153,7 @@ def test_functions_are_the_users_own(fit: Callable[..., Run], elsewhere: Path, t
     config = tmp_path / "maker.yaml"
     config.write_text(json.dumps({"model": named("MLP", optimizer=json.loads(maker))}))
     assert "annotate its return type" in complaint([*arguments, f"--config={config}"], capsys)
-    assert "a function is named where a class" in complaint([*arguments, f"--model.optimizer={maker}"], capsys)
+    assert "is a function where a class is needed" in complaint([*arguments, f"--model.optimizer={maker}"], capsys)
 
 
 @pytest.mark.parametrize(

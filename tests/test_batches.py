@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from parity_lightning import SparseParity
-from parity_lightning.data.batches import Steps, TrainingBatches, TrainingLoader, intervals_of
+from parity_lightning.data.batches import Steps, TrainingBatches, TrainingLoader
+from parity_lightning.data.protocols import BlockPlan
+from parity_lightning.modules.blocks import intervals_of
 
 PARITY = SparseParity(12, 3, seed=5, label_noise=0.2)
 
@@ -80,7 +82,7 @@ def test_ranks_share_out_the_global_batch(num_samples: int | None) -> None:
 def test_workers_deliver_the_same_batches_in_the_same_order(num_samples: int | None, in_blocks: bool) -> None:
     def loaded(workers: int) -> Tensor:
         batches = TrainingBatches(PARITY, 6, num_samples)
-        batches.block_boundaries, batches.in_blocks = (7,), in_blocks
+        batches.plan = BlockPlan((7,)) if in_blocks else None
         loader = TrainingLoader(batches, reached=lambda: 3, num_workers=workers)
         inputs = [x if in_blocks else x.unsqueeze(0) for x, _ in islice(iter(loader), 9 if in_blocks else 40)]
         return torch.cat(inputs)[:40]
@@ -98,10 +100,10 @@ def test_workers_deliver_the_same_batches_in_the_same_order(num_samples: int | N
 )
 def test_blocks_end_where_somebody_must_look(first: int, cuts: list[int], last: int | None, batch_size: int) -> None:
     batches = TrainingBatches(PARITY, batch_size)
-    batches.block_boundaries, batches.last_step = tuple(cuts), last
+    batches.plan = plan = BlockPlan(tuple(cuts), last)
     ends, step = [], first
     while step < first + 200:
-        end = batches._block_end(step)
+        end = batches._block_end(step, plan)
         assert end > step
         assert (end - step) * batch_size * PARITY.n <= max(batches._MOST_BITS, batch_size * PARITY.n)
         ends.append(end)
@@ -121,7 +123,7 @@ def test_a_loader_begins_where_training_is() -> None:
 
 def test_from_some_step_on_blocks_are_steps_without_examples() -> None:
     batches = TrainingBatches(PARITY, 6)
-    batches.first_step, batches.lazy_from_step, batches.last_step, batches.block_boundaries = 3, 10, 22, (7,)
+    batches.first_step, batches.plan = 3, BlockPlan((7,), last_step=22, lazy_from_step=10)
     blocks = list(islice(batches, 5))
     assert [len(block[1]) for block in blocks[:2] if not isinstance(block, Steps)] == [4, 3]
     assert [(block.first, block.end) for block in blocks[2:] if isinstance(block, Steps)] == [
@@ -130,7 +132,7 @@ def test_from_some_step_on_blocks_are_steps_without_examples() -> None:
         (21, 22),
     ]
     # Who takes one step at a time gets the examples of each.
-    batches.in_blocks, batches.first_step = False, 12
+    batches.plan, batches.first_step = None, 12
     x, y = next(iter(batches))
     assert torch.equal(x, PARITY.draw(torch.arange(72, 78))[0])
     assert y.shape == (6,)

@@ -15,6 +15,7 @@ from conftest import CONFIGS, Run
 from hypothesis import given
 from hypothesis import strategies as st
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from scipy import stats
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -29,6 +30,7 @@ from parity_lightning.callbacks import (
 )
 from parity_lightning.callbacks.run_summary import table
 from parity_lightning.measures.hidden_progress import movement_of
+from parity_lightning.measures.phase_transition import most_errors_off_plateau
 
 
 def rows_of(run: Run) -> list[dict[str, float]]:
@@ -54,21 +56,32 @@ def test_movement_is_the_largest_change_of_each_coordinate(data: st.DataObject, 
     assert found.found == len(set(found.recovered) & set(support))
 
 
-@given(st.lists(st.sampled_from([0.4, 0.5, 0.505, 0.511, 0.6, 0.9, 1.0]), max_size=30))
-def test_the_transition_is_dated_by_its_definition(accuracies: list[float]) -> None:
+@given(st.lists(st.sampled_from([0, 1, 400, 462, 463, 501, 502, 512, 700]), max_size=30))
+def test_the_transition_is_dated_by_its_definition(errors: list[int]) -> None:
     transition = PhaseTransition()
-    for number, accuracy in enumerate(accuracies, start=1):
-        transition.observe(10 * number, accuracy, errors=round((1 - accuracy) * 1000))
-    solved = accuracies.index(1.0) if 1.0 in accuracies else None
+    for number, wrong in enumerate(errors, start=1):
+        transition.observe(10 * number, wrong, examples=1024)
+    solved = errors.index(0) if 0 in errors else None
     if solved is None:
-        assert transition.convergence_time is None
-        assert transition.summary() == {"solved": False, "convergence_time": None, "onset": None, "plateau_share": None}
+        summary = transition.summary()
+        assert (summary["solved"], summary["convergence_time"], summary["onset"]) == (False, None, None)
+        assert summary["plateau_share"] is None
         return
     onset = solved
-    while onset > 0 and 1 - accuracies[onset - 1] < 0.49:
+    # By scipy: with 462 errors or fewer a guess is right by chance less than once in a thousand, with 463 more often.
+    while onset > 0 and stats.binomtest(errors[onset - 1], 1024, alternative="less").pvalue <= 0.001:
         onset -= 1
     assert (transition.convergence_time, transition.onset) == (10 * (solved + 1), 10 * (onset + 1))
     assert transition.plateau_share == (onset + 1) / (solved + 1)
+
+
+@pytest.mark.parametrize("examples", [1, 9, 10, 100, 1024, 2048, 8192, 100_000])
+def test_errors_off_the_plateau_are_told_from_chance(examples: int) -> None:
+    most = most_errors_off_plateau(examples)
+    chance = stats.binom(examples, 0.5).cdf
+    assert most < 0.49 * examples
+    assert most == -1 or chance(most) <= 0.001
+    assert chance(most + 1) > 0.001 or most + 1 >= 0.49 * examples
 
 
 def test_a_run_leaves_what_the_contract_says(fit: Callable[..., Run]) -> None:
@@ -90,7 +103,7 @@ def test_a_run_leaves_what_the_contract_says(fit: Callable[..., Run]) -> None:
     assert rows[-1]["val/examples"] == 2**13
     onset = rows[-1]["step"]
     for row in reversed(rows):
-        if 1 - row["val/accuracy"] >= 0.49:
+        if row["val/errors"] > 462 * row["val/examples"] / 1024:
             break
         onset = row["step"]
     summary = run.summary

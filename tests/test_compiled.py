@@ -53,11 +53,11 @@ def weights_after(case: Case, trials: int, steps: int, compiled: bool) -> tuple[
     runner = runner_of(case, trials)
     with torch.no_grad():
         for seed in range(trials):
-            runner._begin(TrialSpec(seed, 0, seed), runner._settings[0].start(seed))
+            runner.add(TrialSpec(seed, 0, seed))
         if compiled:
             runner._compile()
             assert runner.note is None
-        runner._take_steps(steps)
+        runner.train(steps)
         errors = runner.stack.errors(0, 1000).tolist()
     return [runner.stack.weights_of(place)[0] for place in range(trials)], errors
 
@@ -112,11 +112,11 @@ def test_every_shipped_step_can_be_compiled_for_any_number_of_trials(config: Pat
     runner = StackRunner([setting], 2, compiled=False)
     with torch.no_grad():
         for seed in range(2):
-            runner._begin(TrialSpec(seed, 0, seed), setting.start(seed))
+            runner.add(TrialSpec(seed, 0, seed))
         stack = runner.stack
-        example = [torch.zeros(2, setting.data.batch_size, dtype=torch.int64), *stack.tensors]
+        example = [torch.zeros(2, setting.batch_size, dtype=torch.int64), *stack.tensors]
         number = _number_of_its_own(example)
-        _exported(stack._flat_step, [torch.cat([tensor[:1]] * number) for tensor in example], shared=0)
+        _exported(stack.step_function, [torch.cat([tensor[:1]] * number) for tensor in example], shared=0)
 
 
 @needs_compiler

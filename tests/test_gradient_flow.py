@@ -243,11 +243,11 @@ def test_the_experiment(tmp_path: Path) -> None:
     main(["theory", "gradient-flow", "--k=2,3", "--block_length=30,100", "--draws=6", f"--runs={tmp_path}"])
     (folder,) = tmp_path.iterdir()
     rows = list(csv.DictReader((folder / "data.csv").read_text().splitlines()))
-    assert [(row["k"], row["n'"]) for row in rows] == [("2", "30"), ("2", "100"), ("3", "30"), ("3", "100")]
+    assert [(row["k"], row["block_length"]) for row in rows] == [("2", "30"), ("2", "100"), ("3", "30"), ("3", "100")]
     # At k=3 and n'=100 the weights are 3 at error .49 and 99 at zero error.
     assert float(rows[3]["ratio"]) == pytest.approx((1 - 1 / 3) / (1 - 1 / 99))
     draws = [float(row["ratio"]) for row in csv.DictReader((folder / "gaussian.csv").read_text().splitlines())][-6:]
-    assert float(rows[3]["Gaussian"]) == pytest.approx(np.median(draws))
+    assert float(rows[3]["gaussian"]) == pytest.approx(np.median(draws))
     verdict = json.loads((folder / "verdict.json").read_text())
     assert verdict["claims"][0]["ours"] == pytest.approx(-0.5, abs=0.02)
     assert verdict["holds"]

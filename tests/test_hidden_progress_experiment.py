@@ -87,9 +87,9 @@ def test_the_measure_leads_and_random_labels_do_not_move_it(tmp_path: Path) -> N
     assert verdict["options"]["trials"] == 20
     with (folder / "alarms.csv").open() as file:
         alarms = list(csv.DictReader(file))
-    earlier = sum(float(row["movement alarm"]) < float(row["accuracy alarm"]) for row in alarms)
+    earlier = sum(float(row["movement_alarm"]) < float(row["accuracy_alarm"]) for row in alarms)
     assert verdict["claims"][0]["ours"] == pytest.approx(earlier / 20)
-    leads = [float(row["accuracy alarm"]) - float(row["movement alarm"]) for row in alarms]
+    leads = [float(row["accuracy_alarm"]) - float(row["movement_alarm"]) for row in alarms]
     lead = verdict["claims"][1]
     assert lead["ours"] == np.median(leads)
     assert lead["low"] in leads

@@ -62,7 +62,7 @@ def test_hostile_settings(name: str, fit: Callable[..., Run]) -> None:
     assert all(math.isfinite(float(value)) for row in rows for value in row.values())
 
 
-def test_an_interval_that_would_mean_never_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interval_at_which_validation_would_never_run_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(
             [
@@ -73,4 +73,7 @@ def test_an_interval_that_would_mean_never_is_refused(capsys: pytest.CaptureFixt
             ]
         )
     assert ended.value.code == 2
-    assert "val_check_interval=700: would mean never; give at most max_steps=600" in capsys.readouterr().err
+    assert (
+        "--trainer.val_check_interval=700: validation would never run; use at most max_steps=600"
+        in capsys.readouterr().err
+    )

@@ -175,8 +175,8 @@ def test_the_verdict_of_the_exponent(power: float, holds: bool | None) -> None:
     noise = np.exp(np.random.default_rng(0).normal(0, 0.02, (2, 2_000)))
     group = [measured(n, 2, n**power * math.log(n) * factor) for n, factor in zip((15, 101), noise, strict=True)]
     exact, limit = experiment._growth(group, 0.95)
-    assert limit.paper == 1
-    assert limit.ours == pytest.approx(power, abs=0.01)
+    assert limit.statement.paper == 1
+    assert limit.found.value == pytest.approx(power, abs=0.01)
     assert limit.holds is holds
     assert exact.holds is (power == 1)
     # No interval, no verdict.
@@ -190,16 +190,15 @@ def test_intervals_of_several_growth_laws_are_wider() -> None:
     group = [measured(n, 2, n * math.log(n) * factor) for n, factor in zip((15, 101), noise, strict=True)]
     for laws, reach in ((1, 1.960), (4, 2.498)):
         claim = experiment._growth(group, 1 - 0.05 / laws)[0]
-        assert claim.low is not None
-        assert claim.high is not None
+        low, high = claim.found.ends
         expected = 2 * reach * 0.1 * math.sqrt(2) / math.log(101 / 15)
-        assert claim.high - claim.low == pytest.approx(expected, rel=0.05)
+        assert high - low == pytest.approx(expected, rel=0.05)
 
 
 def test_an_axis_of_less_than_a_decade_has_numbers() -> None:
     group = [measured(n, 2, np.full(10, float(half))) for n, half in ((15, 220), (21, 480))]
     figure = Figure(figsize=(8, 5), layout="constrained")
-    experiment._draw(figure, [group])
+    experiment._draw([group], figure)
     FigureCanvasAgg(figure).draw()
     left, right = figure.axes
     labels = [label.get_text() for label in right.yaxis.get_ticklabels(minor=True)]
@@ -226,8 +225,8 @@ def test_the_experiment(tmp_path: Path) -> None:
         x = all_inputs(int(row["n"]))
         y = x[:, : int(row["k"])].prod(-1)
         coefficients = abs((y * (x.sum(-1) + float(row["bias"]) >= 0)) @ x) / len(x)
-        assert float(row["on S"]) == pytest.approx(float(coefficients[0]), abs=1e-6)
-        assert float(row["off S"]) == pytest.approx(float(coefficients[-1]), abs=1e-6)
+        assert float(row["on_support"]) == pytest.approx(float(coefficients[0]), abs=1e-6)
+        assert float(row["off_support"]) == pytest.approx(float(coefficients[-1]), abs=1e-6)
     assert rows[0]["found"] == "10"
     verdict = json.loads((folder / "verdict.json").read_text())
     assert verdict["claims"][0]["holds"]

@@ -7,7 +7,6 @@ import json
 import math
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from scipy import stats
 from parity_lightning.cli import main
 from parity_lightning.experiments import theorem6_kernels as experiment
 from parity_lightning.measures.coefficients import all_inputs
-from parity_lightning.statistics.survival import Share
+from parity_lightning.studies.claims import Estimate
 from parity_lightning.theory.kernel_ridge import correlation_bound, fit_ridge, norm_bound, predicted
 from parity_lightning.theory.kernels import kernel_masses, kernel_matrix, parity_kernel, relu_ntk, tangent_matrix
 
@@ -171,10 +170,10 @@ def test_the_experiment(tmp_path: Path) -> None:
     with (folder / "data.csv").open() as file:
         rows = {(int(row["n"]), row["learner"]): row for row in csv.DictReader(file)}
     assert len(rows) == 12
-    assert float(rows[12, "NTK"]["m / C(n,k)"]) == pytest.approx(64 / 66)
+    assert float(rows[12, "NTK"]["eps"]) == pytest.approx(64 / 66)
     # All parities of two of nine bits are 36 features, of which 64 samples tell every one.
     assert float(rows[9, "all parities of k bits"]["accuracy"]) == 1
-    assert abs(float(rows[9, "all parities of k bits"]["E[y f]"]) - 1) < 0.2
+    assert abs(float(rows[9, "all parities of k bits"]["correlation"]) - 1) < 0.2
     with (folder / "fits.csv").open() as file:
         fits = [row for row in csv.DictReader(file) if row["learner"] == "NTK" and row["n"] == "12"]
     assert sorted({int(row["samples"]) for row in fits}) == [4, 16, 64]
@@ -184,7 +183,7 @@ def test_the_experiment(tmp_path: Path) -> None:
     assert claims[0]["paper"] == f"at least {1 - 64 / 66:.4g}"
     # For kernels without a proof of the bound it is not asked.
     closed = ("NTK", "NTK without biases", "all parities of k bits")
-    assert claims[0]["ours"] == pytest.approx(min(float(rows[12, name]["hinge loss"]) for name in closed))
+    assert claims[0]["ours"] == pytest.approx(min(float(rows[12, name]["hinge"]) for name in closed))
     trivial = next(claim for claim in claims if claim["claim"].startswith("Section 4.1"))
     low = float(stats.beta.ppf(0.05 / 6, right, 201 - right))
     assert trivial["low"] == pytest.approx(low)
@@ -192,9 +191,13 @@ def test_the_experiment(tmp_path: Path) -> None:
     assert next(claim["holds"] for claim in claims if "eigenvalues alone" in claim["claim"]) is not True
 
 
-def _fits(right: int, tested: int, predicted: float, n: int = 50) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    row = {"n": n, "learner": "NTK", "predicted": predicted, "accuracy": right / tested}
-    return [row], [{"n": n, "learner": "NTK", "samples": 2000, "right": right, "tested": tested}]
+def _fit(learner: str, right: int, tested: int, n: int = 50, hinge: float = 1.0) -> experiment.Fit:
+    return experiment.Fit(n, learner, 0, 2000, right, tested, hinge, 0.01, correlation=0.0, correlation_error=0.01)
+
+
+def _fits(right: int, tested: int, predicted: float, n: int = 50) -> tuple[list[experiment.Row], list[experiment.Fit]]:
+    row = experiment.Row(n, "NTK", right / tested, 0.0, 1.0, predicted, hinge=1.0, correlation=0.0, eps=0.1)
+    return [row], [_fit("NTK", right, tested, n)]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +236,8 @@ def test_accuracies_are_compared_within_their_error(right: int, tested: int, n: 
     ],
 )
 def test_no_better_than_trivial(low: float, told: float | None, few: bool, holds: bool | None) -> None:
-    assert experiment._no_better(Share(low + 0.001, low, low + 0.002), told, few) is holds
+    found = Estimate(low + 0.001, low, low + 0.002)
+    assert experiment._trivial("NTK", "(50,3)", found, told, few).holds is holds
 
 
 def test_rounding_is_no_odd_degree() -> None:
@@ -245,7 +249,7 @@ def test_rounding_is_no_odd_degree() -> None:
 def test_the_least_loss_is_that_of_kernels_of_inner_products(loss: float, holds: bool | None) -> None:
     # Theorem 6 bounds the loss by 1 - 2000 / C(50,3) = 0.898.
     fits = [
-        {"n": 50, "learner": name, "samples": 2000, "hinge loss": each, "hinge loss, error": 0.01}
+        _fit(name, 1000, 2000, hinge=each)
         for name, each in {
             "NTK": 1.0,
             "NTK without biases": 1.1,
@@ -256,7 +260,7 @@ def test_the_least_loss_is_that_of_kernels_of_inner_products(loss: float, holds:
     ]
     claim = experiment._least_loss(fits, 50, 3, 2000)
     assert claim.holds is holds
-    assert claim.ours == pytest.approx(loss, nan_ok=True)
+    assert claim.found.value == pytest.approx(loss, nan_ok=True)
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,16 @@ def imports() -> Iterator[tuple[Path, str]]:
     for file in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("parity_lightning"):
-                yield file, node.module or ""
+                for alias in node.names:
+                    part = f"{node.module}.{alias.name}"
+                    yield file, part if is_module(part) else node.module or ""
             elif isinstance(node, ast.Import):
                 yield from ((file, alias.name) for alias in node.names if alias.name.startswith("parity_lightning"))
+
+
+def is_module(name: str) -> bool:
+    path = PACKAGE.parent / name.replace(".", "/")
+    return path.with_suffix(".py").is_file() or path.is_dir()
 
 
 def layer_of(parts: tuple[str, ...]) -> str | None:

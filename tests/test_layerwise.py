@@ -109,11 +109,11 @@ def test_two_squares_of_two_inputs_are_a_parity_of_four() -> None:
 
 
 def test_the_experiment(tmp_path: Path) -> None:
-    main(["theory", "layerwise", "--n=8", "--trials=3", "--steps=250", "--greedy_steps=300", f"--runs={tmp_path}"])
+    main(["theory", "layerwise", "--n=8", "--trials=3", "--steps=50", "--greedy_steps=251", f"--runs={tmp_path}"])
     (folder,) = tmp_path.iterdir()
     with (folder / "data.csv").open() as file:
         rows = list(csv.DictReader(file))
-    told = [(row["L"], row["k"], row["trained"], row["layer"]) for row in rows]
+    told = [(row["depth"], row["k"], row["trained"], row["layer"]) for row in rows]
     assert told == [
         ("3", "4", "whole", "all"),
         ("3", "4", "greedy", "1/2"),
@@ -130,10 +130,10 @@ def test_the_experiment(tmp_path: Path) -> None:
     assert all(float(row["solved"]) == 0 for row, none in zip(rows, zero, strict=True) if none)
     with (folder / "curves.csv").open() as file:
         steps = {int(row["step"]) for row in csv.DictReader(file) if row["trained"] == "greedy"}
-    assert steps == {0, 250, 300}
+    assert steps == {0, 250, 251}
     verdict = json.loads((folder / "verdict.json").read_text())
     none = [claim for claim in verdict["claims"] if "5" in claim["claim"].rpartition("k=")[2]]
-    # 250 steps are fewer than the paper's; two depths share the 5 %.
+    # 50 steps are fewer than the paper's; two depths share the 5 %.
     assert none[0]["holds"] is None
     assert none[0]["high"] == pytest.approx(1 - 0.0125 ** (1 / 3))
 
@@ -161,15 +161,29 @@ def test_all_trained_steps_are_looked_at(tmp_path: Path) -> None:
     assert {claim["holds"] for claim in claims if "100 %" in claim["claim"]} <= {None, True}
 
 
-_ROW = {"L": 3, "k": 4, "trained": "whole", "layer": "all", "gradient": 1.0, "solved": 1.0, "mean": 1.0, "error": 0.0}
-_GREEDY = _ROW | {"trained": "greedy", "layer": "2/2", "solved": 0.0, "mean": 0.5, "error": 0.001}
+_ROW = experiment.Row(
+    3,
+    4,
+    "whole",
+    "all",
+    gradient=1.0,
+    solved=1.0,
+    low=0.7,
+    high=1.0,
+    mean=1.0,
+    error=0.0,
+    best=1.0,
+    diverged=0,
+    steps=1,
+)
+_GREEDY = _ROW._replace(trained="greedy", layer="2/2", solved=0.0, mean=0.5, error=0.001)
 
 
 def _verdicts(
     whole: dict[str, Any], greedy: dict[str, Any], trials: int = 10, enough: bool = True
 ) -> list[bool | None]:
     """Of whole networks, of greedy ones beside them, and of trivial accuracy."""
-    rows = [_ROW | {"diverged": 0} | whole, _GREEDY | {"diverged": 0} | greedy]
+    rows = [_ROW._replace(**whole), _GREEDY._replace(**greedy)]
     claims = experiment._claims(rows, trials, {3: enough})
     assert len(claims) == 4
     return [claims[number].holds for number in (0, 2, 3)]
@@ -194,7 +208,7 @@ def test_verdicts_need_data() -> None:
 
 
 def test_a_layer_of_no_finite_gradient_has_no_verdict() -> None:
-    rows = [_ROW | {"diverged": 0}, _GREEDY | {"layer": "1/2", "gradient": None, "diverged": 10}]
+    rows = [_ROW, _GREEDY._replace(layer="1/2", gradient=None, diverged=10)]
     assert experiment._claims(rows, 10, {3: True})[1].holds is None
 
 
@@ -204,17 +218,17 @@ def test_diverged_trials_do_not_count_into_the_mean(monkeypatch: pytest.MonkeyPa
         layers[0].weight[0] = torch.inf
         return layers
 
-    options = {"n": 6, "depths": (3,), "trials": 4, "steps": 1, "greedy_steps": 1}
+    options = experiment.Options(n=6, depths=(3,), trials=4, steps=1, greedy_steps=1)
     monkeypatch.setattr(experiment, "draw_layers", draw)
-    found = experiment.run(**options)
+    found = experiment.run(options)
     last = {
-        row["layer"]: [p["accuracy"] for p in found.more["curves"] if (p["layer"], p["step"]) == (row["layer"], 1)]
+        row.layer: [p.accuracy for p in found.more["curves"] if (p.layer, p.step) == (row.layer, 1)]
         for row in found.rows
     }
     for row in found.rows[1:3]:
-        assert (row["diverged"], last[row["layer"]][0]) == (1, 0.0)
-        assert row["mean"] == pytest.approx(np.mean(last[row["layer"]][1:]))
-        assert row["error"] == pytest.approx(np.std(last[row["layer"]][1:], ddof=1) / 3**0.5)
+        assert (row.diverged, last[row.layer][0]) == (1, 0.0)
+        assert row.mean == pytest.approx(np.mean(last[row.layer][1:]))
+        assert row.error == pytest.approx(np.std(last[row.layer][1:], ddof=1) / 3**0.5)
 
 
 @pytest.mark.parametrize("option", ["--depths=5", "--n=15", "--trials=0", "--greedy_steps=0", "--steps=-1"])

@@ -14,9 +14,9 @@ from torch import nn
 
 import parity_lightning
 from parity_lightning import SGDW, PiecewiseSchedule
-from parity_lightning.cli.theory import parse
+from parity_lightning.cli.command_tree import command_tree
 from parity_lightning.cli.trials import parse_options
-from parity_lightning.studies.variations import parse_variation, settings_of
+from parity_lightning.studies.variations import combinations_of, parse_variation
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
@@ -98,11 +98,11 @@ def test_the_docs_commands_and_links_are_right(page: Path, monkeypatch: pytest.M
                     assert program == "parity-lightning"
                 if arguments[0] == "theory":
                     if arguments[1] != "--list":
-                        parse(arguments[1], arguments[2:])
+                        command_tree().parse_args(arguments)
                     continue
                 if arguments[0] == "trials":
                     given, options = parse_options(arguments[1:])
-                    last = settings_of([parse_variation(text) for text in given.vary])[-1]
+                    last = combinations_of([parse_variation(text) for text in given.vary])[-1]
                     arguments = ["fit", *options, *(f"--{name}={value}" for name, value in last.items())]
                 Parsed.of(arguments)
 

@@ -169,9 +169,9 @@ def test_the_deviation_that_is_told_is_the_one_whose_p_is_the_level() -> None:
 
 
 def wandering(times: np.ndarray, limit: float, level: float = 0.01 / 3) -> bool | None:
-    sample = Sample("wandering", 2, 2, np.where(times <= limit, times, np.inf), 1, limit)
+    sample = Sample("Langevin", 2, 2, np.where(times <= limit, times, np.inf), 1, limit)
     (claim,) = experiment._claims(sample, level, experiment._row(sample, level, 0), 0)
-    assert "a search over parameters is memoryless (wandering, (2, 2))" in claim.claim
+    assert "a search over parameters is memoryless (Langevin, (2, 2))" in str(claim)
     return claim.holds
 
 
@@ -187,8 +187,8 @@ def test_wandering_is_memoryless_only_if_the_data_tell() -> None:
     assert wandering(times + 500, 60_000) is False
     assert wandering(np.concatenate([times[:100], geometric(generator, 1 / 20_000, 100)]), 1e6) is False
     # Not even the smallest p of as few samples is below the level.
-    assert not experiment._telling(Sample("wandering", 2, 2, times), level=1e-6)
-    assert experiment._telling(Sample("wandering", 2, 2, times), level=1e-3)
+    assert not experiment._telling(Sample("Langevin", 2, 2, times), level=1e-6)
+    assert experiment._telling(Sample("Langevin", 2, 2, times), level=1e-3)
 
 
 @pytest.mark.parametrize(("searches", "holds"), [(100, None), (2000, True)])
@@ -254,7 +254,7 @@ def test_the_experiment_reads_a_file_of_trials(tmp_path: Path) -> None:
     assert float(row["mean"]) == round(sum(time or 400 for time in times) / 11)
     # The fastest six: 200, 200, 210, 210, 220, 220, and six that waited 220 too.
     share = 12 * 190 / (200 + 200 + 210 + 210 + 8 * 220)
-    assert float(row["p early"]) == pytest.approx((1 - share) ** 5)
+    assert float(row["p_early"]) == pytest.approx((1 - share) ** 5)
     assert float(rows["drawn anew"]["mean"]) == pytest.approx(10, rel=0.3)
     assert float(rows["random order"]["mean"]) == pytest.approx(5.5, rel=0.2)
     verdict = json.loads((folder / "verdict.json").read_text())
@@ -320,7 +320,7 @@ def test_the_experiment_trains_networks(tmp_path: Path) -> None:
         (["--networks=5"], "networks=5: must be at least 10"),
         (["--k=30"], "k=30: must be at most 20"),
         (["--search_n=40", "--search_k=5"], "searches=2000: there are 658,008 sets to search: take at most 30"),
-        (["--langevin_step=1.5"], "langevin_step=1.5: must be above 0, at most 1"),
+        (["--langevin_step=1.5"], "langevin_step=1.5: must be above 0 and at most 1"),
         (["--search_n=100000000", "--search_k=50000000"], "search_n=100000000: must be at most 10,000"),
         (["--search_n=10000", "--search_k=1"], "searches=2000: there are 10,000 sets to search: take at most 125"),
         (["--batch_size=100000000"], "batch_size=100000000: too much for 300 networks of 20 inputs and width 100"),

@@ -172,30 +172,40 @@ def test_samples_that_are_enough_near_noise_one_half() -> None:
     assert sufficient_samples(20, 3, 0.25) == math.ceil(math.log(1139 / 0.05) / -math.log(0.5 + math.sqrt(3) / 4))
 
 
+def row(
+    solver: str, noise: float, samples: int, success: float, enough: int | None = None, there: float | None = None
+) -> experiment.Row:
+    """Of 20 inputs; the interval and the time are not read by claims."""
+    return experiment.Row(solver, "", 20, noise, samples, success, 0.0, 1.0, enough, there, ms=1.0)
+
+
 @pytest.mark.parametrize(("successes", "holds"), [(100, True), (188, None), (200, False)])
 def test_whether_noise_breaks_elimination_is_told_by_the_interval(successes: int, holds: bool | None) -> None:
-    same = {"solver": "elimination", "n": 20, "noise": 0.01, "samples": 22, "enough": None}
-    best = {"solver": "best set", "n": 20, "noise": 0.01, "samples": 20, "enough": 30, "there": 1.0, "success": 1.0}
-    rows = [same | {"success": successes / 200}, best]
-    claim = next(claim for claim in experiment._claims(rows, 3, 200) if "breaks elimination" in claim.claim)
+    rows = [
+        row("elimination", 0.01, samples=22, success=successes / 200),
+        row("best set", 0.01, samples=20, success=1.0, enough=30, there=1.0),
+    ]
+    claim = next(claim for claim in experiment._claims(rows, 3, 200) if "breaks elimination" in claim.statement.text)
     assert claim.holds is holds
 
 
 @pytest.mark.parametrize(("successes", "holds"), [(200, True), (192, None), (150, False)])
 def test_whether_samples_are_enough_is_told_by_the_interval(successes: int, holds: bool | None) -> None:
-    same = {"solver": "elimination", "n": 20, "noise": 0.0, "samples": 25, "enough": 25, "success": 0.97}
-    there = successes / 200
-    best = {"solver": "best set", "n": 20, "noise": 0.0, "samples": 14, "enough": 15, "there": there, "success": 0.97}
-    claims = experiment._claims([same, best], 3, 200)
-    told = [claim.holds for claim in claims if "log C(n,k)" in claim.claim or "union bound" in claim.claim]
-    assert told == [holds, holds]
+    rows = [
+        row("elimination", 0.0, samples=25, success=0.97, enough=25),
+        row("best set", 0.0, samples=14, success=0.97, enough=15, there=successes / 200),
+    ]
+    claims = {claim.statement.id: claim.holds for claim in experiment._claims(rows, 3, 200)}
+    assert (claims["information-bound"], claims["union-bound"]) == (holds, holds)
 
 
 def test_few_trials_support_no_law() -> None:
-    same = {"solver": "elimination", "n": 20, "noise": 0.0, "samples": 25, "enough": 25, "success": 0.95}
-    best = {"solver": "best set", "n": 20, "noise": 0.0, "samples": 14, "enough": 15, "there": 1.0, "success": 0.95}
+    rows = [
+        row("elimination", 0.0, samples=25, success=0.95, enough=25),
+        row("best set", 0.0, samples=14, success=0.95, enough=15, there=1.0),
+    ]
     for trials, holds in ((20, None), (200, True)):
-        assert [claim.holds for claim in experiment._claims([same, best], 3, trials)][:2] == [holds, holds]
+        assert [claim.holds for claim in experiment._claims(rows, 3, trials)][:2] == [holds, holds]
 
 
 def test_the_experiment(tmp_path: Path) -> None:

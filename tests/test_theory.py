@@ -7,21 +7,26 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from conftest import complaint
 
 from parity_lightning.cli import main
-from parity_lightning.cli.theory import write
 from parity_lightning.experiments import EXPERIMENTS
-from parity_lightning.experiments.findings import Claim, Findings
+from parity_lightning.experiments.findings import Findings, write_findings
+from parity_lightning.experiments.options import BoundedOptions
+from parity_lightning.studies.claims import Claim, Estimate, Statement
 from parity_lightning.theory.majority import majority_coefficient
 
 
 def test_the_list_has_every_experiment(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["theory", "--list"])
+    with pytest.raises(SystemExit) as ended:
+        main(["theory", "--list"])
+    assert ended.value.code == 0
     listed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in listed] == list(EXPERIMENTS)
     assert max(map(len, listed)) <= 120
@@ -39,10 +44,11 @@ def test_every_option_is_explained_and_a_wrong_one_refused(name: str, capsys: py
     options = told.partition("options:")[2].split("\n  --")[1:]
     assert options
     for option in options:
-        # "NAME VALUE   what it is (type: int, default: 3)"
-        explained = option.partition("(type:")[0].split("  ", 1)[-1]
+        # "NAME VALUE   what it is (a whole number; default: 3)"
+        explained = " ".join(option.split()).rpartition(" (")[0].split(" ", 2)[-1]
+        assert "; default: " in " ".join(option.split())
         assert len(explained.split()) >= 2, option
-    assert "unrecognized arguments: --nonsense" in complaint(["theory", name, "--nonsense=1"], capsys)
+    assert "--nonsense: no such option" in complaint(["theory", name, "--nonsense=1"], capsys)
 
 
 def test_nothing_depends_on_lightning() -> None:
@@ -67,7 +73,7 @@ def test_an_experiment_prints_and_writes_what_it_found(tmp_path: Path, capsys: p
     assert verdict["options"] == {"n": [13, 21], "k": [2]}
     assert verdict["holds"] is True
     assert told.count("holds: ") == len(verdict["claims"]) == 3
-    assert "13   2   0.2256" in told
+    assert "13  2  0.2256" in told
 
 
 def test_a_gap_of_definition_1_is_there_from_some_n_on(tmp_path: Path) -> None:
@@ -101,9 +107,20 @@ def test_all_is_written_whoever_reads_along(tmp_path: Path) -> None:
     assert (folder / "verdict.json").exists()
 
 
+class Row(NamedTuple):
+    a: int
+
+
+@dataclass(frozen=True)
+class Odd(BoundedOptions):
+    n: tuple[int, ...] = (1,)
+
+
 def test_odd_numbers_stay_readable_as_json(tmp_path: Path) -> None:
-    claim = Claim("c", math.inf, float(np.float64("nan")), None, -math.inf, 2.0)
-    write(tmp_path, "odd", {"n": (1, 2)}, Findings([{"a": 1}], [claim], lambda figure: None), 1.0)
+    statement = Statement("c", "a claim", paper=math.inf)
+    claim = Claim.reported(statement, Estimate(float(np.float64("nan")), -math.inf, 2.0))
+    findings = Findings([Row(1)], [claim], lambda figure: None)
+    write_findings(tmp_path, "odd", Odd(n=(1, 2)), findings, 1.0)
     (read,) = json.loads((tmp_path / "verdict.json").read_text())["claims"]
     assert (read["paper"], read["ours"], read["holds"], read["low"], read["high"]) == ("inf", "nan", None, "-inf", 2.0)
 
@@ -112,11 +129,11 @@ def test_odd_numbers_stay_readable_as_json(tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (["forier"], "theory: error: forier: no such experiment; did you mean fourier?"),
-        (["fourier", "--k=3"], "theory fourier: error: k=3: must be even"),
-        (["fourier", "--n=14"], "theory fourier: error: n=14: must be odd"),
-        (["fourier", "--n=x"], 'theory fourier: error: Parser key "n"'),
+        (["fourier", "--k=3"], "theory fourier: error: --k=3: must be even"),
+        (["fourier", "--n=14"], "theory fourier: error: --n=14: must be odd"),
+        (["fourier", "--n=x"], "theory fourier: error: --n=x: must be whole numbers, 15,31 for example"),
         (["fourier", "--n=[]"], "theory fourier: error: --n=[]: give at least one"),
-        (["fourier", "--k=60"], "theory fourier: error: k=60: must be at most 50"),
+        (["fourier", "--k=60"], "theory fourier: error: --k=60: must be at most 50"),
         (["fourier", "--runs=/proc/none"], "theory fourier: error: --runs=/proc/none: cannot be written"),
     ],
 )

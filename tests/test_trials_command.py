@@ -150,9 +150,9 @@ def test_trials_that_cannot_be_stacked_run_one_by_one(trials: Callable[..., Any]
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ([], "the following arguments are required: --trials"),
-        (["--trials=0"], "--trials=0: must be at least 1"),
-        (["--trials=many"], "--trials=many: must be a whole number"),
+        ([], "--trials: missing"),
+        (["--trials=0"], "--trials=0: must be a whole number above 0"),
+        (["--trials=many"], "--trials=many: must be a whole number above 0"),
         (["--trials=2", "--output=t.csv"], "--output=t.csv: must end with .parquet"),
         (["--trials=2", "--vary=data.n"], "--vary=data.n: give OPTION="),
         (["--trials=2", "--vary=data.m=[1]"], "--data.m: no such option"),
@@ -168,7 +168,7 @@ def test_trials_that_cannot_be_stacked_run_one_by_one(trials: Callable[..., Any]
         (["--trials=2", "--vary=model.optimizer.lr=[1,abc]"], "lr"),
         (["--trials=2", "--vary=data.n=[10,8]", "--vary=data.support=[[0,1],[0,9]]"], "--data.support"),
         (["--trials=4", "--seed_everything=4294967294"], "--trials=4: their seeds, from 4294967294 on"),
-        (["--trials=2", "--workers=0"], "--workers=0: must be at least 1"),
+        (["--trials=2", "--workers=0"], "--workers=0: must be a whole number above 0"),
     ],
 )
 def test_a_mistake_is_told_in_one_line_and_leaves_nothing(

@@ -17,7 +17,7 @@ from parity_lightning.engine.trial import MixedComputation, TrialResult
 from parity_lightning.errors import SettingError
 from parity_lightning.statistics.survival import quantile_of, solved_share, survival_of
 from parity_lightning.studies.record import Record
-from parity_lightning.studies.variations import parse_variation, settings_of
+from parity_lightning.studies.variations import combinations_of, parse_variation
 from parity_lightning.studies.workers import Group, spans_of
 
 COMPILED = "compiled, torch 2.13.0, AVX2, 1 thread"
@@ -227,4 +227,4 @@ def test_a_bad_variation_is_refused_in_one_line(text: str) -> None:
 
 def test_an_option_is_not_varied_twice() -> None:
     with pytest.raises(SettingError, match="varied twice"):
-        settings_of([parse_variation("a=[1]"), parse_variation("a=[2]")])
+        combinations_of([parse_variation("a=[1]"), parse_variation("a=[2]")])

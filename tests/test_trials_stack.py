@@ -18,8 +18,8 @@ from parity_lightning.cli.trial_config import TrialConfigCLI
 from parity_lightning.data.parity_stack import stack_parities
 from parity_lightning.engine.runner import StackRunner
 from parity_lightning.engine.stack import Stack
+from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.engine.trial import MixedComputation, TrialResult, TrialSpec
-from parity_lightning.engine.update_rules import Unstackable
 from parity_lightning.modules import MLP, ParityModule
 
 # What is needed for dates, and nothing that draws or saves.
@@ -82,13 +82,13 @@ CASES = {
 }
 
 
-def runner_of(case: Case, capacity: int) -> StackRunner:
-    return StackRunner([TrialConfigCLI(case.arguments).setting()], capacity, compiled=False)
+def runner_of(case: Case, stack_size: int) -> StackRunner:
+    return StackRunner([TrialConfigCLI(case.arguments).setting()], stack_size, compiled=False)
 
 
-def outcomes_of(case: Case, seeds: int, capacity: int = 8) -> list[TrialResult]:
+def outcomes_of(case: Case, seeds: int, stack_size: int = 8) -> list[TrialResult]:
     specs = (TrialSpec(seed, 0, seed) for seed in range(seeds))
-    return sorted(result for some in runner_of(case, capacity).run(specs) for result in some)
+    return sorted(result for some in runner_of(case, stack_size).run(specs) for result in some)
 
 
 def compare(fit: Callable[..., Run], case: Case) -> None:
@@ -165,7 +165,7 @@ def test_stacked_parities_draw_the_bits_of_each(n: int, seeds: list[int], noise:
 
 def test_trials_do_not_depend_on_their_company() -> None:
     case = CASES["ReLU"]
-    few, many = outcomes_of(case, 9, capacity=2), outcomes_of(case, 9, capacity=9)
+    few, many = outcomes_of(case, 9, stack_size=2), outcomes_of(case, 9, stack_size=9)
     assert [result.convergence_time for result in few] == [result.convergence_time for result in many]
     assert [result.number for result in few] == list(range(9))
 
@@ -177,8 +177,8 @@ def test_a_stack_follows_a_run_of_its_own_step_by_step() -> None:
     setting = runner._settings[0]
     with torch.no_grad():
         for seed in range(3):
-            runner._begin(TrialSpec(seed, 0, seed), runner._settings[0].start(seed))
-        runner._take_steps(40)
+            runner.add(TrialSpec(seed, 0, seed))
+        runner.train(40)
     for seed in range(3):
         parity, module = setting.start(seed)
         optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
@@ -291,12 +291,11 @@ def test_what_cannot_be_stacked_says_why(options: list[str], why: str) -> None:
 
 
 def test_a_network_that_is_handed_over_ready_made_cannot_be_stacked() -> None:
-    from parity_lightning import ParityDataModule
     from parity_lightning.engine.trial_config import TrialConfig
 
     network = torch.nn.Sequential(torch.nn.Linear(10, 1))
     with pytest.raises(Unstackable, match="ready made"):
-        TrialConfig(ReadyMade(network), ParityDataModule(10, 2), 100, 10)
+        TrialConfig(ReadyMade(network), SparseParity(10, 2), 32, None, 100, 10)
 
 
 def test_a_stack_computes_as_the_rows_on_record_were(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,10 @@ from parity_lightning.run_dir.run_folder import unused
 
 
 class ArchiveStaleSummary(Callback):
-    """Puts the folder of a run that goes on in order, once it does for sure.
+    """Puts the folder of a resumed run in order, once training begins.
 
-    What told of an end that was none is renamed: ``summary.json`` to ``summary-until-step-500.json``. Files half
-    written when the process was killed are removed.
+    Summary and picture of the earlier end are renamed: ``summary.json`` to ``summary-until-step-500.json``. Files that
+    a killed process left half written are removed. A changed number of threads is reported, for it changes rounding.
 
     Args:
         folder: The folder.
@@ -28,7 +28,7 @@ class ArchiveStaleSummary(Callback):
         self._threads = threads
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Renames, once training goes on for sure."""
+        """Renames, removes and reports."""
         if not trainer.is_global_zero:
             return
         if self._threads not in (None, torch.get_num_threads()):

@@ -16,12 +16,12 @@ _OUTSIDE = 2**40
 
 
 class FourierGap(Callback):
-    """Logs how well the gradient of a single unit tells the support.
+    """Logs how far the inputs of the support stand out in the gradient of a single unit.
 
     At each evaluation it logs ``fourier_gap``, the largest difference, over the units of the first layer, between the
     smallest gradient of an input of the support and the largest of another, and both of them as
     ``fourier_gap/relevant`` and ``fourier_gap/irrelevant``; see `fourier_gap`. The gradient is that of the correlation
-    loss: of the population if n is small enough for all 2^n inputs, and otherwise of a sample, which cannot tell gaps
+    loss: of the population if n is small enough for all 2^n inputs, and otherwise of a sample, which cannot show gaps
     much below ``1 / sqrt(examples)``.
 
     It costs as much as so many examples of training, at each evaluation. It needs a module whose ``first_layer`` is a
@@ -66,5 +66,5 @@ class FourierGap(Callback):
         pl_module.log("fourier_gap/irrelevant", found.irrelevant, sync_dist=True)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Lets go of the inputs."""
+        """Releases the inputs."""
         self._inputs = None

@@ -65,6 +65,6 @@ class HiddenProgress(Callback):
         return {"initial": self._initial, "last": None if self._last is None else list(self._last)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes the first weights of the run that goes on."""
+        """Takes over the first weights of the run that is resumed."""
         self._initial = state_dict["initial"]
         self._last = None if state_dict["last"] is None else Movement(*state_dict["last"])

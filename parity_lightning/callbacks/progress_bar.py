@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
@@ -13,10 +13,49 @@ from lightning.pytorch.trainer.states import TrainerFn
 _NO_BAR = Tqdm(disable=True)
 
 
+class LineStream:
+    r"""A stream for a progress bar where there is no terminal: every state of the bar is a line of its own.
+
+    A bar rewrites its line by carriage returns; in a file, whatever else is printed would be glued to it.
+
+    Args:
+        stream: Where the lines go.
+
+    Example:
+        >>> stream = LineStream(sys.stdout)
+        >>> for text in ("\r  0%", "\r 50%   ", "\r      \r", "\n"):
+        ...     _ = stream.write(text)
+          0%
+         50%
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.encoding = stream.encoding
+
+    def write(self, text: str) -> int:
+        """Writes a state of the bar as a line."""
+        shown = text.rpartition("\r")[2].rstrip()
+        return self._stream.write(f"{shown}\n") if shown else 0
+
+    def flush(self) -> None:
+        """Flushes the stream."""
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        """It is no terminal."""
+        return False
+
+
+def bar_stream() -> TextIO | LineStream:
+    """Where bars are drawn: standard error."""
+    return sys.stderr if sys.stderr.isatty() else LineStream(sys.stderr)
+
+
 class StepProgressBar(TQDMProgressBar):
     """Counts SGD steps up to ``max_steps`` and shows validation accuracy and hidden progress.
 
-    The bar goes to standard error. Where that is not a terminal, a log file say, it is drawn every half minute only.
+    The bar goes to standard error. Where that is not a terminal, it is a line every half minute.
     It works with any module; it shows the metrics that the module and callbacks log with ``prog_bar=True``.
     """
 
@@ -30,7 +69,7 @@ class StepProgressBar(TQDMProgressBar):
             disable=self.is_disabled,
             leave=True,
             dynamic_ncols=True,
-            file=sys.stderr,
+            file=bar_stream(),
             smoothing=0.1,
             mininterval=0.1 if sys.stderr.isatty() else 30,
         )

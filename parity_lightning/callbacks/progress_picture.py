@@ -1,4 +1,4 @@
-"""The picture of a run: what one sees above, the hidden progress below (after Figure 3)."""
+"""The picture of a run: losses and errors above, hidden progress below (after Figure 3)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from parity_lightning.callbacks.requirements import is_evaluation, settings_of, summaries_of
+from parity_lightning.callbacks.requirements import data_settings, is_evaluation, summaries_of
 from parity_lightning.callbacks.run_files import RunFiles
 from parity_lightning.run_dir.atomic_write import atomic_write
 from parity_lightning.run_dir.thinning import is_recorded
@@ -45,7 +45,7 @@ class ProgressPicture(RunFiles):
         if is_evaluation(trainer):
             metrics = trainer.callback_metrics
             if self.steps and not _is_kept(trainer, self.steps[-1]):
-                # It was there for the case that it should be the last.
+                # It was kept in case it was the last one.
                 self.steps.pop()
                 for curve in self.curves.values():
                     curve.pop()
@@ -60,7 +60,7 @@ class ProgressPicture(RunFiles):
         # Matplotlib takes half a second to import.
         from parity_lightning.display.run_picture import draw_run
 
-        dates, settings = summaries_of(trainer), settings_of(trainer)
+        dates, settings = summaries_of(trainer), data_settings(trainer)
         title = " ".join(
             [type(pl_module).__name__, *(["on a", f"({settings['n']}, {settings['k']})-parity"] if settings else [])]
         )
@@ -77,7 +77,7 @@ class ProgressPicture(RunFiles):
         return {"steps": torch.tensor(self.steps), "curves": curves}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes the curves of the run that goes on."""
+        """Takes over the curves of the run that is resumed."""
         self.steps = state_dict["steps"].tolist()
         self.curves = {name: curve.tolist() for name, curve in state_dict["curves"].items()}
 

@@ -1,56 +1,81 @@
-"""What callbacks need of a run, and what they say when it is lacking."""
+"""What callbacks need of a run, and the errors when it is missing."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.errors import SettingError
 
 
 def begins_run(trainer: Trainer, stage: str) -> bool:
-    """Whether a new run begins, as opposed to the same trainer training on; a checkpoint's state is loaded later."""
+    """Whether a new run begins, and not another call of ``fit`` of the same trainer; a checkpoint is loaded later."""
     return stage == TrainerFn.FITTING and trainer.global_step == 0
 
 
 def is_evaluation(trainer: Trainer) -> bool:
-    """Whether a validation belongs to the training's record: not a sanity check, not the ``validate`` command."""
+    """Whether a validation is part of fitting: not a sanity check, not the ``validate`` command."""
     return trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
 
 
+@runtime_checkable
+class Summarizes(Protocol):
+    """A callback that adds to ``summary.json``."""
+
+    def summary(self) -> dict[str, Any]:
+        """What it adds, as JSON values by their names."""
+        ...
+
+
+@runtime_checkable
+class DescribesData(Protocol):
+    """A datamodule that adds its settings to ``summary.json``; `ParityDataModule` is one."""
+
+    def settings(self) -> dict[str, Any]:
+        """Its settings, as JSON values by their names."""
+        ...
+
+
+@runtime_checkable
+class HasParity(Protocol):
+    """A datamodule of one parity; `ParityDataModule` is one."""
+
+    parity: SparseParity
+
+
 def summaries_of(trainer: Trainer) -> dict[str, Any]:
-    """What callbacks tell of the run by a method ``summary()``, later ones over earlier ones."""
-    message: dict[str, Any] = {}
+    """What the callbacks report in their summaries; later ones replace earlier ones."""
+    summary: dict[str, Any] = {}
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if hasattr(callback, "summary"):
-            message |= callback.summary()
-    return message
+        if isinstance(callback, Summarizes):
+            summary |= callback.summary()
+    return summary
 
 
-def settings_of(trainer: Trainer) -> dict[str, Any]:
-    """What the datamodule tells of itself by a method ``settings()``; nothing if it has none."""
-    settings: dict[str, Any] = getattr(trainer.datamodule, "settings", dict)()  # type: ignore[attr-defined]
-    return settings
+def data_settings(trainer: Trainer) -> dict[str, Any]:
+    """The settings of the datamodule; empty if it does not describe them."""
+    datamodule = trainer.datamodule  # type: ignore[attr-defined]
+    return datamodule.settings() if isinstance(datamodule, DescribesData) else {}
 
 
-def parity_of(trainer: Trainer, callback: Callback) -> Any:
+def parity_of(trainer: Trainer, callback: Callback) -> SparseParity:
     """The `SparseParity` of the run's datamodule.
 
     Raises:
         SettingError: If the datamodule has no attribute ``parity``.
     """
     datamodule = trainer.datamodule  # type: ignore[attr-defined]
-    parity = getattr(datamodule, "parity", None)
-    if parity is None:
+    if not isinstance(datamodule, HasParity):
         raise SettingError(
             "callbacks",
             type(callback).__name__,
             "needs a datamodule with an attribute parity; use ParityDataModule or leave the callback out",
         )
-    return parity
+    return datamodule.parity
 
 
 def first_layer_of(module: LightningModule, callback: Callback, n: int) -> Tensor:

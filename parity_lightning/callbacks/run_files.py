@@ -30,7 +30,7 @@ class RunFiles(Callback, ABC):
         self.path: Path | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Learns the folder; all devices must ask together."""
+        """Finds the folder; called on all devices, for finding it needs all of them."""
         if begins_run(trainer, stage):
             self.forget()
         if stage == "fit":
@@ -42,7 +42,7 @@ class RunFiles(Callback, ABC):
         self._finish(trainer, pl_module, interrupted=False)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Writes the file if somebody interrupted the run; an error of the program gets no summary."""
+        """Writes the file if the run was interrupted; after an error there is no summary."""
         if trainer.state.fn == "fit" and isinstance(exception, (KeyboardInterrupt, SystemExit)):
             self._finish(trainer, pl_module, interrupted=True)
 

@@ -15,11 +15,15 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
 import parity_lightning
-from parity_lightning.callbacks.requirements import is_evaluation, settings_of, summaries_of
+from parity_lightning.callbacks.requirements import data_settings, is_evaluation, summaries_of
 from parity_lightning.callbacks.run_files import RunFiles
+from parity_lightning.display.table import format_table
 from parity_lightning.run_dir.atomic_write import atomic_write
 
 Summary = dict[str, Any]
+
+# Of Lightning's names, the one for single precision, which is the default.
+_PRECISION = "32-true"
 
 _MEASURED = ("accuracy", "examples", "errors")
 
@@ -27,8 +31,8 @@ _MEASURED = ("accuracy", "examples", "errors")
 class RunSummary(RunFiles):
     """Prints a closing table and writes ``summary.json`` into the run's folder, also when the run is interrupted.
 
-    It asks every callback that has a method ``summary()`` for what it knows, a dict of JSON values, and the datamodule
-    for its ``settings()``; what nobody knows is null.
+    It collects the ``summary()`` of every callback that has this method, a dict of JSON values, and the ``settings()``
+    of the datamodule; what is in none of them is null.
 
     It works with any module and any datamodule.
     """
@@ -65,7 +69,7 @@ class RunSummary(RunFiles):
                 new.write_text(json.dumps(summary, indent=2) + "\n")
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                # A service that is out of reach has been told of already, and the file has everything.
+                # That the service is out of reach was reported before, and the file has everything.
                 with suppress(Exception):
                     logger.experiment.summary.update(summary)
         print(table(summary), flush=True)
@@ -92,10 +96,11 @@ class RunSummary(RunFiles):
             "compiled": getattr(pl_module, "compiled", None),
             "device": trainer.strategy.root_device.type,
             "threads": torch.get_num_threads(),
+            "precision": trainer.precision,
             "steps_per_second": round(steps / elapsed, 1) if elapsed else None,
             "version": parity_lightning.__version__,
         }
-        summary |= settings_of(trainer) | summaries_of(trainer)
+        summary |= data_settings(trainer) | summaries_of(trainer)
         if summary["stop_reason"] is None:
             summary["stop_reason"] = _stop_reason(trainer, summary, interrupted)
         return {name: _as_json(value) for name, value in summary.items()}
@@ -116,7 +121,7 @@ def _stop_reason(trainer: Trainer, summary: Summary, interrupted: bool) -> str:
     solved_at_the_end = summary["solved"] and summary["convergence_time"] in (None, trainer.global_step)
     if trainer.global_step >= trainer.max_steps >= 0 and not solved_at_the_end:
         return "max_steps"
-    # Whatever else ended it, a time limit say, did so before its time.
+    # Anything else that ended it, a time limit for example, counts as an interruption.
     return "solved" if summary["solved"] else "interrupted"
 
 
@@ -130,8 +135,8 @@ def table(summary: Summary) -> str:
 
     Example:
         >>> print(table({"solved": False, "stop_reason": "max_steps", "steps": 100, "val_accuracy": 0.5,
-        ...              "n": 50, "k": 3, "regime": "online", "batch_size": 32, "seed": 0}))
-        (50, 3)-parity, online, B=32, seed 0
+        ...              "n": 50, "k": 3, "regime": "online", "batch_size": 32, "seed": 0, "data_seed": 1}))
+        (50, 3)-parity, online, B=32, seed 0, data seed 1
           solved               no (max_steps after 100 steps)
           validation accuracy  50.0 %
     """
@@ -159,10 +164,13 @@ def table(summary: Summary) -> str:
         rows.append(("support", _listed(known["support"])))
     if "recovered_support" in known:
         found = len(set(known["recovered_support"]) & set(known.get("support", [])))
-        rows.append(("recovered support", f"{_listed(known['recovered_support'])} ({found} of {known['k']} right)"))
+        short = found < known["k"] and known.get("solved")
+        note = "; solved all the same: these weights moved most, others may decide" if short else ""
+        right = f"({found} of {known['k']} right{note})"
+        rows.append(("recovered support", f"{_listed(known['recovered_support'])} {right}"))
     if "steps_per_second" in known:
         rows.append(("speed", f"{known['steps_per_second']:,.0f} steps/s, {known['elapsed_seconds']:.1f} s in all"))
-    return "\n".join([_title(known), *(f"  {name:<19}  {value}" for name, value in rows)])
+    return f"{_title(known)}\n{format_table(rows, indent=2)}"
 
 
 _PARTS = (("relevant", "hidden_progress_relevant"), ("irrelevant", "hidden_progress_irrelevant"))
@@ -180,6 +188,10 @@ def _title(known: Summary) -> str:
         parts.append(f"label noise {known['label_noise']}")
     if "seed" in known:
         parts.append(f"seed {known['seed']}")
+    if known.get("data_seed", known.get("seed")) != known.get("seed"):
+        parts.append(f"data seed {known['data_seed']}")
+    if known.get("precision", _PRECISION) != _PRECISION:
+        parts.append(f"precision {known['precision']}")
     return ", ".join(parts)
 
 

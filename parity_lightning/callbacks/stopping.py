@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from parity_lightning.callbacks.requirements import begins_run, is_evaluation, metric_of
+from parity_lightning.measures.divergence import first_divergence
 from parity_lightning.modules.announce import announce
 
 
-def any_device(trainer: Trainer, says_so: bool) -> bool:
-    """Whether any of the devices says so; all must ask at the same hook."""
-    return trainer.strategy.reduce_boolean_decision(says_so, all=False)
+def any_device(trainer: Trainer, value: bool) -> bool:
+    """Whether this is true on any device; must be called on all devices in the same hook."""
+    return trainer.strategy.reduce_boolean_decision(value, all=False)
 
 
 def stop_together(trainer: Trainer, stop: bool) -> bool:
-    """Ends training on all devices at this step if any of them says so; all must ask at the same hook."""
+    """Ends training on all devices if this is true on any; must be called on all devices in the same hook."""
     stop = any_device(trainer, stop)
     trainer.should_stop = trainer.should_stop or stop
     return stop
@@ -42,7 +42,7 @@ class StopWhenSolved(Callback):
             self._solved = False
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stops a run that goes on from where it was solved."""
+        """Stops a run that is resumed from where it was solved."""
         trainer.should_stop = trainer.should_stop or self._solved
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -60,7 +60,7 @@ class StopWhenSolved(Callback):
 
 
 class StopWhenDiverged(Callback):
-    """Stops when the training loss is no longer a finite number, says so, and remembers the step.
+    """Stops when the training loss is no longer a finite number, prints the step and keeps it.
 
     It works with any module whose ``training_step`` returns a loss, of one step or of several.
     """
@@ -76,21 +76,21 @@ class StopWhenDiverged(Callback):
             self.diverged_at = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stops a run that goes on from where it had diverged."""
+        """Stops a run that is resumed from where it had diverged."""
         trainer.should_stop = trainer.should_stop or self.diverged_at is not None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Looks at the losses of the steps just taken."""
+        """Checks the losses of the steps just taken."""
         losses = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if not isinstance(losses, Tensor):
             return
-        bad = ~torch.isfinite(losses.detach().reshape(-1))
-        diverged = bool(bad.any())
-        if stop_together(trainer, diverged) and self.diverged_at is None:
-            steps_ago = len(bad) - int(bad.int().argmax()) if diverged else len(bad)
-            self.diverged_at = trainer.global_step - steps_ago + 1
+        losses = losses.detach().reshape(-1)
+        first = int(first_divergence(losses))
+        if stop_together(trainer, first < len(losses)) and self.diverged_at is None:
+            # A device whose own losses are finite stops with the one that diverged.
+            self.diverged_at = trainer.global_step - len(losses) + 1 + (first if first < len(losses) else 0)
             announce(trainer, f"step {self.diverged_at:,}: diverged, the training loss is not finite; try a smaller lr")
 
     def summary(self) -> dict[str, Any]:

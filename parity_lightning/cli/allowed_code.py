@@ -8,13 +8,12 @@ refused as ``os.system`` is.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +24,7 @@ from typing import Any
 import yaml
 from jsonargparse import Namespace, set_parsing_settings
 
-from parity_lightning.cli.error_messages import config_files
+from parity_lightning.cli.given import GivenSettings
 from parity_lightning.errors import SettingError
 
 PACKAGES = ("parity_lightning", "torch.optim", "lightning")
@@ -51,8 +50,8 @@ class AllowedCode:
     Attributes:
         packages: What ``--allow_code_from`` names, on the command line and in the files of ``--config``.
         folders: Where modules of the user's own lie.
-        run_folder: The folder of a run whose configuration nobody has named: no module in it, and no package that
-            contains it, may be named.
+        run_folder: The folder of a run whose configuration the command line does not name: no module in it, and no
+            package that contains it, may be named.
     """
 
     packages: tuple[str, ...]
@@ -60,28 +59,18 @@ class AllowedCode:
     run_folder: Path | None = None
 
     @classmethod
-    def of(cls, arguments: Sequence[str], run_folder: Path | None = None) -> AllowedCode:
+    def of(cls, given: GivenSettings, run_folder: Path | None = None) -> AllowedCode:
         """What a command line allows.
 
         Args:
-            arguments: The command line, its files checked already.
+            given: The command line and its files.
             run_folder: The folder of a run whose configuration was found beside a checkpoint.
 
         Raises:
             SettingError: If ``--allow_code_from`` names no package.
         """
-        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-        parser.add_argument(OPTION, action="append", default=[])
-        try:
-            texts = parser.parse_known_args(arguments)[0].allow_code_from
-        except argparse.ArgumentError:
-            raise SettingError(OPTION, "", "name a package, my_package for example") from None
-        try:
-            values = [yaml.safe_load(text) for text in texts]
-        except yaml.YAMLError:
-            raise SettingError(OPTION, texts[-1], "must name packages, my_package or [my_package,another]") from None
-        files = [Path(file) for file in config_files(arguments)]
-        values += [yaml.safe_load(file.read_text()).get(OPTION.lstrip("-")) for file in files]
+        values = [_as_yaml(value) for value in given.values(OPTION.lstrip("-"))]
+        files = [Path(file) for file in given.files]
         packages = tuple(dict.fromkeys(name for value in values for name in _package_names(value)))
         folders = dict.fromkeys([Path.cwd(), *(file.absolute().parent for file in files)])
         return cls(packages, tuple(folders), run_folder)
@@ -101,6 +90,14 @@ class AllowedCode:
             for name in sorted({path.stem for path in paths}):
                 if name.isidentifier() and _is_imported_from(name, folder, self.run_folder):
                     yield name
+
+    def allows(self, name: str) -> bool:
+        """Whether a configuration may name an object; the folders must be searched already.
+
+        Args:
+            name: Its module and name.
+        """
+        return any(f"{name}.".startswith(f"{package}.") for package in (*PACKAGES, *self.own))
 
     def enforce(self) -> None:
         """Has jsonargparse refuse, from now on in this process, every name that is not allowed.
@@ -142,6 +139,15 @@ class AllowedCode:
                 raise SettingError(f"--{path}", name, message)
             if is_maker and inspect.signature(function).return_annotation is inspect.Signature.empty:
                 raise SettingError(f"--{path}", name, "does not say what it returns; annotate its return type")
+
+
+def _as_yaml(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise SettingError(OPTION, value, "must name packages, my_package or [my_package,another]") from None
 
 
 def _package_names(value: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""Looking at a checkpoint before anything is built on it."""
+"""Checking a checkpoint before anything is built on it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lightning.pytorch import LightningModule
 
 from parity_lightning.cli.allowed_code import AllowedCode
-from parity_lightning.cli.error_messages import config_files
+from parity_lightning.cli.given import GivenSettings, Setting
 from parity_lightning.data.datamodule import check_same_parity
 from parity_lightning.errors import SettingError
 from parity_lightning.run_dir.checkpoint_file import read_checkpoint
@@ -43,31 +44,57 @@ def check_checkpoint(path: str | None, class_path: str, data: Mapping[str, Any],
     except Exception as error:
         raise SettingError("--ckpt_path", path, "not a checkpoint, or a damaged one; give another") from error
     if trained.rpartition(".")[2] != class_path.rpartition(".")[2]:
-        raise SettingError("--ckpt_path", path, f"holds a {trained}, not a {class_path}; use --model {trained}")
+        raise SettingError("--ckpt_path", path, f"is of a {trained}, not of a {class_path}; use --model {trained}")
 
     check_same_parity(trained_on, data)
 
 
-def with_config_of_checkpoint(arguments: Sequence[str]) -> tuple[list[str], AllowedCode]:
+def difference_to(path: str, model: LightningModule) -> str | None:
+    """The first difference between the weights of a checkpoint and those of a module, in words; None if there is none.
+
+    Args:
+        path: The checkpoint.
+        model: The module it is to be loaded into.
+    """
+    try:
+        saved = read_checkpoint(Path(path))["state_dict"]
+    except Exception:
+        return None
+    own = model.state_dict()
+    for name, weight in own.items():
+        if name not in saved:
+            return f"has no {name}"
+        if tuple(saved[name].shape) != tuple(weight.shape):
+            shapes = f"{tuple(saved[name].shape)} there and {tuple(weight.shape)} here"
+            return f"is of a network of another shape: {name} has shape {shapes}"
+    surplus = next((name for name in saved if name not in own), None)
+    return None if surplus is None else f"has {surplus}, which this network has not"
+
+
+def with_config_of_checkpoint(
+    arguments: Sequence[str], given: GivenSettings
+) -> tuple[list[str], GivenSettings, AllowedCode]:
     """Adds the ``config.yaml`` of a checkpoint's run to a command line that names no configuration.
 
     Training anew needs a configuration of its own; only evaluating takes the checkpoint's.
 
     Returns:
-        The command line, and which code it may name: such a configuration nothing beyond the current folder's.
+        The command line, its settings, and which code it may name: such a configuration nothing beyond the current
+        folder's.
     """
-    if arguments[0] == "fit" or config_files(arguments):
-        return list(arguments), AllowedCode.of(arguments)
-    for number, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if name == "--ckpt_path" and (equals or number + 1 < len(arguments)):
-            path = value if equals else arguments[number + 1]
-            _check_exists(path)
-            folder = Path(path).resolve().parent.parent
-            if (folder / "config.yaml").is_file():
-                found = f"--config={_evaluation_config(folder / 'config.yaml')}"
-                return [arguments[0], found, *arguments[1:]], AllowedCode.of(arguments, run_folder=folder)
-    return list(arguments), AllowedCode.of(arguments)
+    checkpoints = given.values("ckpt_path")
+    if arguments[0] == "fit" or given.files or not checkpoints or checkpoints[-1] is None:
+        return list(arguments), given, AllowedCode.of(given)
+    _check_exists(checkpoints[-1])
+    folder = Path(checkpoints[-1]).resolve().parent.parent
+    file = folder / "config.yaml"
+    if not file.is_file():
+        return list(arguments), given, AllowedCode.of(given)
+    content = _evaluation_config(file)
+    found = [Setting(name, value, file=str(file)) for name, value in content.items()]
+    text = json.dumps(content, allow_nan=True)
+    allowed = AllowedCode.of(given, run_folder=folder)
+    return [arguments[0], f"--config={text}", *arguments[1:]], given.preceded_by(found), allowed
 
 
 # Of a configuration that was found beside a checkpoint, what evaluating needs; loggers, plugins and the like are not.
@@ -75,11 +102,12 @@ _PARTS = ("seed_everything", "model", "data")
 _OF_TRAINER = ("precision", "limit_val_batches", "limit_test_batches", "limit_predict_batches")
 
 
-def _evaluation_config(file: Path) -> str:
-    """The part of a run's ``config.yaml`` that evaluating its checkpoint needs, as JSON.
+def _evaluation_config(file: Path) -> dict[str, Any]:
+    """The part of a run's ``config.yaml`` that evaluating its checkpoint needs.
 
     Args:
-        file: A configuration that nobody has named: it lies beside a checkpoint that somebody else may have made.
+        file: A configuration that the command line does not name: it lies beside a checkpoint that may come from
+            elsewhere.
 
     Returns:
         Seed, model and data, the trainer's precision and limits of batches, and `HiddenProgress` if it was among the
@@ -96,7 +124,8 @@ def _evaluation_config(file: Path) -> str:
         names = [each["class_path"] for each in trainer.get("callbacks") or [] if isinstance(each, dict)]
         measuring = [name for name in names if name == "parity_lightning.callbacks.HiddenProgress"]
         parts["trainer"] = plain | {"callbacks": [{"class_path": name} for name in measuring]}
-        return json.dumps(parts, allow_nan=True)
+        json.dumps(parts)
+        return parts
     except (
         OSError,
         yaml.YAMLError,

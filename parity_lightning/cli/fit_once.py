@@ -1,4 +1,4 @@
-"""A fit whose summary is all that is left of it."""
+"""A fit of which only the summary is kept."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _QUIET = [f"--trainer.{what}=false" for what in ("logger", "enable_progress_bar"
 
 
 def fit_once(options: Sequence[str], seed: int) -> dict[str, Any]:
-    """Runs ``parity-lightning fit`` and leaves nothing behind.
+    """Runs ``parity-lightning fit`` in a temporary folder.
 
     Args:
-        options: Its options, but for the seed.
+        options: Its options, without the seed.
         seed: Decides support, examples and initial weights, as far as the options do not.
 
     Returns:

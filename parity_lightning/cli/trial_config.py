@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,17 @@ from lightning.pytorch.accelerators import CUDAAccelerator
 from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ModelSummary
 from lightning.pytorch.plugins.precision import DoublePrecision
 
+from parity_lightning.cli.option_types import Option
+from parity_lightning.cli.setting_checks import check_accelerator, check_intervals, check_links
 from parity_lightning.cli.training import ParityCLI
+from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.engine.trial_config import TrialConfig
-from parity_lightning.engine.update_rules import Unstackable
 from parity_lightning.errors import SettingError
 from parity_lightning.modules import ParityModule
 from parity_lightning.modules.blocks import allows_blocks
 from parity_lightning.modules.compiled_steps import why_not_stacked
 
-# What Lightning calls while it fits; whoever overrides one of these may do anything there.
+# What Lightning calls while it fits: a module that overrides one of these may do anything there.
 _HOOKS = ("setup", "teardown", "configure_model", "validation_step", "configure_callbacks", "train", "eval")
 _NOT_IN_FIT = ("on_test", "on_predict", "on_save_checkpoint", "on_load_checkpoint")
 
@@ -44,25 +46,30 @@ _NOT_TOLD = ("callbacks", "logger", "default_root_dir")
 
 
 class TrialConfigCLI(ParityCLI):
-    """Parses the options of ``fit`` and makes what they describe, and stops there.
+    """Parses the options of ``fit`` and makes the objects they describe, without training.
 
     Args:
         options: What one would give to ``fit``.
+        own: The options that ``trials`` has for itself, to suggest one of them where another is unknown.
     """
 
-    name = "trials"
     trainer: Trainer
 
-    def __init__(self, options: Sequence[str]) -> None:
+    def __init__(self, options: Sequence[str], own: Mapping[str, Option] | None = None) -> None:
         self.follows_seed = True
-        super().__init__(["fit", *options])
+        self._own = own or {}
+        super().__init__(["fit", *options], command="trials")
+
+    def _options(self) -> dict[str, Option]:
+        return {**super()._options(), **self._own}
 
     def before_instantiate_classes(self) -> None:
         """Checks what ``fit`` checks."""
         config = self.config[self.subcommand]
         data = config.data.init_args
-        self._check_links(data)
-        self._check_intervals(config.trainer)
+        check_links(self.given, data)
+        check_accelerator(config.trainer.accelerator)
+        check_intervals(self.given, config.trainer)
         if config.ckpt_path is not None:
             raise SettingError("--ckpt_path", config.ckpt_path, "trials begin at step 0; leave it out")
         self.follows_seed = "seed" in data and data.seed is None
@@ -124,7 +131,8 @@ class TrialConfigCLI(ParityCLI):
         """The setting of stacked trials.
 
         Raises:
-            Unstackable: If somebody acts between single steps, or data or precision are not what a stack knows.
+            Unstackable: If a callback or hook acts between single steps, or a stack cannot compute with such data or in
+                such a precision.
         """
         if not isinstance(self.model, ParityModule):
             raise Unstackable(f"{type(self.model).__name__} is no ParityModule")
@@ -141,4 +149,6 @@ class TrialConfigCLI(ParityCLI):
         assert isinstance(every, int)
         double = isinstance(self.trainer.precision_plugin, DoublePrecision)
         data_seed = None if self.follows_seed else self.datamodule.parity.seed
-        return TrialConfig(self.model, self.datamodule, self.trainer.max_steps, every, data_seed, double)
+        data = self.datamodule
+        steps = self.trainer.max_steps
+        return TrialConfig(self.model, data.parity, data.batch_size, data.num_samples, steps, every, data_seed, double)

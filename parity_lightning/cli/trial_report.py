@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import os
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from parity_lightning.statistics.survival import quantile_of, solved_share
+from parity_lightning.cli.paths import shown_path
+from parity_lightning.display.table import format_table
+from parity_lightning.statistics.survival import Quantile, quantile_of, solved_share
 from parity_lightning.studies.record import Record
 
 _QUANTILES = (0.1, 0.5, 0.9)
 _MOST_ROWS = 40
 
 
-def report(record: Record, varied: Sequence[str]) -> None:
+def report(record: Record, varied: Sequence[str], output: str | None = None) -> None:
     """Prints a table, a row for each setting, and draws the convergence times.
 
     Args:
         record: Of trials that are all done.
         varied: The columns in which settings differ.
+        output: The file that was asked for; None for one in a folder of its own.
     """
     times = record.convergence_times()
     first = record.settings[0]
@@ -29,8 +32,8 @@ def report(record: Record, varied: Sequence[str]) -> None:
     from parity_lightning.display.trials_picture import draw_trials
 
     picture = draw_trials(record.path.with_suffix(".png"), record.settings, varied, times)
-    print(f"picture: {os.path.relpath(picture)}")
-    print(f"trials: {os.path.relpath(record.path)}", flush=True)
+    print(f"picture: {shown_path(picture, output)}")
+    print(f"trials: {shown_path(record.path, output)}", flush=True)
 
 
 def _title(setting: dict[str, object], trials: int) -> str:
@@ -51,23 +54,29 @@ def table(settings: Sequence[dict[str, object]], times: np.ndarray) -> str:
 
     Example:
         >>> print(table([{}], np.array([[10.0, 20.0, 30.0, np.inf]])))
-        solved (95 %)            t_c: 10 %    median (95 %)         90 %
-        75.0 % (19.4 to 99.4)    10           25 (0 to unsolved)    unsolved
+        solved (95 %)          t_c: 10 %  median (95 %)                        90 %
+        75.0 % (19.4 to 99.4)  10         25 (too few trials for an interval)  unsolved
         <BLANKLINE>
         Unsolved trials are censored. Intervals are exact: of the binomial share, and of order statistics.
     """
     names = list(settings[0])
-    rows = [[*names, "solved (95 %)", "t_c: 10 %", "median (95 %)", "90 %"]]
+    rows = []
     for setting, own in list(zip(settings, times, strict=True))[:_MOST_ROWS]:
         share = solved_share(own)
         low, middle, high = (quantile_of(own, quantile) for quantile in _QUANTILES)
         message = f"{share.value:.1%} ({100 * share.low:.1f} to {100 * share.high:.1f})".replace("%", " %", 1)
         ends = (f"{end.value:,g}" if np.isfinite(end.value) else "unsolved" for end in (low, high))
         first, last = ends
-        rows.append([*(str(setting[name]) for name in names), message, first, str(middle), last])
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    lines = ["    ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        rows.append([*(str(setting[name]) for name in names), message, first, _median(middle), last])
+    headers = [*names, "solved (95 %)", "t_c: 10 %", "median (95 %)", "90 %"]
+    lines = [format_table(rows, headers)]
     if len(settings) > _MOST_ROWS:
         lines.append(f"... and {len(settings) - _MOST_ROWS:,} more settings, in the file")
     lines += ["", "Unsolved trials are censored. Intervals are exact: of the binomial share, and of order statistics."]
     return "\n".join(lines)
+
+
+def _median(quantile: Quantile) -> str:
+    if math.isfinite(quantile.value) and quantile.low == 0 and math.isinf(quantile.high):
+        return f"{quantile.value:,g} (too few trials for an interval)"
+    return str(quantile)

@@ -2,66 +2,48 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
-import re
 import sys
 import time
+from argparse import ArgumentError
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 import parity_lightning
+from parity_lightning.callbacks.progress_bar import bar_stream
+from parity_lightning.cli.command_tree import CommandParser, add_trial_options
 from parity_lightning.cli.fit_once import fit_once
-from parity_lightning.cli.training import prepare
+from parity_lightning.cli.given import GivenSettings
+from parity_lightning.cli.option_types import Option, options_of
+from parity_lightning.cli.quiet import quieten
+from parity_lightning.cli.refusals import Walk, refusal
 from parity_lightning.cli.trial_config import TrialConfigCLI
+from parity_lightning.cli.trial_options import TrialOptions
 from parity_lightning.cli.trial_report import report
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.engine.runner import StackRunner
 from parity_lightning.engine.stack_size import default_stack_size
+from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.engine.trial import MixedComputation, TrialResult, TrialSpec, computed_by
 from parity_lightning.engine.trial_config import TrialConfig
-from parity_lightning.engine.update_rules import Unstackable
 from parity_lightning.errors import SettingError, check_int
 from parity_lightning.studies.record import Record
-from parity_lightning.studies.variations import Variation, as_text, parse_variation, settings_of
+from parity_lightning.studies.variations import Variation, as_text, combinations_of, parse_variation
 from parity_lightning.studies.workers import Group, Job, Runner, WorkerFailed, run_job, spans_of
-
-_HELP = """\
-usage: parity-lightning trials --config FILE --trials T [--output FILE.parquet] [--vary OPTION=VALUES ...] [OPTIONS]
-
-Run T trials of a configuration side by side, each with its own seed: trial j is what `parity-lightning fit` does with
---seed_everything S+j, S being the configuration's seed. Print and draw their convergence times.
-
-options:
-  --trials T             how many trials of each setting
-  --output FILE.parquet  where to write one row for each trial; in a folder below runs/ by default. The same command
-                         goes on where an earlier one was stopped
-  --vary OPTION=VALUES   run T trials for each value, [0.01,0.1,1] or, for whole numbers, 0..99; may be given several
-                         times, for all combinations
-  --workers W            how many processes; one for each core by default, the first alone for the first seconds
-  --threads H            threads of each process (default 1)
-  --stack_size N              how many trials a process has at work at a time; by default as many as are fast
-  --compile_after STEPS  0: all steps are compiled, and each trial is, bit for bit, that of fit --model.compile_after 0
-                         (default); null: none is
-  OPTIONS                any options of `parity-lightning fit`, --trainer.max_steps and all; see its --help"""
 
 _DATA_SEED = ("data.seed", "data.init_args.seed")
 _COMMIT_EVERY = 1.0
 
 # Up to so many settings are all parsed before the first trial, at a tenth of a second each.
 _MOST_CHECKED = 64
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        usage_error("trials", f"{message}; see parity-lightning trials --help")
 
 
 class Plan(NamedTuple):
@@ -93,13 +75,13 @@ class Plan(NamedTuple):
 
     def make_runner(self, group: Group, worker: int) -> Runner:
         """Makes what runs the trials of a group: a stack if that can be, else one fit after another."""
-        prepare()
+        quieten()
         computed = next((self.computed[setting] for setting in group.settings if setting in self.computed), None)
         try:
             settings, kind = self._settings(group)
             device = _device(kind, worker)
-            capacity = self.stack_size or default_stack_size(settings[0], device, self.workers)
-            return StackRunner(settings, capacity, self.compiled, device, computed)
+            stack_size = self.stack_size or default_stack_size(settings[0], device, self.workers)
+            return StackRunner(settings, stack_size, self.compiled, device, computed)
         except Unstackable as why:
             return _OneByOne([self.command_line(setting) for setting in group.settings], str(why))
 
@@ -108,12 +90,12 @@ class Plan(NamedTuple):
         made: dict[str, TrialConfigCLI] = {}
         settings = []
         for number in group.settings:
-            told = _without_seed(self.cells[number])
-            if told not in made:
-                made[told] = TrialConfigCLI(self.command_line(number))
+            key = _without_seed(self.cells[number])
+            if key not in made:
+                made[key] = TrialConfigCLI(self.command_line(number))
             seeds = [self.cells[number][name] for name in _DATA_SEED if name in self.cells[number]]
-            setting = made[told].setting()
-            settings.append(setting.copy(data_seed=seeds[0]) if seeds else setting)
+            setting = made[key].setting()
+            settings.append(replace(setting, data_seed=seeds[0]) if seeds else setting)
         return settings, next(iter(made.values())).device
 
 
@@ -163,23 +145,39 @@ def _group(variations: Sequence[Variation], cells: Sequence[dict[str, Any]]) -> 
     return [Group(tuple(numbers)) for numbers in groups.values()]
 
 
-def parse_options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Takes the options of ``trials`` out of a command line; the others are those of ``fit``."""
-    parser = _Parser(prog="parity-lightning trials", add_help=False, allow_abbrev=False)
-    parser.add_argument("--trials", required=True)
-    parser.add_argument("--output")
-    parser.add_argument("--vary", action="append", default=[])
-    parser.add_argument("--workers")
-    parser.add_argument("--threads", default="1")
-    parser.add_argument("--stack_size")
-    parser.add_argument("--compile_after", default="0", choices=["0", "null"])
-    return parser.parse_known_args(arguments)
+def parse_options(arguments: Sequence[str]) -> tuple[TrialOptions, list[str]]:
+    """Takes the options of ``trials`` out of a command line; the others are those of ``fit``.
+
+    Args:
+        arguments: The options of a command line.
+
+    Raises:
+        SettingError: If one is wrong.
+
+    Example:
+        >>> options, others = parse_options(["--trials", "1_000", "--data.n=20", "--workers=2"])
+        >>> options.trials, options.workers, others
+        (1000, 2, ['--data.n=20'])
+    """
+    given = GivenSettings.of(["trials", *arguments])
+    names = list(TrialOptions.__dataclass_fields__)
+    own = [setting for setting in given.settings if setting.option in names]
+    for setting in own:
+        if setting.file is not None:
+            raise SettingError("--config", setting.file, f"has {setting.option}; give --{setting.option} beside it")
+    parser = CommandParser(fill=add_trial_options)
+    try:
+        config = parser.parse_args([word for setting in own for word in setting.words])
+    except ArgumentError:
+        Walk(replace(given, settings=tuple(own)), options_of(parser), required=("trials",)).check()
+        raise
+    return TrialOptions(**config.as_dict()), given.words_without(*names)[1:]
 
 
-def _number(name: str, given: str, at_least: int = 1) -> int:
-    text = given.replace("_", "").replace(",", "")
-    value: Any = int(text) if re.fullmatch(r"[+-]?\d+", text) else given
-    return check_int(f"--{name}", value, at_least=at_least)
+def _own_options() -> dict[str, Option]:
+    parser = CommandParser()
+    add_trial_options(parser)
+    return options_of(parser)
 
 
 def _cores() -> int:
@@ -190,19 +188,17 @@ def run(arguments: Sequence[str]) -> None:
     """Runs ``parity-lightning trials``.
 
     Args:
-        arguments: Its options.
+        arguments: The subcommand and its options.
 
     Raises:
         SystemExit: With 2 for a usage error, 1 if a worker failed.
     """
-    if not arguments or "--help" in arguments or "-h" in arguments:
-        print(_HELP)
-        raise SystemExit(0)
-    given, options = parse_options(arguments)
+    quieten()
     try:
+        given, options = parse_options(arguments[1:])
         _run(given, options)
     except SettingError as error:
-        usage_error("trials", str(error))
+        usage_error("trials", refusal(error))
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from here", file=sys.stderr)
         raise SystemExit(130) from None
@@ -213,48 +209,44 @@ def run(arguments: Sequence[str]) -> None:
         print(f"parity-lightning trials: {error}; the same command goes on from here", file=sys.stderr)
         raise SystemExit(1) from None
     except OSError as error:
-        told = f"{error.filename} cannot be written ({error.strerror})"
-        print(f"parity-lightning trials: {told}; what was written before is whole", file=sys.stderr)
+        message = f"{error.filename} cannot be written ({error.strerror})"
+        print(f"parity-lightning trials: {message}; what was written before is whole", file=sys.stderr)
         print("to go on: the same command", file=sys.stderr)
         raise SystemExit(1) from None
 
 
-def _run(given: argparse.Namespace, options: list[str]) -> None:
-    trials = _number("trials", given.trials)
-    workers = _cores() if given.workers is None else _number("workers", given.workers)
-    threads = _number("threads", given.threads)
-    stack_size = None if given.stack_size is None else _number("stack_size", given.stack_size)
+def _run(given: TrialOptions, options: list[str]) -> None:
+    trials, workers = given.trials, given.workers or _cores()
     variations = [parse_variation(text) for text in given.vary]
-    cells = settings_of(variations)
-    plan = Plan(tuple(options), tuple(cells), stack_size, workers, compiled=given.compile_after == "0")
+    cells = combinations_of(variations)
+    plan = Plan(tuple(options), tuple(cells), given.stack_size, workers, compiled=given.compile_after == 0)
     groups = _group(variations, cells)
-    prepare()
     if plan.compiled:
         private_cache()
-    # All is made once before hours of trials, so that a mistake is told at once.
-    known = [TrialConfigCLI(plan.command_line(group.settings[0])) for group in groups]
+    # Everything is made once before hours of trials, so that a mistake is refused at once.
+    known = [TrialConfigCLI(plan.command_line(group.settings[0]), _own_options()) for group in groups]
     _check(plan, variations, [group.settings[0] for group in groups])
     if known[0].seed + trials > 2**32:
         raise SettingError("--trials", trials, f"their seeds, from {known[0].seed} on, must be below 2^32")
     rows = [_row(known[place], cell) for cell, place in zip(cells, _places(groups), strict=True)]
     code = [parity_lightning.__version__, plan.compiled, *(cli.own_code() for cli in known)]
-    told = [known[0].whole_config(), plan.options_that_matter(), rows, code]
-    about = json.dumps(told, sort_keys=True, default=str)
+    decisive = [known[0].whole_config(), plan.options_that_matter(), rows, code]
+    about = json.dumps(decisive, sort_keys=True, default=str)
     path = _output(given.output, known[0], about, trials)
     record = Record(path, rows, about, known[0].seed, trials)
     try:
-        _work(record, plan, groups, threads)
+        _work(record, plan, groups, given.threads)
     finally:
         record.close()
-    report(record, [_column(variation.option, rows[0]) for variation in variations])
+    report(record, [_column(variation.option, rows[0]) for variation in variations], given.output)
 
 
 def _check(plan: Plan, variations: Sequence[Variation], known: Sequence[int]) -> None:
     """Makes every setting once or, of very many, every value."""
     for variation in variations:
         if variation.option == "seed_everything":
-            told = "is every trial's own; give --seed_everything and --trials, or vary data.seed"
-            raise SettingError("--vary", variation.option, told)
+            hint = "is every trial's own; give --seed_everything and --trials, or vary data.seed"
+            raise SettingError("--vary", variation.option, hint)
         if variation.option in _DATA_SEED:
             for value in variation.values:
                 check_int(f"--vary {variation.option}", value, at_least=0, at_most=2**64 - 1)
@@ -263,13 +255,13 @@ def _check(plan: Plan, variations: Sequence[Variation], known: Sequence[int]) ->
     if len(different) > _MOST_CHECKED:
         first = plan.cells[0]
         different = {
-            told: number
-            for told, number in different.items()
+            key: number
+            for key, number in different.items()
             if sum(value != first[name] for name, value in plan.cells[number].items()) <= 1
         }
-    for told, number in different.items():
-        if told not in seen:
-            TrialConfigCLI(plan.command_line(number))
+    for key, number in different.items():
+        if key not in seen:
+            TrialConfigCLI(plan.command_line(number), _own_options())
 
 
 def _without_seed(cell: dict[str, Any]) -> str:
@@ -304,9 +296,9 @@ def _output(given: str | None, cli: TrialConfigCLI, about: str, trials: int) -> 
         if path.suffix != ".parquet":
             raise SettingError("--output", given, "must end with .parquet")
         return path
-    told = hashlib.sha256(f"{about} {cli.seed} {trials}".encode()).hexdigest()[:8]
+    digest = hashlib.sha256(f"{about} {cli.seed} {trials}".encode()).hexdigest()[:8]
     parity = cli.datamodule.parity
-    name = f"trials-{type(cli.model).__name__}-n{parity.n}-k{parity.k}-{told}"
+    name = f"trials-{type(cli.model).__name__}-n{parity.n}-k{parity.k}-{digest}"
     return Path(cli.root).absolute() / name / "trials.parquet"
 
 
@@ -334,22 +326,22 @@ def _work(record: Record, plan: Plan, groups: Sequence[Group], threads: int) -> 
         desc="trials",
         unit=" trials",
         dynamic_ncols=True,
-        file=sys.stderr,
+        file=bar_stream(),
         smoothing=0,
         mininterval=0.2 if sys.stderr.isatty() else 30,
     )
-    told: set[str] = set()
+    printed: set[str] = set()
 
-    def tell(note: str) -> None:
-        # Every process has its say, once if it is the same.
-        if note not in told:
-            told.add(note)
+    def print_once(note: str) -> None:
+        # Each process sends its notes, most of them the same.
+        if note not in printed:
+            printed.add(note)
             bar.write(note, file=sys.stderr)
 
     waiting: list[TrialResult] = []
     written = time.monotonic()
     try:
-        for results in run_job(job, plan.workers, tell):
+        for results in run_job(job, plan.workers, print_once):
             waiting += results
             done += len(results)
             solved += sum(result.convergence_time is not None for result in results)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from parity_lightning.data.protocols import BlockPlan
 from parity_lightning.data.sparse_parity import SparseParity
 
 Block = tuple[Tensor, Tensor]
@@ -15,7 +16,9 @@ Block = tuple[Tensor, Tensor]
 
 
 class Steps:
-    """The steps of a block whose examples nobody has drawn. Lightning would take a ``range`` apart.
+    """The steps of a block, without its examples.
+
+    (A class of its own, for Lightning would move a ``range`` to the device item by item.)
 
     Args:
         first: The first step.
@@ -36,9 +39,7 @@ class TrainingBatches(IterableDataset[Block | Steps]):
     depends on how the sequence is walked: a run resumed at step t, split over ranks or drawn by several workers sees
     the same batches.
 
-    Iterating yields *blocks*: the batches of several steps, stacked. A block ends at each multiple of the numbers in
-    ``block_boundaries``, where something happens between two steps, and at ``last_step``. From step ``lazy_from_step``
-    on, a block is a `Steps` without examples: whoever trains on it draws them.
+    Iterating yields *blocks*, the batches of several steps stacked, or `Steps` without examples, as ``plan`` says.
 
     Args:
         parity: Where examples come from.
@@ -51,7 +52,7 @@ class TrainingBatches(IterableDataset[Block | Steps]):
 
     # A block of at most this many input bits, so that memory stays small for large batches (32 MiB of float32).
     _MOST_BITS = 2**23
-    # A block of at most this many steps, so that the progress bar moves and an interruption is heard.
+    # A block of at most this many steps, so that the progress bar moves and Ctrl-C takes effect soon.
     _MOST_STEPS = 256
 
     def __init__(
@@ -72,10 +73,9 @@ class TrainingBatches(IterableDataset[Block | Steps]):
         share = batch_size // world_size
         self._slice = range(rank * share, (rank + 1) * share)
         self.first_step = 0
-        self.last_step: int | None = None
-        self.block_boundaries: tuple[int, ...] = ()
-        self.in_blocks = True
-        self.lazy_from_step: int | None = None
+        """Where iterating begins."""
+        self.plan: BlockPlan | None = BlockPlan()
+        """How batches are joined into blocks; None for one batch at a time."""
         self._orders: tuple[tuple[int, int], Tensor] | None = None
 
     def indices(self, first_step: int, last_step: int) -> Tensor:
@@ -118,12 +118,9 @@ class TrainingBatches(IterableDataset[Block | Steps]):
         first, longest = step // every * every, self._longest()
         return min(first + every, first + ((step - first) // longest + 1) * longest)
 
-    def _block_end(self, step: int) -> int:
-        ends = [step + self._longest(), *((step // every + 1) * every for every in self.block_boundaries)]
-        if self.last_step is not None and step < self.last_step:
-            ends.append(self.last_step)
-        if self.lazy_from_step is not None and step < self.lazy_from_step:
-            ends.append(self.lazy_from_step)
+    def _block_end(self, step: int, plan: BlockPlan) -> int:
+        ends = [step + self._longest(), *((step // every + 1) * every for every in plan.boundaries)]
+        ends += [end for end in (plan.last_step, plan.lazy_from_step) if end is not None and step < end]
         return min(ends)
 
     def __iter__(self) -> Iterator[Block | Steps]:
@@ -131,17 +128,18 @@ class TrainingBatches(IterableDataset[Block | Steps]):
         this_worker, workers = (worker.id, worker.num_workers) if worker else (0, 1)
         step, number = self.first_step, 0
         while True:
-            end = self._block_end(step) if self.in_blocks else step + 1
+            end = step + 1 if self.plan is None else self._block_end(step, self.plan)
             if number % workers == this_worker:
-                yield self._made(step, end)
+                yield self._item(step, end)
             step, number = end, number + 1
 
-    def _made(self, first_step: int, last_step: int) -> Block | Steps:
-        """What stands for a block: its examples, those of its only batch, or nothing but its steps."""
-        if self.in_blocks and self.lazy_from_step is not None and first_step >= self.lazy_from_step:
+    def _item(self, first_step: int, last_step: int) -> Block | Steps:
+        if self.plan is None:
+            x, y = self.block(first_step, last_step)
+            return x[0], y[0]
+        if self.plan.lazy_from_step is not None and first_step >= self.plan.lazy_from_step:
             return Steps(first_step, last_step)
-        x, y = self.block(first_step, last_step)
-        return (x, y) if self.in_blocks else (x[0], y[0])
+        return self.block(first_step, last_step)
 
 
 class TrainingLoader(DataLoader[Block | Steps]):
@@ -161,14 +159,3 @@ class TrainingLoader(DataLoader[Block | Steps]):
     def __iter__(self) -> Iterator[Block | Steps]:  # type: ignore[override]
         self._batches.first_step = self._reached()
         return super().__iter__()
-
-
-def intervals_of(callbacks: Iterable[object]) -> tuple[int, ...]:
-    """After how many steps each callback must be able to act, as far as callbacks say.
-
-    A callback says so by an attribute ``every_n_steps``; Lightning's ModelCheckpoint by a private one.
-    """
-    said = (
-        getattr(callback, name, None) for callback in callbacks for name in ("every_n_steps", "_every_n_train_steps")
-    )
-    return tuple(every for every in said if isinstance(every, int) and every > 0)

@@ -10,8 +10,9 @@ import torch
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from parity_lightning.data.batches import Block, TrainingBatches, TrainingLoader, intervals_of
+from parity_lightning.data.batches import Block, TrainingBatches, TrainingLoader
 from parity_lightning.data.held_out import HELD_OUT, HeldOut
+from parity_lightning.data.protocols import ChecksParity, TakesBlocks
 from parity_lightning.data.sparse_parity import SparseParity, Stream
 from parity_lightning.errors import SettingError, check_int
 
@@ -19,14 +20,14 @@ _PREDICT_BATCH = 1024
 
 
 def check_interval(interval: Any) -> None:
-    """Refuses an interval between evaluations that is no number of steps: on an endless stream it would mean never.
+    """Refuses an interval between evaluations that is no number of steps: an endless stream would never be validated.
 
     Raises:
         SettingError: If it is not a whole number of at least 1.
     """
     if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
         raise SettingError(
-            "val_check_interval", interval, "would mean never; give a whole number of SGD steps, at least 1"
+            "val_check_interval", interval, "validation would never run; use a whole number of SGD steps, at least 1"
         )
 
 
@@ -57,7 +58,7 @@ class ParityDataModule(LightningDataModule):
         k: How many of them the label depends on.
         support: The hidden support S, k different numbers from 0 to n-1; drawn from the seed by default.
         batch_size: Examples in one SGD step, over all devices together.
-        num_samples: Size m of the training sample, gone through epoch after epoch; by default every step sees fresh
+        num_samples: Size m of the training sample, used epoch after epoch; by default every step draws fresh
             examples (the online regime). A batch larger than the sample goes through it several times.
         label_noise: Probability that a training label is flipped, from 0 to 0.5; with 0.5 training labels are random,
             the control of Figure 3, right.
@@ -102,7 +103,7 @@ class ParityDataModule(LightningDataModule):
 
     @property
     def regime(self) -> Literal["online", "finite"]:
-        """Whether every step sees fresh examples or a finite sample is gone through again and again."""
+        """Whether every step draws fresh examples (``"online"``) or a finite sample is used again and again."""
         return "online" if self.num_samples is None else "finite"
 
     def settings(self) -> dict[str, Any]:
@@ -122,7 +123,9 @@ class ParityDataModule(LightningDataModule):
         """Checks that the trainer can work with a stream of steps, and the module with the parity."""
         if self.trainer:
             self.check_trainer(self.trainer, stage)
-            getattr(self.trainer.lightning_module, "check_parity", lambda parity: None)(self.parity)
+            module = self.trainer.lightning_module
+            if isinstance(module, ChecksParity):
+                module.check_parity(self.parity)
 
     def check_trainer(self, trainer: Trainer, stage: str) -> None:
         """Refuses settings of the trainer that do not go with an endless stream of global batches.
@@ -145,7 +148,7 @@ class ParityDataModule(LightningDataModule):
             raise SettingError(
                 "check_val_every_n_epoch",
                 trainer.check_val_every_n_epoch,
-                "would mean never, for the stream has no epochs; use None (null) and set val_check_interval",
+                "validation would never run, for the stream has no epochs; use null and set val_check_interval",
             )
 
     def _world(self) -> tuple[int, int]:
@@ -170,13 +173,9 @@ class ParityDataModule(LightningDataModule):
         trainer = self.trainer
         if trainer is None:
             raise RuntimeError("train_dataloader needs a trainer; without one, iterate over batches() instead")
+        module = trainer.lightning_module
         batches = self.batches()
-        batches.in_blocks = getattr(trainer.lightning_module, "takes_blocks", False)
-        batches.lazy_from_step = getattr(trainer.lightning_module, "compiled_from", None)
-        batches.last_step = trainer.max_steps if trainer.max_steps > 0 else None
-        batches.block_boundaries = intervals_of(trainer.callbacks)  # type: ignore[attr-defined]
-        if isinstance(trainer.val_check_interval, int):
-            batches.block_boundaries += (trainer.val_check_interval,)
+        batches.plan = module.block_plan() if isinstance(module, TakesBlocks) else None
         return TrainingLoader(batches, lambda: trainer.global_step, self.num_workers)
 
     def _held_out(self, stream: Stream) -> Block:
@@ -184,7 +183,7 @@ class ParityDataModule(LightningDataModule):
         return self.parity.draw(torch.arange(rank, HELD_OUT, world_size, device=self._device()), stream)
 
     def val_dataloader(self) -> HeldOut:
-        """The validation set in one batch: the module decides how much of it to look at."""
+        """The validation set in one batch: the module decides how much of it to evaluate."""
         return HeldOut([self._held_out("validation")])
 
     def test_dataloader(self) -> HeldOut:

@@ -1,17 +1,18 @@
-"""Drawing the curves of a run."""
+"""The picture of a run: the curves of its metrics over SGD steps."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-_RELEVANT, _IRRELEVANT = "#b5179e", "#8d99ae"
-_TRAIN, _VALIDATION = "#e09f3e", "#1d3557"
+from parity_lightning.display.style import BLUE, GRAY, ORANGE, VERMILION, draw_to, legend
+
+_RELEVANT, _IRRELEVANT = VERMILION, GRAY
+_STAGES = (("train", "training batches", ORANGE, 1.2), ("val", "validation examples", BLUE, 2.0))
 
 
 def draw_run(
@@ -34,51 +35,51 @@ def draw_run(
         convergence_time: The step at which the run solved the parity, if it did.
         log_steps: Whether steps are drawn on a logarithmic axis.
     """
-    gap = curves.get("fourier_gap", [])
-    heights = [2, 3, 3, 2] if _is_drawn(gap) else [2, 3, 3]
-    figure = Figure(figsize=(8, sum(heights)), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=14)
-    panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
-    loss, error, progress = panels[:3]
+    heights = [2.4, 3.2, 3.2, 2.4] if _is_drawn(curves.get("fourier_gap", [])) else [2.4, 3.2, 3.2]
 
-    _lines(loss, steps, curves, "loss")
-    loss.set_title("What one sees: the loss ...", loc="left", fontsize=11)
-    loss.set_ylabel("loss")
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+        figure.suptitle(title)
+        _draw_panels(panels, steps, curves)
+        for axes in panels:
+            _mark(axes, onset, convergence_time)
+            legend(axes, columns=4)
+            if len(steps) == 1:
+                for line in axes.lines:
+                    line.set_marker("o")
+        panels[-1].set_xlabel("SGD steps")
+        if log_steps:
+            panels[-1].set_xscale("log")
+        else:
+            panels[-1].set_xlim(0, 1.02 * max(steps))
 
-    _lines(error, steps, curves, "accuracy")
-    error.axhline(0.5, color="0.6", linewidth=1, linestyle=":")
-    error.set_title("... and the share of wrong labels (0.5 is guessing)", loc="left", fontsize=11)
-    error.set_ylabel("error")
-    error.set_ylim(-0.02, max(0.55, *error.get_ylim()))
-
-    _hidden_progress(progress, steps, curves)
-    if _is_drawn(gap):
-        _fourier_gap(panels[3], steps, gap)
-    panels[-1].set_xlabel("SGD steps")
-
-    _mark(error, panels, onset, convergence_time)
-    if len(steps) == 1:
-        for line in (line for axes in panels for line in axes.lines):
-            line.set_marker("o")
-    if log_steps:
-        progress.set_xscale("log")
-    else:
-        progress.set_xlim(0, 1.02 * max(steps))
-    for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, fontsize=9, loc="best")
-    figure.savefig(path, dpi=120)
+    draw_to(path, draw, (8, sum(heights)))
 
 
 def _is_drawn(curve: Sequence[float]) -> bool:
     return any(math.isfinite(value) for value in curve)
 
 
-def _lines(axes: Axes, steps: Sequence[int], curves: Mapping[str, Sequence[float]], metric: str) -> None:
-    named = ("train", "training batches", _TRAIN, 1.2), ("val", "validation examples", _VALIDATION, 2.0)
-    for stage, label, color, width in named:
+def _draw_panels(panels: Sequence[Axes], steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> None:
+    loss, error, progress, *more = panels
+    loss.set_title("What one sees: the loss ...")
+    loss.set_ylabel("loss")
+    _stages(loss, steps, curves, "loss")
+    error.set_title("... and the share of wrong labels (0.5 is guessing)")
+    error.set_ylabel("error")
+    error.axhline(0.5, color=GRAY, linewidth=1, linestyle=":")
+    _stages(error, steps, curves, "accuracy")
+    error.set_ylim(-0.02, max(0.55, *error.get_ylim()))
+    _hidden_progress(progress, steps, curves)
+    for axes in more:
+        axes.set_title("How well the gradient of one unit tells these inputs (above 0 it does)")
+        axes.set_ylabel("Fourier gap")
+        axes.plot(steps, curves["fourier_gap"], color=_RELEVANT, linewidth=2)
+        axes.axhline(0, color=GRAY, linewidth=1, linestyle=":")
+
+
+def _stages(axes: Axes, steps: Sequence[int], curves: Mapping[str, Sequence[float]], metric: str) -> None:
+    for stage, label, color, width in _STAGES:
         curve = curves.get(f"{stage}/{metric}", [])
         if _is_drawn(curve):
             shown = [1 - value for value in curve] if metric == "accuracy" else curve
@@ -86,9 +87,7 @@ def _lines(axes: Axes, steps: Sequence[int], curves: Mapping[str, Sequence[float
 
 
 def _hidden_progress(axes: Axes, steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> None:
-    axes.set_title(
-        "What is hidden: how far the first layer's weights have moved from where they began", loc="left", fontsize=11
-    )
+    axes.set_title("What is hidden: how far the first layer's weights have moved from where they began")
     axes.set_ylabel(r"largest $|w_t - w_0|$")
     strongest, weakest, irrelevant = (
         curves.get(f"hidden_progress/{name}", []) for name in ("relevant", "relevant_min", "irrelevant")
@@ -105,17 +104,10 @@ def _hidden_progress(axes: Axes, steps: Sequence[int], curves: Mapping[str, Sequ
         axes.set_yscale("log")
 
 
-def _fourier_gap(axes: Axes, steps: Sequence[int], gap: Sequence[float]) -> None:
-    axes.plot(steps, gap, color=_RELEVANT, linewidth=2)
-    axes.axhline(0, color="0.6", linewidth=1, linestyle=":")
-    axes.set_title("How well the gradient of one unit tells these inputs (above 0 it does)", loc="left", fontsize=11)
-    axes.set_ylabel("Fourier gap")
-
-
-def _mark(labelled: Axes, everywhere: Iterable[Axes], onset: int | None, convergence_time: int | None) -> None:
+def _mark(axes: Axes, onset: int | None, convergence_time: int | None) -> None:
+    # The legend of the errors has the steps; the other panels have the lines only.
+    labelled = axes.get_ylabel() == "error"
     for name, step, style in (("onset", onset, "--"), ("solved", convergence_time, "-")):
-        if step is None:
-            continue
-        for axes in everywhere:
-            label = f"{name}: step {step:,}" if axes is labelled else None
+        if step is not None:
+            label = f"{name}: step {step:,}" if labelled else None
             axes.axvline(step, color="0.35", linewidth=1, linestyle=style, label=label)

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from parity_lightning.display.style import PALETTE, draw_to, legend
+from parity_lightning.display.table import format_value
 from parity_lightning.statistics.survival import quantile_of, solved_share, survival_of
 
-_COLORS = ("#b5179e", "#1d3557", "#e09f3e", "#2a9d8f", "#8d99ae", "#d62828", "#6a4c93", "#588157")
+_EXPECTED = "0.35"
 _MOST_BINS = 100
 
 
@@ -33,36 +34,39 @@ def draw_trials(path: Path, settings: Sequence[Mapping[str, Any]], varied: Seque
     Returns:
         The path.
     """
-    figure = Figure(figsize=(8, 7), layout="constrained")
-    FigureCanvasAgg(figure)
+
+    def draw(figure: Figure) -> None:
+        _draw(figure, settings, varied, times)
+
+    # A line of legend for every second setting.
+    return draw_to(path, draw, (8, 7 + 0.2 * min(len(settings), len(PALETTE))))
+
+
+def _draw(figure: Figure, settings: Sequence[Mapping[str, Any]], varied: Sequence[str], times: np.ndarray) -> None:
     first = settings[0]
     kind = str(first["architecture"]).rpartition(".")[2]
     trials = f"{times.shape[1]:,} trials" + (" of each setting" if len(settings) > 1 else "")
-    figure.suptitle(f"{kind} on the ({first['n']}, {first['k']})-parity: {trials}", fontsize=14)
+    figure.suptitle(f"{kind} on the ({first['n']}, {first['k']})-parity: {trials}")
     histogram, survival = figure.subplots(2, 1, sharex=True)
-    shown = list(zip(settings, times, _COLORS, strict=False))
+    shown = list(zip(settings, times, PALETTE, strict=False))
     for setting, own, color in shown:
-        name = ", ".join(f"{column.rpartition('.')[2]}={setting.get(column)}" for column in varied)
+        name = ", ".join(f"{column.rpartition('.')[2]}={format_value(setting.get(column))}" for column in varied)
         _histogram(histogram, own, int(setting["val_check_interval"]), color, name)
         _survival(survival, own, int(setting["max_steps"]), color, name)
     if len(shown) == 1:
         _random_search(histogram, survival, times[0], int(first["val_check_interval"]), int(first["max_steps"]))
-    histogram.set_title("When trials were solved", loc="left", fontsize=11)
+    histogram.set_title("When trials were solved")
     histogram.set_ylabel("trials")
-    survival.set_title("The share not yet solved (Kaplan-Meier, with 95 % band)", loc="left", fontsize=11)
+    survival.set_title("The share not yet solved (Kaplan-Meier, with 95 % band)")
     survival.set_ylabel("share")
     survival.set_ylim(-0.02, 1.02)
     survival.set_xlabel("SGD steps")
     solved = times[np.isfinite(times)]
     survival.set_xlim(0, 1.05 * float(solved.max()) if len(solved) else None)
     for axes in (histogram, survival):
-        axes.spines[["top", "right"]].set_visible(False)
-        if axes.get_legend_handles_labels()[1]:
-            axes.legend(frameon=False, fontsize=9)
+        legend(axes, columns=2)
     if len(settings) > len(shown):
         figure.text(0.99, 0.005, f"the first {len(shown)} of {len(settings):,} settings", ha="right", fontsize=8)
-    figure.savefig(path, dpi=120)
-    return path
 
 
 def _bins(times: np.ndarray, every: int) -> np.ndarray:
@@ -104,9 +108,11 @@ def _random_search(histogram: Axes, survival: Axes, times: np.ndarray, every: in
     edges = _bins(solved, every)
     # As likely a success per step as here, where unsolved trials took steps, too.
     stay = 1 - len(solved) / np.minimum(times, max_steps).sum()
-    # Whoever is evaluated at a step may have been solved since the evaluation before.
+    # A trial that is found solved at a step was solved at any step since the evaluation before.
     found = stay ** (edges - every / 2)
     expected = len(times) * (found[:-1] - found[1:])
-    histogram.stairs(expected, edges, color="0.35", linestyle="--", label="random search of the same mean (geometric)")
+    histogram.stairs(
+        expected, edges, color=_EXPECTED, linestyle="--", label="random search of the same mean (geometric)"
+    )
     steps = np.linspace(0, edges[-1], 200)
-    survival.plot(steps, stay**steps, color="0.35", linestyle="--", linewidth=1, label="random search")
+    survival.plot(steps, stay**steps, color=_EXPECTED, linestyle="--", linewidth=1, label="random search")

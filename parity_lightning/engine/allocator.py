@@ -1,4 +1,4 @@
-"""Memory that is kept: what a step frees, the next step needs again."""
+"""Keeping freed memory in the process: the next step needs as much again."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class NotCompiled(Exception):
-    """A function cannot be compiled; the text says why, in one line."""
+    """A function cannot be compiled; the text is the reason, in one line."""
 
 
 def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], shared: int = 0) -> Flat:
@@ -53,7 +53,7 @@ def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], sha
         The compiled function, of a list of contiguous tensors; without gradients.
 
     Raises:
-        NotCompiled: If it cannot be traced or compiled, for want of a C++ compiler for example.
+        NotCompiled: If it cannot be traced or compiled, because there is no C++ compiler for example.
         SettingError: If others can write to the folder of compiled functions.
         OSError: If there is no room on the disk.
     """
@@ -65,7 +65,7 @@ def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], sha
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # The graph for some number of trials tells what is computed; that for any takes ten times as long to trace.
+            # The graph for one number of trials identifies the function; for any number, tracing is ten times slower.
             name = _fingerprint(make_fx(function)(*_copies(arguments)), arguments)
             library, run = _loaded(function, arguments, shared, name)
     except SettingError:
@@ -126,7 +126,7 @@ def _find(folder: Path, name: str) -> Path | None:
 
 
 def _disk_is_full(error: BaseException | None) -> OSError | None:
-    """The error of a disk without room, which the compiler wraps or tells in its own words."""
+    """The error of a full disk, which the compiler wraps in an error or a text of its own; None if it is another."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return error
@@ -138,13 +138,13 @@ def _disk_is_full(error: BaseException | None) -> OSError | None:
 
 
 def _number_of_its_own(example: Sequence[Tensor]) -> int:
-    """With how many trials to trace: neither 0 nor 1, which PyTorch takes for constants, nor any other dimension."""
+    """With how many trials to trace: not 0 or 1, which PyTorch takes for constants, nor a size of another dimension."""
     taken = {size for argument in example for size in argument.shape[1:]}
     return next(number for number in range(2, len(taken) + 3) if number not in taken)
 
 
 def _copies(arguments: Sequence[Tensor]) -> list[Tensor]:
-    """Tracing runs a function, which may change its arguments."""
+    """Copies for tracing, which runs the function and may change its arguments."""
     return [argument.clone() for argument in arguments]
 
 
@@ -173,7 +173,7 @@ def _build(
     """
     print("compiling for this network and batch size, once: about half a minute", file=sys.stderr, flush=True)
     for left in stem.parent.glob(f"{stem.name}-building-*"):
-        # By a process that was killed: whoever builds this name holds its lock.
+        # Left by a killed process: this process holds the lock of the name.
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=stem.parent, prefix=f"{stem.name}-building-") as folder:
         with building_in(compiler_cache or Path(folder)):

@@ -1,4 +1,4 @@
-"""The folder of compiled functions: nobody else may write there, for what it holds runs as native code."""
+"""The folder of compiled functions. It must be private to the user, for its files run as native code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def private_cache() -> Path:
         Its path.
 
     Raises:
-        SettingError: If somebody else owns it or can write to it or to a folder above it, or if it cannot be made.
+        SettingError: If another user owns it or can write to it or to a folder above it, or if it cannot be made.
     """
     folder = cache_folder()
     check_cache()
@@ -39,13 +39,13 @@ def private_cache() -> Path:
     except OSError as error:
         message = f"cannot be made ({error.strerror}); set this variable to a folder that can, or compile nothing"
         raise SettingError(f"${FOLDER_VARIABLE}", folder, message) from error
-    # Again: somebody else may have made it in between.
+    # Again: another user may have made it in between.
     check_cache()
     return folder
 
 
 def check_cache() -> None:
-    """Refuses the folder, as far as it is there, if somebody else owns it or can write to it or above it.
+    """Refuses the folder, as far as it exists, if another user owns it or can write to it or above it.
 
     Raises:
         SettingError: If so.
@@ -67,7 +67,7 @@ def check_private(path: Path, advice: str) -> None:
 
     Args:
         path: A file or folder.
-        advice: What to do if it belongs to somebody else.
+        advice: What to do if it belongs to another user.
 
     Raises:
         SettingError: If it is refused.
@@ -88,7 +88,7 @@ def check_private(path: Path, advice: str) -> None:
 
 
 def _others_can_write(found: os.stat_result) -> bool:
-    """Whether anybody but the owner can write; the group does not count if the user is alone in it."""
+    """Whether other users can write; the group does not count if the user is alone in it."""
     if found.st_mode & stat.S_IWOTH:
         return True
     return bool(found.st_mode & stat.S_IWGRP) and not _is_own_group(found.st_gid)
@@ -120,9 +120,9 @@ def _check_above(folder: Path, parent: Path) -> None:
 
 @contextmanager
 def building_in(folder: Path) -> Iterator[None]:
-    """Has PyTorch's compiler keep its files in a folder, too, and all that is made meanwhile be for this user alone.
+    """Has PyTorch's compiler keep its files in a folder, too, and makes new files private to the user meanwhile.
 
-    Its own place is a folder below ``/tmp`` that anybody may have made before, and whose libraries it links.
+    By default it uses a folder below ``/tmp``, which another user may have made before, and links libraries there.
     """
     if folder.exists():
         check_private(folder, "remove it")
@@ -144,5 +144,5 @@ def is_whole(library: Path) -> bool:
         with zipfile.ZipFile(library) as archive:
             return archive.testzip() is None
     except Exception:
-        # A damaged file may raise anything.
+        # A damaged file may raise any exception.
         return False

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from parity_lightning.engine.update_rules import Unstackable
-
-if TYPE_CHECKING:
-    from parity_lightning.modules.base import ParityModule
+from parity_lightning.engine.trainable import Trainable, Unstackable
 
 
 class _Loss(nn.Module):
     """The loss of a batch, together with the predictions."""
 
-    def __init__(self, module: ParityModule) -> None:
+    def __init__(self, module: Trainable) -> None:
         super().__init__()
         self.module = module
 
@@ -32,23 +27,6 @@ def _examples(n: int, like: Tensor) -> Tensor:
     """Some inputs of shape ``(3, n)``."""
     bits = torch.arange(3 * n, device=like.device).reshape(3, n) * 5 // 3 % 2
     return (1 - 2 * bits).to(like.dtype)
-
-
-@contextmanager
-def _by_itself(module: ParityModule) -> Iterator[None]:
-    """Refuses a module that asks for its trainer, its step or its epoch, which a stack has not."""
-
-    def refuse(self: Any) -> None:
-        raise Unstackable("its loss or its network asks for the step or the trainer")
-
-    kind = type(module)
-    asked = {name: property(refuse) for name in ("global_step", "current_epoch", "trainer")}
-    # Under a name of its own: the command line finds classes by their names, and this one is soon gone.
-    module.__class__ = type("_ByItself", (kind,), asked)
-    try:
-        yield
-    finally:
-        module.__class__ = kind
 
 
 class Objective:
@@ -68,12 +46,12 @@ class Objective:
             trials at once.
     """
 
-    def __init__(self, module: ParityModule, n: int) -> None:
+    def __init__(self, module: Trainable, n: int) -> None:
         self._loss = _Loss(module)
-        with _by_itself(module):
+        with module.refuse_run_state():
             self._learn(module, n)
 
-    def _learn(self, module: ParityModule, n: int) -> None:
+    def _learn(self, module: Trainable, n: int) -> None:
         every = dict(self._loss.named_parameters()) | dict(self._loss.named_buffers())
         shared = len(list(self._loss.named_parameters(remove_duplicate=False))) - len(list(self._loss.parameters()))
         if shared:
@@ -83,7 +61,7 @@ class Objective:
         self.frozen = [name for name in every if name not in reached]
         self._try(module, n)
 
-    def _try(self, module: ParityModule, n: int) -> None:
+    def _try(self, module: Trainable, n: int) -> None:
         """Refuses what does not come out for two trials as it does for one."""
         trainable, frozen = self.tensors_of(module)
         x = _examples(n, trainable[0])
@@ -124,16 +102,21 @@ class Objective:
             raise Unstackable("its network predicts otherwise when it trains than when it is evaluated")
         return {name for (name, _), gradient in zip(trained, gradients, strict=True) if gradient is not None}
 
-    def tensors_of(self, module: ParityModule) -> tuple[list[Tensor], list[Tensor]]:
-        """The tensors of a module that move, and the others, without a trial axis; they share its memory."""
+    def tensors_of(self, module: Trainable) -> tuple[list[Tensor], list[Tensor]]:
+        """The trainable tensors of a module, and the frozen ones, without a trial axis; they share its memory."""
         known = {f"module.{name}": value.detach() for name, value in module.named_parameters()}
         known |= {f"module.{name}": value for name, value in module.named_buffers()}
         return [known[name] for name in self.trainable], [known[name] for name in self.frozen]
 
-    def parameters_of(self, module: ParityModule) -> list[nn.Parameter]:
-        """The parameters of a module that move."""
+    @property
+    def names(self) -> list[str]:
+        """The names of the trainable tensors in the module."""
+        return [name.removeprefix("module.") for name in self.trainable]
+
+    def parameters_of(self, module: Trainable) -> list[nn.Parameter]:
+        """The trainable parameters of a module."""
         known = dict(module.named_parameters())
-        return [known[name.removeprefix("module.")] for name in self.trainable]
+        return [known[name] for name in self.names]
 
     def _call(
         self, trainable: Sequence[Tensor], frozen: Sequence[Tensor], x: Tensor, y: Tensor

@@ -6,8 +6,9 @@ import warnings
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
-from parity_lightning.engine.trial_config import TrialConfig
 from parity_lightning.engine.update_rules import UpdateFunction, options_of
 
 _CHUNK = 1024
@@ -17,13 +18,14 @@ class OptimizerOptions:
     """Learning rate, weight decay and the like, step by step: constant, or what a schedule makes of them.
 
     Args:
-        setting: Whose optimizer and schedule.
-        rule: Which options.
+        optimizer: The optimizer; none of its parameters has a gradient.
+        schedule: The schedule that steps with it, if there is one.
+        rule: Which options are read.
     """
 
-    def __init__(self, setting: TrialConfig, rule: UpdateFunction) -> None:
+    def __init__(self, optimizer: Optimizer, schedule: LRScheduler | None, rule: UpdateFunction) -> None:
         self._rule = rule
-        self._optimizer, self._schedule = setting.make_optimizer()
+        self._optimizer, self._schedule = optimizer, schedule
         self._known = torch.tensor([options_of(rule, self._optimizer)], dtype=torch.float64)
 
     @property

@@ -4,50 +4,60 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby, islice
 
 import torch
 from torch import Tensor
 
-from parity_lightning.callbacks.phase_transition import PhaseTransition
 from parity_lightning.data.batches import TrainingBatches
-from parity_lightning.data.held_out import HELD_OUT
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.compiled import NotCompiled
+from parity_lightning.engine.evaluation import BLOCK, screen_then_confirm
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.optimizer_options import OptimizerOptions
 from parity_lightning.engine.stack import Stack, online_indices
+from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.engine.trial import TrialResult, TrialSpec, check_same_computation, computed_by
 from parity_lightning.engine.trial_config import Start, TrialConfig
-from parity_lightning.engine.update_rules import Unstackable, find_rule, groups_of
+from parity_lightning.engine.update_rules import find_rule, groups_of
+from parity_lightning.measures.divergence import first_divergence
 from parity_lightning.measures.hidden_progress import movement_of
-from parity_lightning.modules import ParityModule
+from parity_lightning.measures.phase_transition import PhaseTransitionState
 
-# At most so many steps between two looks at whether losses are finite, and so many indices at a time (64 MiB).
+# At most so many steps between two checks that losses are finite, and so many indices at a time (64 MiB).
 _MOST_STEPS = 256
 _MOST_INDICES = 2**23
 
-# How many examples are looked at in one go to confirm that trials are solved.
-_CONFIRMED_AT_ONCE = 1024
-
-
-# For how many trials parities are drawn in one go.
+# For how many trials parities are drawn at a time.
 _DRAWN_AT_ONCE = 32
 
 
+@dataclass
 class _Running:
-    """A trial at work."""
+    """A trial that is being trained.
 
-    def __init__(self, spec: TrialSpec, parity: SparseParity, module: ParityModule, batches: TrainingBatches) -> None:
-        self.spec = spec
-        self.parity = parity
-        self.batches = batches
-        self.first_layer = module.first_layer.detach().clone()
-        self.transition = PhaseTransition()
-        self.steps = 0
-        self.accuracy = 0.0
-        self.stop_reason: str | None = None
-        self.ended_at: int | None = None
+    Attributes:
+        spec: Which trial it is.
+        parity: What it learns.
+        batches: Its training batches.
+        initial_first_layer: A copy of the first layer's weights at step 0.
+        transition: The dates of its phase transition so far.
+        steps: SGD steps taken.
+        accuracy: Of the last evaluation.
+        stop_reason: Why it ends, once it does.
+        ended_at: The step at which it ends, where that is not ``steps``.
+    """
+
+    spec: TrialSpec
+    parity: SparseParity
+    batches: TrainingBatches
+    initial_first_layer: Tensor
+    transition: PhaseTransitionState = field(default_factory=PhaseTransitionState)
+    steps: int = 0
+    accuracy: float = 0.0
+    stop_reason: str | None = None
+    ended_at: int | None = None
 
 
 class StackRunner:
@@ -58,7 +68,7 @@ class StackRunner:
 
     Args:
         settings: The settings.
-        capacity: How many trials to have at work at a time.
+        stack_size: How many trials to train at a time.
         compiled: Whether to compile the steps, where that can be.
         device: Where to train.
         computed: How other rows of these settings were computed, if there are any; ``"eager, ..."`` means that steps
@@ -71,7 +81,7 @@ class StackRunner:
     def __init__(
         self,
         settings: Sequence[TrialConfig],
-        capacity: int,
+        stack_size: int,
         compiled: bool,
         device: torch.device | str = "cpu",
         computed: str | None = None,
@@ -81,18 +91,21 @@ class StackRunner:
             raise Unstackable(f"{type(first.module).__name__} overrides a hook of single steps")
         self._settings = settings
         self._device = torch.device(device)
-        template = first.module.reinitialize().to(self._device, torch.float64 if first.double else None)
-        # Loaded with the weights of a trial that is done, to read its first layer.
-        self._reader = template
-        self._objective = Objective(template, first.data.parity.n)
-        optimizer, _ = first.copy(module=template).make_optimizer()
-        rule = find_rule([setting.make_optimizer()[0] for setting in settings])
-        self._options = [OptimizerOptions(setting, rule) for setting in settings]
-        groups = groups_of(optimizer, self._objective.parameters_of(template))
-        noisy = any(setting.data.parity.flip_below for setting in settings)
-        batch_size = first.data.batch_size
-        look = min(first.module.val_screen_size, _CONFIRMED_AT_ONCE)
-        self.stack = Stack(self._objective, rule, groups, first.data.parity, batch_size, noisy, capacity, look)
+        # Loaded with the weights of a trial that ends, to read its first layer.
+        self._reader = first.module.reinitialize().to(self._device, torch.float64 if first.double else None)
+        self._objective = Objective(self._reader, first.parity.n)
+        rule = find_rule([setting.module.make_optimizer()[0] for setting in settings])
+        self._options = [OptimizerOptions(*setting.module.make_optimizer(), rule) for setting in settings]
+        self.stack = Stack(
+            self._objective,
+            rule,
+            groups_of(self._reader.make_optimizer()[0], self._objective.parameters_of(self._reader)),
+            first.parity,
+            first.batch_size,
+            noisy=any(setting.parity.flip_below for setting in settings),
+            size_limit=stack_size,
+            evaluated_at_once=min(first.module.val_screen_size, BLOCK),
+        )
         self._running: list[_Running] = []
         self._to_compile = compiled and not (computed or "").startswith("eager")
         self._expected = computed
@@ -106,16 +119,16 @@ class StackRunner:
         """Runs trials.
 
         Args:
-            specs: Which trials; taken one by one, whenever there is room.
+            specs: Which trials; the next one is taken whenever there is room in the stack.
 
         Yields:
-            After every evaluation the outcomes of the trials that ended with it, perhaps none.
+            After every evaluation the results of the trials that ended with it, perhaps none.
         """
         waiting = self._started(iter(specs))
         with torch.no_grad():
             while True:
-                while len(self._running) < self.stack.capacity and (begun := next(waiting, None)) is not None:
-                    self._begin(*begun)
+                while len(self._running) < self.stack.size_limit and (begun := next(waiting, None)) is not None:
+                    self.add(*begun)
                 if not self._running:
                     return
                 if self._to_compile:
@@ -126,19 +139,26 @@ class StackRunner:
                 yield self._take_out()
 
     def _started(self, specs: Iterator[TrialSpec]) -> Iterator[tuple[TrialSpec, Start]]:
-        """Draws how trials begin, a few at a time."""
+        """Draws parities and weights of trials, a few at a time."""
         while some := list(islice(specs, _DRAWN_AT_ONCE)):
             for setting, own in groupby(some, key=lambda spec: spec.setting):
                 mine = list(own)
                 seeds = [spec.seed for spec in mine]
                 yield from zip(mine, self._settings[setting].starts(seeds), strict=True)
 
-    def _begin(self, spec: TrialSpec, start: Start) -> None:
-        parity, module = start
-        data = self._settings[spec.setting].data
-        batches = TrainingBatches(parity, data.batch_size, data.num_samples, device=self._device)
-        self._running.append(_Running(spec, parity, module.to(self._device), batches))
-        self.stack.put(parity, module, self._options[spec.setting].first)
+    def add(self, spec: TrialSpec, start: Start | None = None) -> None:
+        """Adds a trial to the stack, which must have room for it.
+
+        Args:
+            spec: Which trial.
+            start: How it begins; drawn from its seed by default.
+        """
+        start = start or self._settings[spec.setting].start(spec.seed)
+        setting = self._settings[spec.setting]
+        batches = TrainingBatches(start.parity, setting.batch_size, setting.num_samples, device=self._device)
+        module = start.module.to(self._device)
+        self._running.append(_Running(spec, start.parity, batches, module.first_layer.detach().clone()))
+        self.stack.put(start.parity, module, self._options[spec.setting].first)
 
     def _compile(self) -> None:
         self._to_compile = False
@@ -156,37 +176,29 @@ class StackRunner:
         """Takes steps up to the next evaluation of any trial, and evaluates."""
         steps = min(map(self._until_due, self._running))
         due = [self._until_due(trial) == steps for trial in self._running]
-        finite = torch.ones(len(self._running), dtype=torch.bool, device=self._device)
         most = max(1, min(_MOST_STEPS, _MOST_INDICES // (len(self._running) * self._running[0].batches.batch_size)))
-        while steps and finite.any():
+        while steps and any(trial.stop_reason is None for trial in self._running):
             now = min(steps, most)
-            good = torch.isfinite(self._take_steps(now))
-            for place in (finite & ~good.all(0)).nonzero().squeeze(-1).tolist():
-                self._diverged(self._running[place], now - int(good[:, place].long().argmin()))
-            finite &= good.all(0)
+            before = [trial.steps for trial in self._running]
+            divergence = first_divergence(self.train(now)).tolist()
+            for trial, first, bad in zip(self._running, before, divergence, strict=True):
+                if bad < now and trial.stop_reason is None:
+                    self._diverged(trial, first + bad)
             steps -= now
         self._evaluate(due)
 
-    def _diverged(self, trial: _Running, steps_ago: int) -> None:
-        """Notes where a trial ends whose loss was not finite at the first of the last steps: as `fit` does."""
-        trial.stop_reason = "diverged"
-        setting = self._settings[trial.spec.setting]
-        bad = trial.steps - steps_ago
-        trial.ended_at = min(trial.batches.block_end(bad, setting.every), setting.max_steps)
-
-    def _take_steps(self, steps: int) -> Tensor:
-        """Takes so many steps of every trial; returns the losses, of shape ``(steps, T)``."""
-        indices = self._indices(steps)
-        options = self._options_of(steps)
-        losses = []
-        for step, index in enumerate(indices.unbind()):
-            if options is not None:
-                self.stack.options.copy_(options[step])
-            loss, _ = self.stack.step(index)
-            losses.append(loss)
+    def train(self, steps: int) -> Tensor:
+        """Takes so many SGD steps of every trial; returns the losses, of shape ``(steps, T)``."""
+        losses, _ = self.stack.run(self._indices(steps), self._options_of(steps))
         for trial in self._running:
             trial.steps += steps
-        return torch.stack(losses)
+        return losses
+
+    def _diverged(self, trial: _Running, step: int) -> None:
+        """Ends a trial whose loss was not finite in a step at the end of that step's block, as ``fit`` does."""
+        setting = self._settings[trial.spec.setting]
+        trial.stop_reason = "diverged"
+        trial.ended_at = min(trial.batches.block_end(step, setting.every), setting.max_steps)
 
     def _indices(self, steps: int) -> Tensor:
         """Which examples the next steps take, of shape ``(steps, T, B)``."""
@@ -205,31 +217,25 @@ class StackRunner:
         return torch.stack(each, dim=1).to(self._device)
 
     def _evaluate(self, due: Sequence[bool]) -> None:
-        """Counts the errors of the trials that are due: on the screen and, where there are none, on the whole set."""
-        screen = min(self._settings[0].module.val_screen_size, HELD_OUT)
-        errors = self.stack.errors(0, screen)
-        examples = torch.full_like(errors, screen)
-        places = torch.tensor(due, device=self._device).logical_and(errors == 0).nonzero().squeeze(-1)
-        for start in range(screen, HELD_OUT, _CONFIRMED_AT_ONCE):
-            if not len(places):
-                break
-            end = min(start + _CONFIRMED_AT_ONCE, HELD_OUT)
-            errors[places] += self.stack.errors(start, end, places)
-            examples[places] = end
-            places = places[errors[places] == 0]
-        accuracy = 1 - errors.float() / examples.float()
-        for trial, is_due, wrong, right in zip(self._running, due, errors.tolist(), accuracy.tolist(), strict=True):
+        """Counts the errors of the trials that are due, and ends those that are solved or have had all their steps."""
+        counts = screen_then_confirm(
+            self.stack.errors, self._settings[0].module.val_screen_size, torch.tensor(due, device=self._device)
+        )
+        each = zip(
+            self._running, due, counts.errors.tolist(), counts.examples.tolist(), counts.accuracy.tolist(), strict=True
+        )
+        for trial, is_due, errors, examples, accuracy in each:
             if not is_due:
                 continue
-            trial.accuracy = right
-            trial.transition.observe(trial.steps, right, wrong)
-            if wrong == 0:
+            trial.accuracy = accuracy
+            trial.transition.observe(trial.steps, errors, examples)
+            if errors == 0:
                 trial.stop_reason = trial.stop_reason or "solved"
             elif trial.steps >= self._settings[trial.spec.setting].max_steps:
                 trial.stop_reason = trial.stop_reason or "max_steps"
 
     def _take_out(self) -> list[TrialResult]:
-        """Ends the trials that are done."""
+        """Removes the trials that have ended from the stack, and returns their results."""
         results = []
         for place in reversed(range(len(self._running))):
             trial = self._running[place]
@@ -247,8 +253,8 @@ class StackRunner:
                 tensor.copy_(value)
         moved = None
         # A first layer of another shape has no progress to be measured.
-        if trial.first_layer.shape[-1] == trial.parity.n:
-            moved = movement_of(self._reader.first_layer, trial.first_layer, trial.parity.support)
+        if trial.initial_first_layer.shape[-1] == trial.parity.n:
+            moved = movement_of(self._reader.first_layer, trial.initial_first_layer, trial.parity.support)
         assert trial.stop_reason is not None
         solved = trial.transition.convergence_time is not None
         return TrialResult(

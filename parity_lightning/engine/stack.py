@@ -1,12 +1,12 @@
-"""Trials side by side: the tensors they are made of, and what is done with all of them at once."""
+"""A stack of trials: their tensors side by side, and the steps and evaluations of all of them at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from parity_lightning.data.parity_stack import ParityStack, words_of
 from parity_lightning.data.sparse_parity import SparseParity
@@ -14,31 +14,29 @@ from parity_lightning.engine.allocator import keep_freed_memory
 from parity_lightning.engine.compiled import Flat, compile_stacked
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.stacked_step import StackedEvaluation, StackedStep, places_of
-from parity_lightning.engine.update_rules import UpdateFunction
+from parity_lightning.engine.trainable import Trainable
+from parity_lightning.engine.update_rules import UpdateFunction, find_rule, groups_of, options_of
 
-if TYPE_CHECKING:
-    from parity_lightning.modules.base import ParityModule
-
-_TRIALS_A_LOOK = 4
+_EVALUATED_TOGETHER = 4
 
 _WORDS = len(ParityStack._fields)
 
 
 class Stack:
-    """Up to ``capacity`` trials, whose tensors lie one after another in memory.
+    """Up to ``size_limit`` trials that are trained together: their tensors lie one after another in memory.
 
-    Trials have places from 0 to ``size - 1``. Whoever is taken out leaves its place to the last one, so the trials at
-    work always lie together and those that are done cost nothing.
+    Trials have the places 0 to ``size - 1``. When one is dropped, the last one moves to its place: the trials in the
+    stack always lie together, and dropped ones cost nothing.
 
     Args:
         objective: What is trained.
         rule: How weights are updated.
-        groups: For each moving tensor, the number of its parameter group.
-        parity: A parity of the kind of all; its n, k and whether there is label noise matter.
+        groups: For each trainable tensor, the number of its parameter group.
+        parity: A parity with the n and k of all.
         batch_size: Examples in a step of one trial.
         noisy: Whether there is label noise in any trial.
-        capacity: How many trials there may be at a time.
-        look: How many held-out examples to look at in one call.
+        size_limit: How many trials there may be at a time.
+        evaluated_at_once: How many held-out examples to evaluate in one call.
     """
 
     def __init__(
@@ -49,39 +47,84 @@ class Stack:
         parity: SparseParity,
         batch_size: int,
         noisy: bool,
-        capacity: int,
-        look: int = 1024,
+        size_limit: int,
+        evaluated_at_once: int = 1024,
     ) -> None:
         keep_freed_memory()
-        self.capacity = capacity
+        self.size_limit = size_limit
         self.size = 0
         self._objective = objective
         self._state_each = len(rule.state)
         self._step = StackedStep(objective, rule, groups, parity.n, noisy)
-        self._look = StackedEvaluation(objective, parity.n)
+        self._evaluation = StackedEvaluation(objective, parity.n)
         self._options = (max(groups) + 1) * len(rule.options)
         self._batch_size = batch_size
-        self._look_size = look
+        self._evaluated_at_once = evaluated_at_once
         self._buffers: list[Tensor] = []
         self._views: list[Tensor] | None = None
-        self._run_step: Flat = lambda tensors: self._flat_step(*tensors)
-        self._run_look: Flat = lambda tensors: self._flat_look(*tensors)
+        self._run_step: Flat = lambda tensors: self.step_function(*tensors)
+        self._run_evaluation: Flat = lambda tensors: self.evaluation_function(*tensors)
 
-    def _flat_step(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+    @classmethod
+    def of(
+        cls,
+        modules: Sequence[Trainable],
+        parities: Sequence[SparseParity],
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        batch_size: int,
+    ) -> Stack:
+        """A stack of networks of one shape, each with a parity of its own and the same optimizer.
+
+        Args:
+            modules: T networks with their losses; their weights are copied.
+            parities: T parities of the same n and k.
+            optimizer: Makes the optimizer from parameters.
+            batch_size: Examples in a step of one network.
+
+        Raises:
+            Unstackable: If they cannot be trained in a stack.
+
+        Example:
+            >>> from parity_lightning.engine.trainable import NetworkWithLoss
+            >>> from parity_lightning.nets import TwoLayerMLP
+            >>> from parity_lightning.optim.losses import find_loss
+            >>> _ = torch.manual_seed(0)
+            >>> modules = [NetworkWithLoss(TwoLayerMLP(n=6, k=2, width=20), find_loss("hinge")) for _ in range(3)]
+            >>> parities = [SparseParity(n=6, k=2, seed=seed) for seed in range(3)]
+            >>> stack = Stack.of(modules, parities, lambda weights: torch.optim.SGD(weights, lr=0.1), batch_size=16)
+            >>> before = stack.errors(0, 1024)
+            >>> losses, _ = stack.run(online_indices(torch.zeros(3, dtype=torch.int64), steps=300, batch_size=16))
+            >>> losses.shape, bool((stack.errors(0, 1024) < before).all())
+            (torch.Size([300, 3]), True)
+        """
+        with torch.no_grad():
+            objective = Objective(modules[0], parities[0].n)
+            made = optimizer(modules[0].parameters())
+            rule = find_rule([made])
+            groups = groups_of(made, objective.parameters_of(modules[0]))
+            noisy = any(parity.flip_below for parity in parities)
+            stack = cls(objective, rule, groups, parities[0], batch_size, noisy, size_limit=len(modules))
+            for module, parity in zip(modules, parities, strict=True):
+                stack.put(parity, module, options_of(rule, made))
+        return stack
+
+    def step_function(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+        """One SGD step of every trial as a function of the examples' indices and of `tensors`; see `step`."""
         index, *rest = tensors
         words, options, steps = ParityStack(*rest[:_WORDS]), rest[_WORDS], rest[_WORDS + 1]
         trainable, state, frozen = self._parts(rest)
         return self._step(index, words, options, steps, trainable, state, frozen)
 
-    def _flat_look(self, *tensors: Tensor) -> tuple[Tensor]:
+    def evaluation_function(self, *tensors: Tensor) -> tuple[Tensor]:
+        """The numbers of errors as a function of examples, parities and weights; see `StackedEvaluation`."""
         index, counted, *rest = tensors
         words = ParityStack(*rest[:_WORDS])
         count = len(self._objective.trainable)
         trainable, frozen = rest[_WORDS : _WORDS + count], rest[_WORDS + count :]
-        return (self._look(index, counted, words, trainable, frozen),)
+        return (self._evaluation(index, counted, words, trainable, frozen),)
 
     def _parts(self, tensors: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]:
-        """The weights, the optimizers' state and the other tensors, of all that a trial is made of."""
+        """The trainable weights, the optimizers' state and the frozen tensors, out of `tensors`."""
         first = _WORDS + 2
         state = first + len(self._objective.trainable)
         frozen = state + self._state_each * len(self._objective.trainable)
@@ -89,7 +132,7 @@ class Stack:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """What the trials at work are made of, each tensor of shape ``(size, ...)``."""
+        """All tensors of the trials, each of shape ``(size, ...)``: their parities, options, weights and so on."""
         if self._views is None:
             self._views = [buffer[: self.size] for buffer in self._buffers]
         return self._views
@@ -101,31 +144,31 @@ class Stack:
 
     @property
     def options(self) -> Tensor:
-        """The optimizers' options, of shape ``(size, options)``; to be written to."""
+        """The optimizers' options, float64 of shape ``(size, options)``; written to in place."""
         return self.tensors[_WORDS]
 
-    def put(self, parity: SparseParity, module: ParityModule, options: Sequence[float]) -> int:
-        """Begins a trial with the weights of a module; returns its place."""
+    def put(self, parity: SparseParity, module: Trainable, options: Sequence[float]) -> int:
+        """Adds a trial that begins with the weights of a module; returns its place."""
         trainable, frozen = self._objective.tensors_of(module)
         state = [torch.zeros_like(weight) for weight in trainable for _ in range(self._state_each)]
         option = torch.tensor(list(options), dtype=torch.float64, device=trainable[0].device)
         words = [word.to(option.device) for word in words_of(parity)]
         values = [*words, option, option.new_zeros(()), *trainable, *state, *frozen]
         if not self._buffers:
-            self._buffers = [value.new_zeros((self.capacity, *value.shape)) for value in values]
+            self._buffers = [value.new_zeros((self.size_limit, *value.shape)) for value in values]
         for buffer, value in zip(self._buffers, values, strict=True):
             buffer[self.size] = value
         self.size += 1
         self._views = None
         return self.size - 1
 
-    def adopt(self, parity: SparseParity, module: ParityModule, state: Sequence[Tensor], steps: int) -> None:
-        """Takes a module itself for the only trial: its weights, and its optimizer's state, change in place.
+    def adopt(self, parity: SparseParity, module: Trainable, state: Sequence[Tensor], steps: int) -> None:
+        """Makes a module itself the only trial: its weights, and its optimizer's state, are trained in place.
 
         Args:
             parity: What it learns.
             module: The module.
-            state: Its optimizer's state of the first moving weight, of the next, and so on.
+            state: Its optimizer's state of the first trainable weight, of the next, and so on.
             steps: How many updates the optimizer has made.
         """
         trainable, frozen = self._objective.tensors_of(module)
@@ -136,7 +179,7 @@ class Stack:
         self.size, self._views = 1, None
 
     def drop(self, place: int) -> None:
-        """Takes out a trial; the last one gets its place."""
+        """Removes a trial; the last one moves to its place."""
         last = self.size - 1
         if place != last:
             for buffer in self._buffers:
@@ -145,9 +188,21 @@ class Stack:
         self._views = None
 
     def weights_of(self, place: int) -> tuple[list[Tensor], list[Tensor]]:
-        """The moving and the other tensors of one trial, without a trial axis; they share its memory."""
+        """The trainable and the frozen tensors of one trial, without a trial axis; they share its memory."""
         trainable, _, frozen = self._parts([view[place] for view in self.tensors])
         return list(trainable), list(frozen)
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The trainable weights by the names they have in the module, each of shape ``(size, ...)``; views."""
+        return dict(zip(self._objective.names, self._parts(self.tensors)[0], strict=True))
+
+    def predict(self, x: Tensor) -> Tensor:
+        """The outputs for inputs of shape ``(size, B, n)``, or ``(B, n)`` for all trials alike: ``(size, B)``."""
+        trainable, _, frozen = self._parts(self.tensors)
+        x = x if x.dim() == 3 else x.expand(self.size, *x.shape)
+        with torch.no_grad():
+            return self._objective.losses(trainable, frozen, x, x[..., 0])[1]
 
     def step(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Takes one SGD step of every trial.
@@ -160,6 +215,26 @@ class Stack:
         """
         loss, errors = self._run_step([index, *self.tensors])
         return loss, errors
+
+    def run(self, indices: Tensor, options: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Takes several SGD steps of every trial.
+
+        Args:
+            indices: Which training examples, int64 of shape ``(steps, size, B)``.
+            options: The optimizers' options at each step, float64 of shape ``(steps, size, options)``; None to leave
+                them as they are.
+
+        Returns:
+            The losses and the numbers of errors before each update, both of shape ``(steps, size)``.
+        """
+        losses, errors = [], []
+        for step, index in enumerate(indices.unbind()):
+            if options is not None:
+                self.options.copy_(options[step])
+            loss, wrong = self.step(index)
+            losses.append(loss)
+            errors.append(wrong)
+        return torch.stack(losses), torch.stack(errors)
 
     def errors(self, first: int, end: int, places: Tensor | None = None) -> Tensor:
         """Counts errors on the validation examples ``first .. end - 1``.
@@ -177,40 +252,40 @@ class Stack:
         if places is not None:
             each = [tensor[places] for tensor in each]
         count = torch.zeros(len(each[0]), dtype=torch.int64, device=each[0].device)
-        for start in range(first, end, self._look_size):
-            look_at = self._look_at(start, end)
+        for start in range(first, end, self._evaluated_at_once):
+            examples = self._examples(start, end)
             # Few trials at a time: all that is computed for them stays in the cache.
-            for some in range(0, len(count), _TRIALS_A_LOOK):
-                part = slice(some, some + _TRIALS_A_LOOK)
-                count[part] += self._run_look([*look_at, *(tensor[part] for tensor in each)])[0]
+            for some in range(0, len(count), _EVALUATED_TOGETHER):
+                part = slice(some, some + _EVALUATED_TOGETHER)
+                count[part] += self._run_evaluation([*examples, *(tensor[part] for tensor in each)])[0]
         return count
 
-    def _look_at(self, first: int, end: int) -> list[Tensor]:
+    def _examples(self, first: int, end: int) -> list[Tensor]:
         device = self.tensors[0].device
-        return [part.to(device) for part in places_of(first, end, self._look_size)]
+        return [part.to(device) for part in places_of(first, end, self._evaluated_at_once)]
 
     def compile_step(self) -> None:
-        """Compiles the step; needs a trial as an example.
+        """Compiles the step; the stack must hold a trial, as an example.
 
         Raises:
-            NotCompiled: If that cannot be done; then all goes on as before.
+            NotCompiled: If it cannot be compiled; then steps stay as they are.
         """
         self._run_step = self._compiled_step()
 
     def _compiled_step(self) -> Flat:
         index = torch.zeros(self.size, self._batch_size, dtype=torch.int64, device=self.tensors[0].device)
-        return compile_stacked(self._flat_step, [index, *self.tensors])
+        return compile_stacked(self.step_function, [index, *self.tensors])
 
     def compile(self) -> None:
-        """Compiles steps and looks; needs a trial as an example.
+        """Compiles steps and evaluations; the stack must hold a trial, as an example.
 
         Raises:
-            NotCompiled: If one of them cannot be; then both go on as before.
+            NotCompiled: If one of them cannot be compiled; then neither is.
         """
         step = self._compiled_step()
         trainable, _, frozen = self._parts(self.tensors)
-        example = [*self._look_at(0, self._look_size), *self.tensors[:_WORDS], *trainable, *frozen]
-        self._run_look = compile_stacked(self._flat_look, example, shared=2)
+        example = [*self._examples(0, self._evaluated_at_once), *self.tensors[:_WORDS], *trainable, *frozen]
+        self._run_evaluation = compile_stacked(self.evaluation_function, example, shared=2)
         self._run_step = step
 
 

@@ -1,4 +1,4 @@
-"""How many trials to have at work at a time."""
+"""How many trials to stack: what is fast, and what fits into memory."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import Tensor
 
 from parity_lightning.engine.trial_config import TrialConfig
 
-# On a CPU some trials are as fast as many, and networks that fill the cache alone are slower in company.
+# On a CPU a few trials are as fast as many, and networks that fill the cache by themselves are slower in a stack.
 _CACHE = 2**25
 _MOST_ON_CPU = 64
 _MOST_ON_GPU = 4096
 
-# Of the memory that is free, how much trials may take.
+# The share of the free memory that trials may take.
 _SHARE_OF_MEMORY = 0.5
 
 
 def bytes_per_trial(setting: TrialConfig) -> int:
-    """Estimates the memory that one trial takes at work.
+    """Estimates the memory that one trial takes while it is trained.
 
     Weights, gradients, new weights and the optimizer's state; and twice what backpropagation keeps of a batch.
     """
@@ -32,15 +32,15 @@ def bytes_per_trial(setting: TrialConfig) -> int:
         return tensor
 
     kind = next(module.parameters())
-    # A small batch tells; the rest is proportional.
-    sample = min(setting.data.batch_size, 8)
-    x = torch.ones(sample, setting.data.parity.n, dtype=kind.dtype, device=kind.device)
+    # Measured on a small batch, for it grows in proportion to the batch size.
+    sample = min(setting.batch_size, 8)
+    x = torch.ones(sample, setting.parity.n, dtype=kind.dtype, device=kind.device)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         module.loss(module(x), x[:, 0])
     own = {parameter.data_ptr() for parameter in module.parameters()}
     each = sum(size for place, size in kept.items() if place not in own) / sample
     indices = 8 * 256
-    return int(5 * weights + setting.data.batch_size * (2 * each + 4 * setting.data.parity.n + indices))
+    return int(5 * weights + setting.batch_size * (2 * each + 4 * setting.parity.n + indices))
 
 
 def _free_memory(device: torch.device, workers: int) -> float:

@@ -1,4 +1,4 @@
-"""One SGD step, and one look at held-out examples, of a stack of trials."""
+"""One SGD step, and one evaluation, of a stack of trials."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _count(errors: Tensor) -> Tensor:
 
 
 class StackedEvaluation:
-    """How many of some held-out examples every trial of a stack predicts wrongly.
+    """Counts how many of some held-out examples each trial of a stack predicts wrongly.
 
     Args:
         objective: What is trained.
@@ -101,7 +101,7 @@ class StackedEvaluation:
         trainable: Sequence[Tensor],
         frozen: Sequence[Tensor],
     ) -> Tensor:
-        """Looks.
+        """Counts.
 
         Args:
             index: Which validation examples, int64 of shape ``(v,)``.

@@ -1,4 +1,4 @@
-"""What a trial is asked for by, and what comes of it."""
+"""A trial: what identifies it, and its result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 class TrialSpec(NamedTuple):
-    """A trial that is to be run.
+    """Identifies a trial to be run.
 
     Attributes:
         number: Its number among all.
@@ -22,7 +22,7 @@ class TrialSpec(NamedTuple):
 
 
 class TrialResult(NamedTuple):
-    """What came of a trial; see ``summary.json`` for the meaning of the names."""
+    """The result of a trial; the names mean what they mean in ``summary.json``."""
 
     number: int
     support: tuple[int, ...]
@@ -34,11 +34,11 @@ class TrialResult(NamedTuple):
     hidden_progress: float | None
     stop_reason: str
     computed: str
-    """How its steps were computed, as `computed_by` says: other ways round differently."""
+    """How its steps were computed, see `computed_by`: other ways round differently."""
 
 
 class MixedComputation(RuntimeError):
-    """Rows of a setting would be computed in two ways, which round differently."""
+    """The rows of one setting would be computed in two ways that round differently."""
 
 
 def check_same_computation(expected: str | None, computed: str, advice: str) -> None:

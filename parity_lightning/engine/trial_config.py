@@ -2,60 +2,56 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
-from parity_lightning.data import ParityDataModule
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.engine.update_rules import Unstackable
-from parity_lightning.modules import ParityModule
+from parity_lightning.engine.trainable import TrialModule, Unstackable
 
 
 class Start(NamedTuple):
     """How a trial begins: with a parity and a module whose weights are drawn."""
 
     parity: SparseParity
-    module: ParityModule
+    module: TrialModule
 
 
+@dataclass(frozen=True)
 class TrialConfig:
-    """One setting of a module, its data and its training, to be tried with many seeds.
+    """One setting of a module, its data and its training, to be run with many seeds.
 
-    Args:
+    Attributes:
         module: The module as it is configured; its own weights do not matter.
-        data: The data as they are configured.
+        parity: The parity as it is configured; each trial has the seed, and the support if it is drawn, of its own.
+        batch_size: The batch size B.
+        num_samples: The size m of the training sample; None for fresh examples at every step.
         max_steps: After how many SGD steps a trial ends unsolved.
         every: SGD steps between evaluations.
-        data_seed: The seed of the data of every trial; by default it is the trial's own.
+        data_seed: The seed of the data of every trial; None for the trial's own.
         double: Whether to train in float64.
 
     Raises:
         Unstackable: If the module's weights cannot be drawn again.
     """
 
-    def __init__(
-        self,
-        module: ParityModule,
-        data: ParityDataModule,
-        max_steps: int,
-        every: int,
-        data_seed: int | None = None,
-        double: bool = False,
-    ) -> None:
-        self.module = module
-        self.data = data
-        self.max_steps = max_steps
-        self.every = every
-        self.double = double
-        self.data_seed = data_seed
-        if any(map(_holds_weights, module.init_args)):
-            raise Unstackable("its network is handed over ready made, so it cannot be drawn again for every seed")
+    module: TrialModule
+    parity: SparseParity
+    batch_size: int
+    num_samples: int | None
+    max_steps: int
+    every: int
+    data_seed: int | None = None
+    double: bool = False
+
+    def __post_init__(self) -> None:
+        if any(map(_holds_weights, self.module.init_args)):
+            raise Unstackable("its network is passed in ready made, so its weights cannot be drawn again for each seed")
 
     def start(self, seed: int) -> Start:
         """Draws what ``fit`` draws with this seed: the same weights and the same examples, bit for bit."""
@@ -63,40 +59,27 @@ class TrialConfig:
         return start
 
     def starts(self, seeds: Sequence[int]) -> Iterator[Start]:
-        """What ``start`` does for several seeds, of which all parities are drawn at once."""
-        parities = self.data.parity.with_seeds(seeds if self.data_seed is None else [self.data_seed] * len(seeds))
+        """What ``start`` does for several seeds; their parities are drawn at once."""
+        parities = self.parity.with_seeds(seeds if self.data_seed is None else [self.data_seed] * len(seeds))
         for seed, parity in zip(seeds, parities, strict=True):
             self.module.check_parity(parity)
             module = self._draw(seed)
             yield Start(parity, module.double() if self.double else module)
 
-    def _draw(self, seed: int) -> ParityModule:
+    def _draw(self, seed: int) -> TrialModule:
         _seed(seed)
         try:
-            return self.module.reinitialize(bare=True)
+            return self.module.reinitialize(network_only=True)
         except Exception:
-            # A subclass looks at something that a bare module does not have; what is really wrong is raised again.
+            # A subclass reads something that only a complete module has; a real mistake is raised again here.
             _seed(seed)
             return self.module.reinitialize()
-
-    def make_optimizer(self) -> tuple[torch.optim.Optimizer, Any | None]:
-        """The optimizer that the module is trained with, and its schedule if there is one."""
-        made: Any = self.module.configure_optimizers()
-        if isinstance(made, dict):
-            return made["optimizer"], made["lr_scheduler"]["scheduler"]
-        return made, None
-
-    def copy(self, **changes: Any) -> TrialConfig:
-        """The same setting but for some attributes."""
-        other = copy.copy(self)
-        vars(other).update(changes)
-        return other
 
 
 def _seed(seed: int) -> None:
     """Seeds what networks are drawn from, as Lightning's ``seed_everything`` does, and twenty times as fast.
 
-    (That seeds every accelerator, too, where no network is drawn.)
+    (``seed_everything`` also seeds every accelerator, where no network is drawn.)
     """
     random.seed(seed)
     np.random.seed(seed)

@@ -1,7 +1,8 @@
 """The updates of PyTorch's optimizers as functions of stacked tensors, with options of their own for every trial.
 
-They do what the optimizers do, operation by operation, so that a stacked trial rounds as a run of its own. An optimizer
-that is not here cannot be stacked: `find_rule` says so.
+They compute what the optimizers compute, operation by operation, so that a stacked trial rounds as a single run. An
+optimizer
+without an update here cannot be stacked: `find_rule` raises an error.
 """
 
 from __future__ import annotations
@@ -13,13 +14,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.optim.optimizers import SGDW, SignSGD
 
 Options = Mapping[str, Tensor]
-
-
-class Unstackable(Exception):
-    """Trials of this kind cannot be stacked; the text says why."""
 
 
 class UpdateFunction(ABC):
@@ -151,7 +149,7 @@ def find_rule(optimizers: Sequence[torch.optim.Optimizer]) -> UpdateFunction:
         optimizers: Of the same class.
 
     Raises:
-        Unstackable: If there is none here, or if somebody has registered hooks.
+        Unstackable: If there is none here, or if an optimizer has hooks.
 
     Example:
         >>> find_rule([torch.optim.SGD([torch.zeros(1)], momentum=0.9)]).state

@@ -6,22 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from parity_lightning.data.parity_stack import ParityStack, stack_parities
+from parity_lightning.data.held_out import HELD_OUT
+from parity_lightning.data.parity_stack import stack_parities
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.engine.side_by_side import descend, predictor
-from parity_lightning.errors import SettingError
-from parity_lightning.nets.initializations import initialize
-from parity_lightning.nets.mlp import TwoLayerMLP
-
-HELD_OUT = 2**13
-"""How many held-out examples a solved network is right on."""
-
-_SCREEN = 128
-_MOST_NUMBERS = 50_000_000
-_MOST_OPERATIONS = 2 * 10**12
-# A step takes as long as so many multiplications, however small the networks.
-_STEP = 10**6
+from parity_lightning.engine.evaluation import screen_then_confirm
+from parity_lightning.engine.stack import Stack
+from parity_lightning.experiments.relu_networks import draw_networks, stack_networks
+from parity_lightning.experiments.training import train_online
+from parity_lightning.experiments.work_limits import SCREENED_EXAMPLES
+from parity_lightning.measures.accuracy import is_error
 
 
 def train(
@@ -35,66 +30,50 @@ def train(
 ) -> np.ndarray:
     """Trains a ReLU network on each parity, side by side, by SGD on the hinge loss of fresh batches.
 
-    All parameters are uniform by Xavier's convention at first, and there is no output bias (Section 3.1).
+    All parameters are uniform by Xavier's convention at first, and there is no output bias (Section 3.1). A network
+    that is solved leaves the stack.
 
     Args:
         parities: A parity for each network, all of the same n and k.
         width: Hidden units r.
         batch_size: Examples B in a batch.
         lr: The learning rate.
-        every: After how many steps to look whether networks are right.
+        every: After how many steps networks are evaluated.
         max_steps: How many steps each is given.
         seed: Decides the initial weights.
 
     Returns:
-        float64 of shape ``(trials,)``: convergence times t_c in steps, the first look at which there is not one error
-        on 2^13 held-out examples; infinite where there was an error at each.
+        float64 of shape ``(trials,)``: convergence times t_c in steps, the first evaluation with no error on 2^13
+        held-out examples; infinite where every evaluation has one.
     """
-    n, k, stack = parities[0].n, parities[0].k, stack_parities(parities)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        networks = [TwoLayerMLP(n, k, width) for _ in parities]
-        for network in networks:
-            initialize(network, "uniform")
-    predict = predictor(networks[0])
-    times, training = np.full(len(parities), np.inf), torch.arange(len(parities))
-    x, y = stack.draw(torch.arange(_SCREEN), n, "validation", noisy=False)
-    trained = descend(networks, parities, steps=max_steps, every=every, batch_size=batch_size, lr=lr)
-    for step, parameters in trained:
-        if step == 0 or step % every:
-            continue
-        with torch.no_grad():
-            own = {name: each[training] for name, each in parameters.items()}
-            right = (predict(own, x[training]) * y[training] > 0).all(-1)
-            # One network after the other: their held-out examples are many.
-            for place in right.nonzero()[:, 0].tolist():
-                alone = slice(int(training[place]), int(training[place]) + 1)
-                held_out = ParityStack(*(part[alone] for part in stack))
-                inputs, labels = held_out.draw(torch.arange(HELD_OUT), n, "validation", noisy=False)
-                one = {name: each[alone] for name, each in parameters.items()}
-                right[place] = (predict(one, inputs) * labels > 0).all()
-        times[training[right].numpy()] = step
-        training = training[~right]
-        if not len(training):
+    n, k = parities[0].n, parities[0].k
+    networks = draw_networks(n, k, width, len(parities), seed)
+    stack = stack_networks(networks, parities, batch_size, lr)
+    screen = stack_parities(parities).draw(torch.arange(SCREENED_EXAMPLES), n, "validation", noisy=False)
+    times = np.full(len(parities), np.inf)
+    # The trial at each place of the stack.
+    trials = list(range(len(parities)))
+    for step in range(every, max_steps + 1, every):
+        train_online(stack, every, batch_size, first=(step - every) * batch_size)
+        solved = _solved(stack, *(part[trials] for part in screen))
+        # From the last on, since a place is filled by the last trial.
+        for place in reversed(solved):
+            times[trials[place]] = step
+            stack.drop(place)
+            trials[place] = trials[-1]
+            trials.pop()
+        if not trials:
             break
     return times
 
 
-def check_training(n: int, networks: int, width: int, batch_size: int, max_steps: int, every: int) -> None:
-    """Refuses networks that `train` cannot hold in memory, or would take hours for.
+def _solved(stack: Stack, x: Tensor, y: Tensor) -> list[int]:
+    """The places of trials that are right on the screen of examples x, y, and on all held-out examples, ascending."""
 
-    Raises:
-        SettingError: If so.
-    """
-    fitting = (_MOST_NUMBERS // networks - n * width) // (n + width)
-    if fitting < _SCREEN:
-        raise SettingError("width", width, f"too much for {networks:,} networks of {n:,} inputs: take fewer of either")
-    if batch_size > fitting:
-        hint = f"too much for {networks:,} networks of {n:,} inputs and width {width:,}: take at most {fitting:,}"
-        raise SettingError("batch_size", batch_size, hint)
-    steps = _MOST_OPERATIONS // (_STEP + networks * batch_size * n * width)
-    if max_steps > steps:
-        hint = f"too many for {networks:,} networks of width {width:,}: take at most {steps:,}"
-        if steps < every:
-            raise SettingError("every", every, hint)
-        raise SettingError("max_steps", max_steps, hint)
+    def count_errors(first: int, end: int, places: Tensor | None) -> Tensor:
+        if places is None:
+            return is_error(stack.predict(x), y).sum(-1)
+        return stack.errors(first, end, places)
+
+    errors = screen_then_confirm(count_errors, screen_size=len(y[0]), total=HELD_OUT).errors
+    return (errors == 0).nonzero()[:, 0].tolist()

@@ -1,84 +1,118 @@
-"""What an experiment found: rows, a picture, and which of the paper's claims hold."""
+"""What an experiment found: rows, claims and a picture, and how they are written into a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple
+import csv
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
+import numpy as np
 from matplotlib.figure import Figure
 
-
-class Claim(NamedTuple):
-    """A claim of the paper beside what was found.
-
-    Attributes:
-        claim: What the paper says, and where: "Proposition 5: the k largest gradients are the support".
-        paper: Its value, or what it says in words.
-        ours: The value found.
-        holds: Whether the claim holds here; None if this experiment cannot tell.
-        low: The lower end of the 95 % interval of ``ours``; None where nothing is random.
-        high: Its upper end.
-    """
-
-    claim: str
-    paper: float | str
-    ours: float | str
-    holds: bool | None
-    low: float | None = None
-    high: float | None = None
-
-    def __str__(self) -> str:
-        verdict = {True: "holds", False: "DOES NOT HOLD", None: "cannot tell"}[self.holds]
-        interval = "" if self.low is None or self.high is None else f" ({shown(self.low)} to {shown(self.high)})"
-        return f"{verdict}: {self.claim}\n    paper: {shown(self.paper)}; here: {shown(self.ours)}{interval}"
+import parity_lightning
+from parity_lightning.display.style import draw_to
+from parity_lightning.display.table import format_table
+from parity_lightning.experiments.options import BoundedOptions
+from parity_lightning.studies.claims import Claim, all_hold
 
 
-class Findings(NamedTuple):
+class Row(Protocol):
+    """A row of a table: a NamedTuple, whose fields are the columns."""
+
+    @property
+    def _fields(self) -> tuple[str, ...]: ...
+
+    def _asdict(self) -> dict[str, Any]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
     """What an experiment found.
 
     Attributes:
-        rows: The table, the same columns in each row; all of it goes to ``data.csv``.
-        claims: What the paper says about it, and what was found.
+        rows: The table, all rows of one type; it is printed, and written to ``data.csv``.
+        claims: What is claimed, and what was found.
         draw: Draws the picture into an empty figure.
         choices: Settings that the paper does not state: ours.
         more: Other tables for files of their own, by name, such as single trials or trajectories.
+        size: Width and height of the picture in inches.
     """
 
-    rows: Sequence[dict[str, Any]]
+    rows: Sequence[Row]
     claims: Sequence[Claim]
     draw: Callable[[Figure], None]
     choices: Sequence[str] = ()
-    more: Mapping[str, Sequence[dict[str, Any]]] = MappingProxyType({})
+    more: Mapping[str, Sequence[Row]] = dataclasses.field(default_factory=dict)
+    size: tuple[float, float] = (8.0, 5.0)
+
+    def table(self) -> str:
+        """The rows as a table for a terminal."""
+        return format_table([list(row._asdict().values()) for row in self.rows], self.rows[0]._fields)
 
 
-def shown(value: object) -> str:
-    """A value as a table shows it.
+def write_findings(
+    folder: Path, name: str, options: BoundedOptions, findings: Findings, seconds: float, command: str | None = None
+) -> None:
+    """Writes what was found into a folder.
 
-    Example:
-        >>> shown(0.00012345), shown(1234567), shown(True), shown("x"), shown(None)
-        ('0.0001234', '1,234,567', 'yes', 'x', '-')
+    ``verdict.json`` has the options, each claim with its rule, the paper's value, ours and the verdict, and the
+    settings that the paper does not state. ``data.csv`` has the rows; each other table has a CSV file of its own, and
+    the picture is called after the experiment.
+
+    Args:
+        folder: An empty folder.
+        name: The experiment's name.
+        options: What it was run with.
+        findings: What was found.
+        seconds: How long it took.
+        command: The command line that does the same again; made from the options unless given.
     """
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    for title, rows in {"data": findings.rows, **findings.more}.items():
+        with (folder / f"{title}.csv").open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(rows[0]._fields)
+            writer.writerows(row._asdict().values() for row in rows)
+    draw_to(folder / f"{name}.png", findings.draw, findings.size)
+    command = command or command_of(name, options)
+    choices = list(findings.choices)
+    verdict = {
+        "experiment": name,
+        "version": parity_lightning.__version__,
+        "command": command,
+        "options": dataclasses.asdict(options),
+        "claims": [{**claim.as_dict(), "choices": choices, "command": command} for claim in findings.claims],
+        "holds": all_hold(list(findings.claims)),
+        "our_choices": choices,
+        "seconds": round(seconds, 1),
+    }
+    (folder / "verdict.json").write_text(json.dumps(_plain(verdict), indent=2, allow_nan=False) + "\n")
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows as a table for a terminal.
-
-    Example:
-        >>> print(table([{"n": 15, "gap": 0.20947}, {"n": 1001, "gap": None}]))
-        n       gap
-        15      0.2095
-        1,001   -
-    """
-    cells = [list(rows[0]), *([shown(value) for value in row.values()] for row in rows)]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(cells[0]))]
-    return "\n".join(
-        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+def command_of(name: str, options: BoundedOptions) -> str:
+    """The command line that runs an experiment with these options, those at their defaults left out."""
+    given = (
+        (field.name, getattr(options, field.name))
+        for field in dataclasses.fields(options)
+        if getattr(options, field.name) != field.default
     )
+    return " ".join(["parity-lightning theory", name, *(f"--{option}={_argument(value)}" for option, value in given)])
+
+
+def _argument(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it: of infinite numbers and NaN their names, of NumPy's numbers Python's."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [_plain(each) for each in value]
+    number = value.item() if isinstance(value, np.generic) else value
+    return str(number) if isinstance(number, float) and not math.isfinite(number) else number

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
@@ -12,19 +15,19 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.display.style import GRAY, color_of, legend
 from parity_lightning.errors import SettingError, check_int
-from parity_lightning.experiments.findings import Claim, Findings
+from parity_lightning.experiments.findings import Findings
+from parity_lightning.experiments.options import BoundedOptions, Bounds, Count, Seed
+from parity_lightning.experiments.work_limits import DRAW_OPERATIONS, MOST_SETS, MOST_SOLVER_OPERATIONS
 from parity_lightning.statistics.survival import Share, share_of
+from parity_lightning.studies.claims import Claim, Estimate, Statement
 from parity_lightning.theory.solvers import best_correlation, eliminate, full_rank_probability, sufficient_samples
 
 _GOAL = 0.95
-_MOST_SUBSETS = 2_000_000
 _FEWEST_TRIALS = 20
 _TELLING_TRIALS = 100
-# Multiplications for all success rates from samples that are enough: about half a minute; there are ten such rates.
-_MOST_OPERATIONS = 10**11
-# To draw 128 bits takes as long as so many.
-_DRAW = 2500
+_LEVEL = 0.01
 
 
 class _Solver(NamedTuple):
@@ -44,17 +47,11 @@ _ELIMINATION = _Solver("elimination", "no noise")
 _BEST_SET = _Solver("best set", "k")
 
 
-def run(
-    n: tuple[int, ...] = (20, 30, 50),
-    k: int = 3,
-    noise: tuple[float, ...] = (0.0, 0.01, 0.1, 0.3),
-    trials: int = 200,
-    curve: bool = True,
-    seed: int = 0,
-) -> Findings:
-    """Measures how many samples elimination over GF(2) and exhaustive search need to find the support.
+@dataclass(frozen=True)
+class Options(BoundedOptions):
+    """Options of the experiment.
 
-    Args:
+    Attributes:
         n: Numbers of inputs.
         k: Size of the support.
         noise: Probabilities that a label is wrong, below 1/2; elimination is tried with all of them.
@@ -62,63 +59,111 @@ def run(
         curve: Whether to measure success at several numbers of samples for the picture.
         seed: Decides supports, samples and noise.
     """
-    check_int("k", k, at_least=1)
-    check_int("trials", trials, at_least=_FEWEST_TRIALS, at_most=100_000)
-    check_int("seed", seed, at_least=0, at_most=2**62)
-    for size in n:
-        check_int("n", size, at_least=k + 1, at_most=2000)
-        if math.comb(size, k) > _MOST_SUBSETS:
-            raise SettingError("n", size, f"has {math.comb(size, k):,} sets of {k}, take at most {_MOST_SUBSETS:,}")
-    for rate in noise:
-        if not 0 <= rate < 0.5:
-            raise SettingError("noise", rate, "must be at least 0 and below 0.5")
-    if not n or not noise:
-        raise SettingError("n" if not n else "noise", (), "must name one at least")
-    _check_work(n, k, noise, trials)
+
+    n: tuple[int, ...] = (20, 30, 50)
+    k: Count = 3
+    noise: Annotated[tuple[float, ...], Bounds(at_least=0, below=0.5)] = (0.0, 0.01, 0.1, 0.3)
+    trials: Annotated[int, Bounds(at_least=_FEWEST_TRIALS, at_most=100_000)] = 200
+    curve: bool = True
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for n in self.n:
+            check_int("n", n, at_least=self.k + 1, at_most=2000)
+            if math.comb(n, self.k) > MOST_SETS:
+                hint = f"has {math.comb(n, self.k):,} sets of {self.k}, take at most {MOST_SETS:,}"
+                raise SettingError("n", n, hint)
+        _check_work(self.n, self.k, self.noise, self.trials)
+
+
+class Row(NamedTuple):
+    """How many samples a solver needs, and what it does with them.
+
+    Attributes:
+        solver: Elimination over GF(2), or the set of k inputs that agrees best.
+        assumes: What it may assume beside its samples.
+        n: Number of inputs.
+        noise: The probability that a label is wrong.
+        samples: How many samples it got.
+        success: The share of trials in which it found the support.
+        low: The lower end of the interval of that share.
+        high: Its upper end.
+        enough: How many samples a law calls enough, if there is one.
+        success_at_enough: The success of the best set from as many.
+        ms: Milliseconds that a trial took, drawing the samples included.
+    """
+
+    solver: str
+    assumes: str
+    n: int
+    noise: float
+    samples: int
+    success: float
+    low: float
+    high: float
+    enough: int | None
+    success_at_enough: float | None
+    ms: float
+
+
+class Point(NamedTuple):
+    """The success rate of a solver from a number of samples, for the picture."""
+
+    solver: str
+    n: int
+    k: int
+    noise: float
+    samples: int
+    success: float
+    low: float
+    high: float
+    seconds: float
+
+
+def run(options: Options) -> Findings:
+    """Measures how many samples elimination over GF(2) and exhaustive search need to find the support."""
+    k, trials = options.k, options.trials
     rows = [
-        _row(solver, size, k, rate, trials, seed)
-        for size in n
-        for rate in noise
+        _row(solver, n, k, noise, trials, options.seed)
+        for n in options.n
+        for noise in options.noise
         for solver in (_ELIMINATION, _BEST_SET)
     ]
-    points = _curves(n[-1], k, noise, trials, seed) if curve else []
+    points = _curves(options.n[-1], k, options.noise, trials, options.seed) if options.curve else []
     choices = [
         "assumes: what a solver may assume beside its samples",
         f"samples: of the best set, the fewest with success in {_GOAL:.0%} of {trials // 2:,} trials, by bisection; of "
         f"elimination, the fewest that reach {_GOAL:.0%} by the closed form, or those with which success is likeliest",
         f"success: of {trials:,} other trials; a tie with the support is a failure",
-        f"enough: samples that a law calls enough for {_GOAL:.0%}; there: success of the best set from as many",
+        f"enough: samples that a law calls enough for {_GOAL:.0%}; success at enough: of the best set from as many",
         "intervals of claims: 95 % for all rates of a claim together; a law of ours that is not refuted counts as one "
         f"that holds from {_TELLING_TRIALS} trials on",
     ]
-    more = {"success": points} if points else {}
-    return Findings(
-        rows, _claims(rows, k, trials), lambda figure: _draw(figure, points or rows, n[-1], k), choices, more
-    )
+    draw = partial(_draw, points or _points(rows, k), options.n[-1], k)
+    return Findings(rows, _claims(rows, k, trials), draw, choices, {"success": points} if points else {})
 
 
-def _check_work(n: tuple[int, ...], k: int, noise: tuple[float, ...], trials: int) -> None:
+def _check_work(n: Sequence[int], k: int, noise: Sequence[float], trials: int) -> None:
     """Refuses samples and trials that take hours."""
     total = 0
     for size in n:
-        draw = _DRAW * math.ceil(size / 128)
+        draw = DRAW_OPERATIONS * math.ceil(size / 128)
         elimination = (2 * size + 20) * (draw + size * size // 8)
         for rate in noise:
             samples = sufficient_samples(size, k, rate)
             one = elimination + samples * (draw + size * math.comb(size, k - 1))
-            if one * _FEWEST_TRIALS > _MOST_OPERATIONS:
-                assumes = f"needs {samples:,} samples for {k} of n={size} inputs, too many to try: take a smaller one"
-                raise (
-                    SettingError("noise", rate, f"{assumes}, or smaller n")
-                    if rate
-                    else SettingError("n", size, assumes)
-                )
+            if one * _FEWEST_TRIALS > MOST_SOLVER_OPERATIONS:
+                hint = f"needs {samples:,} samples for {k} of n={size} inputs, too many to try: take a smaller one"
+                if rate:
+                    raise SettingError("noise", rate, f"{hint}, or smaller n")
+                raise SettingError("n", size, hint)
             total += one
-    if total * trials > _MOST_OPERATIONS:
-        most = _MOST_OPERATIONS // total
-        hint = f"too many for so many inputs, sets and samples: take at most {most:,}"
+    if total * trials > MOST_SOLVER_OPERATIONS:
+        most = MOST_SOLVER_OPERATIONS // total
         if most < _FEWEST_TRIALS:
-            raise SettingError("n", n, f"too many, with noise {noise}, to try each: take fewer of either")
+            raise SettingError("n", tuple(n), f"too many, with noise {tuple(noise)}, to try each: take fewer of either")
+        hint = f"too many for so many inputs, sets and samples: take at most {most:,}"
         raise SettingError("trials", trials, hint)
 
 
@@ -159,7 +204,7 @@ def _success(
     return share_of(solved, trials), (time.perf_counter() - started) / trials
 
 
-def _row(solver: _Solver, n: int, k: int, noise: float, trials: int, seed: int) -> dict[str, Any]:
+def _row(solver: _Solver, n: int, k: int, noise: float, trials: int, seed: int) -> Row:
     enough, there = None, None
     if solver is _ELIMINATION:
         tries = range(n, 2 * n + 20)
@@ -168,86 +213,130 @@ def _row(solver: _Solver, n: int, k: int, noise: float, trials: int, seed: int) 
             samples = enough = next(tried for tried in tries if elimination_law(tried, n, noise) >= _GOAL)
     else:
         samples, enough = _fewest(n, k, noise, trials, seed), sufficient_samples(n, k, noise)
-        there = _success(solver, n, k, noise, enough, trials, seed + trials)[0]
+        there = round(_success(solver, n, k, noise, enough, trials, seed + trials)[0].value, 4)
     share, seconds = _success(solver, n, k, noise, samples, trials, seed + trials)
-    return {
-        "solver": solver.name,
-        "assumes": solver.assumes,
-        "n": n,
-        "noise": noise,
-        "samples": samples,
-        "success": round(share.value, 4),
-        "low": round(share.low, 4),
-        "high": round(share.high, 4),
-        "enough": enough,
-        "there": round(there.value, 4) if there else None,
-        "ms": 1000 * seconds,
-    }
+    success, low, high = (round(each, 4) for each in share)
+    return Row(solver.name, solver.assumes, n, noise, samples, success, low, high, enough, there, 1000 * seconds)
 
 
-def _claims(rows: list[dict[str, Any]], k: int, trials: int) -> list[Claim]:
-    elimination = [row for row in rows if row["solver"] == "elimination"]
-    best = [row for row in rows if row["solver"] == "best set"]
+def _claims(rows: Sequence[Row], k: int, trials: int) -> list[Claim]:
+    elimination = [row for row in rows if row.solver == _ELIMINATION.name]
+    best = [row for row in rows if row.solver == _BEST_SET.name]
     claims = []
-    if exact := [row for row in elimination if row["noise"] == 0]:
-        spare = max(row["samples"] - row["n"] for row in exact)
-        refuted = any(_share(row["success"], trials, len(exact)).high < _GOAL for row in exact)
-        text = f"Section 2: elimination needs O(n) samples without noise: samples - n for {_GOAL:.0%}"
-        claims.append(Claim(text, "O(n)", spare, _unless(refuted, trials)))
+    if exact := [row for row in elimination if row.noise == 0]:
+        claims.append(_linear_samples(exact, trials))
+    claims.append(_elimination_by_law(elimination, trials))
+    if noisy := [row for row in elimination if row.enough is None]:
+        claims.append(_broken_by_noise(noisy, trials))
+    if clean := [row for row in best if row.noise == 0]:
+        claims.append(_information_bound(clean, k, trials))
+    return [*claims, _union_bound(best, trials), _queries(rows, k)]
+
+
+def _estimate(value: float, trials: int, rates: int) -> Estimate:
+    """A success rate with the interval that covers all of so many rates together (Bonferroni)."""
+    return Estimate(*share_of(round(value * trials), trials, 1 - 0.05 / rates), n=trials)
+
+
+def _linear_samples(exact: Sequence[Row], trials: int) -> Claim:
+    refuted = any(_estimate(row.success, trials, len(exact)).ends[1] < _GOAL for row in exact)
+    statement = Statement(
+        "elimination-samples",
+        f"elimination needs O(n) samples without noise: samples - n for {_GOAL:.0%}",
+        "Section 2",
+        "While learning noiseless parities can be solved by Gaussian elimination using O(n) samples",
+        "O(n)",
+    )
+    rule = (
+        f"holds from {_TELLING_TRIALS} trials on if no success rate is refuted to be {_GOAL}; does not hold if the "
+        f"interval of one lies below"
+    )
+    spare = Estimate(max(row.samples - row.n for row in exact), n=trials)
+    return Claim.decided(statement, spare, rule, supported=trials >= _TELLING_TRIALS, refuted=refuted)
+
+
+def _elimination_by_law(elimination: Sequence[Row], trials: int) -> Claim:
     p_values = []
     for row in elimination:
-        law = elimination_law(row["samples"], row["n"], row["noise"])
-        p_values.append(float(stats.binomtest(round(row["success"] * trials), trials, law).pvalue))
-    p = min(1.0, min(p_values) * len(p_values))
-    text = (
-        f"elimination succeeds as often as n samples are independent, all labels right: smallest p of {len(p_values)}"
+        law = elimination_law(row.samples, row.n, row.noise)
+        p_values.append(float(stats.binomtest(round(row.success * trials), trials, law).pvalue))
+    statement = Statement(
+        "elimination-law",
+        "elimination succeeds as often as n samples are independent, all labels right: smallest p of "
+        f"{len(p_values)}, times their number",
+        paper=f"at least {_LEVEL}",
     )
-    claims.append(Claim(f"{text}, times their number", "at least 0.01", p, _unless(p < 0.01, trials)))
-    if noisy := [row for row in elimination if row["enough"] is None]:
-        most = max(noisy, key=lambda row: row["success"])
-        share = _share(most["success"], trials, len(noisy))
-        text = f"Section 2: noise of {most['noise']:g} breaks elimination, however many samples: its best success rate"
-        holds = True if share.high < _GOAL else False if share.low >= _GOAL else None
-        claims.append(Claim(text, f"below {_GOAL}", share.value, holds, share.low, share.high))
-    if clean := [row for row in best if row["noise"] == 0]:
-        bits = [math.log2(math.comb(row["n"], k)) for row in clean]
-        ratios = [row["samples"] / one for row, one in zip(clean, bits, strict=True)]
-        text = "Section 2: Theta(log C(n,k)) samples are enough in principle: samples / log2 C(n,k), without noise"
-        shares = [_share(row["there"], trials, len(clean)) for row in clean]
-        # With fewer samples than bits there are fewer labels than supports to tell apart: of those so many are found.
-        limits = [one + math.log2(_GOAL) for one in bits]
-        found = [max(_share(row["success"], trials, len(clean)).low, 1e-9) for row in clean]
-        samples = [row["samples"] for row in clean]
-        impossible = any(m < one + math.log2(least) for m, one, least in zip(samples, bits, found, strict=True))
-        refuted = impossible or any(share.high < _GOAL for share in shares)
-        supported = min(m - limit for m, limit in zip(samples, limits, strict=True)) >= 0
-        supported = supported and all(share.low >= _GOAL for share in shares)
-        shown = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        claims.append(Claim(text, "at least 1, and bounded", shown, False if refuted else True if supported else None))
-    least = min(best, key=lambda row: row["there"])
-    share = _share(least["there"], trials, len(best))
-    text = (
-        "the best set succeeds from the samples of a union bound, with noise ~ 4 ln C(n,k) / (1-2 noise)^2: least rate"
+    p = Estimate(min(1.0, min(p_values) * len(p_values)), n=trials)
+    conclusive, caveat = trials >= _TELLING_TRIALS, f"{_TELLING_TRIALS} trials or more"
+    return Claim.not_rejected(statement, p, _LEVEL, conclusive=conclusive, caveat=caveat)
+
+
+def _broken_by_noise(noisy: Sequence[Row], trials: int) -> Claim:
+    most = max(noisy, key=lambda row: row.success)
+    statement = Statement(
+        f"elimination-noise-{most.noise:g}",
+        f"noise of {most.noise:g} breaks elimination, however many samples: its best success rate",
+        "Section 2",
+        "learning sparse noisy parities, even at a very small noise level (i.e., o(1) or n^-delta) is believed to "
+        "inherently require n^Omega(k) computational steps and samples",
+        f"below {_GOAL}",
     )
-    holds = True if share.low >= _GOAL else False if share.high < _GOAL else None
-    claims.append(Claim(text, f"at least {_GOAL}", share.value, holds, share.low, share.high))
-    tried = ", ".join(f"n={n}: {math.comb(n, k):,}" for n in sorted({row["n"] for row in rows}))
-    text = "Section 2: statistical queries, so SGD too, need Omega(n^k) of them; both solvers here read single examples"
-    claims.append(Claim(text, "Omega(n^k)", f"sets of k tried: {tried}", None))
-    return claims
+    return Claim.at_most(statement, _estimate(most.success, trials, len(noisy)), _GOAL, strict=True)
 
 
-def _share(value: float, trials: int, rates: int) -> Share:
-    """A success rate with the interval that covers all of so many rates together (Bonferroni)."""
-    return share_of(round(value * trials), trials, 1 - 0.05 / rates)
+def _information_bound(clean: Sequence[Row], k: int, trials: int) -> Claim:
+    bits = [math.log2(math.comb(row.n, k)) for row in clean]
+    ratios = [row.samples / one for row, one in zip(clean, bits, strict=True)]
+    there = [_rate_at_enough(row, trials, len(clean)) for row in clean]
+    # With fewer samples than bits there are fewer labels than supports to tell apart: of those so many are found.
+    found = [max(_estimate(row.success, trials, len(clean)).ends[0], 1e-9) for row in clean]
+    impossible = any(row.samples < one + math.log2(least) for row, one, least in zip(clean, bits, found, strict=True))
+    possible = all(row.samples >= one + math.log2(_GOAL) for row, one in zip(clean, bits, strict=True))
+    return Claim.decided(
+        Statement(
+            "information-bound",
+            "Theta(log C(n,k)) samples are enough in principle: samples / log2 C(n,k), without noise",
+            "Section 2",
+            "Statistically, it is possible to do so using Theta(log C(n,k)) ~ k log n samples",
+            "at least 1, and bounded",
+        ),
+        Estimate(f"{min(ratios):.2f} to {max(ratios):.2f}", n=trials),
+        f"holds if success at enough is at least {_GOAL} by its whole interval and samples are as many as bits; does "
+        f"not hold if success is below {_GOAL} by its whole interval, or larger than so few samples allow",
+        supported=possible and all(each.ends[0] >= _GOAL for each in there),
+        refuted=impossible or any(each.ends[1] < _GOAL for each in there),
+    )
 
 
-def _unless(refuted: bool, trials: int) -> bool | None:
-    """Whether a law of ours holds: not told by too few trials."""
-    return False if refuted else True if trials >= _TELLING_TRIALS else None
+def _rate_at_enough(row: Row, trials: int, rates: int) -> Estimate:
+    assert row.success_at_enough is not None
+    return _estimate(row.success_at_enough, trials, rates)
 
 
-def _curves(n: int, k: int, noise: tuple[float, ...], trials: int, seed: int) -> list[dict[str, Any]]:
+def _union_bound(best: Sequence[Row], trials: int) -> Claim:
+    least = min((_rate_at_enough(row, trials, len(best)) for row in best), key=lambda each: each.value)
+    statement = Statement(
+        "union-bound",
+        "the best set succeeds from the samples of a union bound, with noise ~ 4 ln C(n,k) / (1-2 noise)^2: least rate",
+        paper=f"at least {_GOAL}",
+    )
+    return Claim.at_least(statement, least, _GOAL)
+
+
+def _queries(rows: Sequence[Row], k: int) -> Claim:
+    tried = ", ".join(f"n={n}: {math.comb(n, k):,}" for n in sorted({row.n for row in rows}))
+    statement = Statement(
+        "statistical-queries",
+        "statistical queries, so SGD too, need Omega(n^k) of them; both solvers here read single examples",
+        "Section 2",
+        "in the statistical query (SQ) model, (which has been shown to encapsulate gradient-based methods such as GD "
+        "or SGD), this task requires Omega(n^k) queries",
+        "Omega(n^k)",
+    )
+    return Claim.reported(statement, Estimate(f"sets of k tried: {tried}"))
+
+
+def _curves(n: int, k: int, noise: Sequence[float], trials: int, seed: int) -> list[Point]:
     """Success at several numbers of samples, for one n."""
     points = []
     for rate in noise:
@@ -257,37 +346,31 @@ def _curves(n: int, k: int, noise: tuple[float, ...], trials: int, seed: int) ->
             _BEST_SET: np.unique(np.linspace(0.3 * enough, 1.1 * enough, 8).astype(int)),
         }
         for solver, grid in grids.items():
-            for samples in grid.tolist():
-                if samples < 1:
-                    continue
+            for samples in grid[grid >= 1].tolist():
                 share, seconds = _success(solver, n, k, rate, samples, max(20, trials // 4), seed + 2 * trials)
-                points.append(
-                    {
-                        "solver": solver.name,
-                        "n": n,
-                        "k": k,
-                        "noise": rate,
-                        "samples": samples,
-                        "success": share.value,
-                        "low": share.low,
-                        "high": share.high,
-                        "seconds": seconds,
-                    }
-                )
+                points.append(Point(solver.name, n, k, rate, samples, *share, seconds))
     return points
 
 
-def _draw(figure: Figure, points: list[dict[str, Any]], n: int, k: int) -> None:
+def _points(rows: Sequence[Row], k: int) -> list[Point]:
+    return [
+        Point(row.solver, row.n, k, row.noise, row.samples, row.success, row.low, row.high, row.ms / 1000)
+        for row in rows
+    ]
+
+
+def _draw(points: Sequence[Point], n: int, k: int, figure: Figure) -> None:
     figure.suptitle(f"Finding the support of the ({n}, {k})-parity without gradients")
-    for axes, name in zip(figure.subplots(1, 2, sharey=True), ("elimination", "best set"), strict=True):
-        own = [point for point in points if point["solver"] == name and point["n"] == n]
-        for number, rate in enumerate(sorted({point["noise"] for point in own})):
-            line = [point for point in own if point["noise"] == rate]
-            samples = [point["samples"] for point in line]
-            success = np.array([point["success"] for point in line])
-            ends = np.array([[point["low"], point["high"]] for point in line]).T
-            color, label = f"C{number}", f"noise {rate:g}"
-            if name == "elimination":
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, solver in ((left, _ELIMINATION), (right, _BEST_SET)):
+        own = [point for point in points if point.solver == solver.name and point.n == n]
+        for number, rate in enumerate(sorted({point.noise for point in own})):
+            line = [point for point in own if point.noise == rate]
+            samples = [point.samples for point in line]
+            success = np.array([point.success for point in line])
+            ends = np.array([(point.low, point.high) for point in line]).T
+            color, label = color_of(number), f"noise {rate:g}"
+            if solver is _ELIMINATION:
                 grid = np.arange(min(samples), max(samples) + 1)
                 axes.plot(grid, [elimination_law(int(m), n, rate) for m in grid], color=color)
             else:
@@ -295,13 +378,11 @@ def _draw(figure: Figure, points: list[dict[str, Any]], n: int, k: int) -> None:
                 axes.axvline(enough, color=color, linestyle=":")
                 label += f", bound {enough:,}"
             axes.errorbar(samples, success, np.abs(ends - success), fmt="o", markersize=4, color=color, label=label)
-        axes.axhline(_GOAL, color="gray", linewidth=0.8)
-        corner = (1, 0.9) if name == "elimination" else (1, 0.01)
+        axes.axhline(_GOAL, color=GRAY, linewidth=0.8)
         axes.set(xlabel="samples", ylim=(-0.03, 1.03))
-        # Where the curves leave room.
-        axes.legend(fontsize=8, loc="upper right" if name == "elimination" else "lower right", bbox_to_anchor=corner)
-    left, right = figure.axes
     left.set_ylabel("share of trials solved, 95 % interval")
-    left.set_title("Elimination over GF(2), lines: closed form", fontsize=10)
-    right.set_title("The set that agrees best, dotted: union bound", fontsize=10)
+    left.set_title("Elimination over GF(2), lines: closed form")
+    right.set_title("The set that agrees best, dotted: union bound")
     right.set_xscale("log")
+    for axes in (left, right):
+        legend(axes, columns=2)

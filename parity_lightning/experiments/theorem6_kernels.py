@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
@@ -12,13 +14,16 @@ from matplotlib.figure import Figure
 from scipy import stats
 from torch import Tensor
 
+from parity_lightning.data.parity_stack import stack_parities
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.errors import SettingError, check_int
-from parity_lightning.experiments.findings import Claim, Findings
-from parity_lightning.nets.initializations import initialize
+from parity_lightning.display.style import GRAY, color_of, legend_below
+from parity_lightning.errors import SettingError
+from parity_lightning.experiments.findings import Findings
+from parity_lightning.experiments.options import BoundedOptions, Bounds, Count, Seed
+from parity_lightning.experiments.relu_networks import draw_networks, stack_networks
 from parity_lightning.nets.mlp import TwoLayerMLP
-from parity_lightning.optim.optimizers import SGDW
-from parity_lightning.statistics.survival import Share, share_of
+from parity_lightning.statistics.survival import share_of
+from parity_lightning.studies.claims import Claim, Estimate, Statement
 from parity_lightning.theory.kernel_ridge import correlation_bound, fit_ridge, norm_bound, predicted
 from parity_lightning.theory.kernels import kernel_masses, kernel_matrix, parity_kernel, relu_ntk, tangent_matrix
 
@@ -30,29 +35,22 @@ _LEAST_RIDGE = 1e-9  # more than the rounding of 20,000 samples' eigenvalues, or
 _BIAS = 0.03  # the theory of the mean is exact for large n and m only
 _Matrix = Callable[[Tensor, Tensor], Tensor]
 
+_TRIVIAL = "the corresponding Neural Tangent Kernel (NTK) only achieves trivial performance"
+_SMALL_SAMPLE = (
+    "We find that minibatch SGD (with weight decay) can empirically solve sparse parities, even from a sample of size "
+    "m << n^k."
+)
+_THEOREM = (
+    "If D R^2 < epsilon^2 C(n,k), then there exists some (n, k)-parity distribution D_S s.t. inf_{||w|| <= R} "
+    "E[l(Psi(x)^T w, y)] > 1 - epsilon."
+)
 
-def run(
-    n: tuple[int, ...] = (15, 20, 50),
-    k: int = 3,
-    samples: int = 2000,
-    trials: int = 5,
-    width: int = 100,
-    features: int = 1000,
-    steps: int = _STEPS,
-    decay: float = 0.002,
-    ridge: float = 1e-3,
-    tested: int = 2000,
-    seed: int = 0,
-) -> Findings:
-    """Fits kernels and trains the network they belong to on the same samples.
 
-    Small n are too easy to show it. A kernel learns parities of k bits once it has as many samples as there are of
-    them, and C(15,3) = 455 and C(20,3) = 1,140 are fewer than the 2,000 here, C(50,3) = 19,600 is more. The NTK needs
-    still more, for a bias is a bit that is always 1: it knows parities of 3 only as those of 4 that have this bit.
-    Without
-    biases the NTK fails for another reason: it has no odd degree but 1, so no number of samples helps at k = 3.
+@dataclass(frozen=True)
+class Options(BoundedOptions):
+    """Options of the experiment.
 
-    Args:
+    Attributes:
         n: Numbers of inputs; the last one is what the claims are about.
         k: Size of the support.
         samples: Size m of the sample, the same for all learners.
@@ -62,72 +60,168 @@ def run(
         steps: For how many steps the network is trained at most; it stops when it errs on no test example.
         decay: Weight decay of the network.
         ridge: What is added to the diagonal of a kernel matrix, in units of its mean.
-        tested: Number of test examples for each trial, 100 at least.
+        tested: Number of test examples for each trial.
         seed: Of the first trial.
     """
-    for inputs in n:
-        check_int("n", inputs, at_least=2, at_most=500)
-    check_int("k", k, at_least=1, at_most=min(n))
-    check_int("samples", samples, at_least=_BATCH, at_most=20_000)
-    for name, value in {"trials": trials, "width": width, "features": features, "steps": steps}.items():
-        check_int(name, value, at_least=1)
-    check_int("tested", tested, at_least=100)
-    check_int("seed", seed, at_least=0)
-    if not 0 <= decay < 1:
-        raise SettingError("decay", decay, "must be at least 0 and below 1")
-    if not _LEAST_RIDGE <= ridge < 1:
-        raise SettingError("ridge", ridge, f"must be at least {_LEAST_RIDGE} and below 1")
-    fits: list[dict[str, Any]] = []
-    for inputs in n:
-        closed = {_NTK: relu_ntk(inputs, width), _UNBIASED: relu_ntk(inputs, width, bias=False)}
-        closed[_PARITIES] = parity_kernel(inputs, k)
-        for trial in range(trials):
-            parity = SparseParity(inputs, k, seed=seed + trial)
-            x, y = parity.draw(torch.arange(samples))
-            test = parity.draw(torch.arange(tested), "test")
-            network, wide = (_network(inputs, k, units, seed + trial) for units in (width, features))
-            matrices: dict[str, _Matrix] = {name: _of(kernel) for name, kernel in closed.items()}
-            matrices |= {_OWN: _tangent(network), _RANDOM: _features(wide)}
-            for name, matrix in matrices.items():
-                # The closed form goes on to where its learning curve begins, for the picture.
-                for size in (samples // 16, samples // 4, samples) if name == _NTK else (samples,):
-                    found = _fit(matrix, x[:size], y[:size], *test, ridge)
-                    message: dict[str, float | None] = {"predicted": None, "R sqrt(e)": None}
-                    if name in closed:
-                        known = predicted(closed[name], k, size, ridge * closed[name][0])
-                        message = {"predicted": known.accuracy, "R sqrt(e)": norm_bound(closed[name], k, found["R"])}
-                    fits.append({"n": inputs, "learner": name, "trial": trial, "samples": size, **found, **message})
-            found = _train(network, parity, samples, *test, steps, decay)
-            fits.append({"n": inputs, "learner": _NETWORK, "trial": trial, "samples": samples, **found})
-    rows = [_row(inputs, k, name, fits, samples) for inputs in n for name in [_NETWORK, _OWN, _RANDOM, *closed]]
+
+    n: Annotated[tuple[int, ...], Bounds(at_least=2, at_most=500)] = (15, 20, 50)
+    k: Count = 3
+    samples: Annotated[int, Bounds(at_least=_BATCH, at_most=20_000)] = 2000
+    trials: Count = 5
+    width: Count = 100
+    features: Count = 1000
+    steps: Count = _STEPS
+    decay: Annotated[float, Bounds(at_least=0, below=1)] = 0.002
+    ridge: Annotated[float, Bounds(at_least=_LEAST_RIDGE, below=1)] = 1e-3
+    tested: Annotated[int, Bounds(at_least=100)] = 2000
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.k > min(self.n):
+            raise SettingError("k", self.k, f"must be at most {min(self.n)}")
+
+
+class Fit(NamedTuple):
+    """What a learner does on the test examples of a trial.
+
+    Attributes:
+        n: Number of inputs.
+        learner: The network, or a kernel by its name.
+        trial: The trial.
+        samples: From how many samples.
+        right: On how many test examples it was right.
+        tested: How many there were.
+        hinge: The mean hinge loss.
+        hinge_error: Its standard error.
+        correlation: The mean of y f.
+        correlation_error: Its standard error.
+        norm: The norm R of a kernel's fit.
+        predicted: The accuracy that the kernel's eigenvalues predict.
+        correlation_bound: The bound of Theorem 6 on the correlation, R sqrt(e).
+        steps: After how many steps the network stopped.
+    """
+
+    n: int
+    learner: str
+    trial: int
+    samples: int
+    right: int
+    tested: int
+    hinge: float
+    hinge_error: float
+    correlation: float
+    correlation_error: float
+    norm: float | None = None
+    predicted: float | None = None
+    correlation_bound: float | None = None
+    steps: int | None = None
+
+
+class Row(NamedTuple):
+    """What a learner does from all samples, in all trials.
+
+    Attributes:
+        n: Number of inputs.
+        learner: The network, or a kernel by its name.
+        accuracy: The share of test examples that are right.
+        low: The lower end of its interval.
+        high: Its upper end.
+        predicted: The accuracy that a kernel's eigenvalues predict.
+        hinge: The mean hinge loss.
+        correlation: The mean of y f.
+        eps: m / C(n,k), above which no kernel's mean of y f lies, over all supports.
+    """
+
+    n: int
+    learner: str
+    accuracy: float
+    low: float
+    high: float
+    predicted: float | None
+    hinge: float
+    correlation: float
+    eps: float | None
+
+
+def run(options: Options) -> Findings:
+    """Fits kernels and trains the network they belong to on the same samples.
+
+    Small n are too easy to show it. A kernel learns parities of k bits once it has as many samples as there are of
+    them, and C(15,3) = 455 and C(20,3) = 1,140 are fewer than the 2,000 here, C(50,3) = 19,600 is more. The NTK needs
+    still more, for a bias is a bit that is always 1: it knows parities of 3 only as those of 4 that have this bit.
+    Without biases the NTK fails for another reason: it has no odd degree but 1, so no number of samples helps at k = 3.
+    """
+    fits = [fit for n in options.n for fit in _fits(n, options)]
+    rows = [_row(n, learner, fits, options) for n in options.n for learner in (_NETWORK, _OWN, _RANDOM, *_CLOSED)]
+    samples = options.samples
     choices = [
-        f"the network: ReLU, width {width}, hinge loss, B={_BATCH}, eta={_LR}, Xavier uniform, as in Figure 4 (right); "
-        f"lambda={decay} is ours; epochs over the same {samples:,} samples until no test example is wrong",
-        f"kernels: ridge regression, {ridge:g} of K(x, x) on the diagonal; the networks' initial outputs are left out",
+        f"the network: ReLU, width {options.width}, hinge loss, B={_BATCH}, eta={_LR}, Xavier uniform, as in Figure 4 "
+        f"(right); lambda={options.decay} is ours; epochs over the same {samples:,} samples until no test example is "
+        "wrong",
+        f"kernels: ridge regression, {options.ridge:g} of K(x, x) on the diagonal; the networks' initial outputs are "
+        "left out",
         "the intervals: exact, over all test examples of all trials, drawn without regard to the samples: at n=15 one "
         "in 16 of them is among 2,000 samples, so memory alone is right on 53 %; claims of one kind: 95 % together",
-        "trivial accuracy: told from 0.5 only where m < C(n,k), and DOES NOT HOLD only above what eigenvalues predict",
+        "trivial accuracy: told from 0.5 only where m < C(n,k), and does not hold only above what eigenvalues predict",
         f"accuracies by eigenvalues: the prediction is trusted to {_BIAS}, and on test examples that are samples too a "
         "kernel may be right by memory",
-        "m / C(n,k): over all S the mean of E[y f] is at most this, for every kernel of inner products; so the hinge "
-        "loss is at least 1 less it",
+        "eps = m / C(n,k): over all S the mean of E[y f], the correlation, is at most this, for every kernel of inner "
+        "products; so the hinge loss is at least 1 less it",
     ]
-    every = [key for key in fits[0] if key not in ("predicted", "R sqrt(e)")]
-    more = {"fits": [{key: fit.get(key) for key in [*every, "predicted", "R sqrt(e)", "steps"]} for fit in fits]}
-    return Findings(
-        rows, _claims(rows, fits, n, k, samples, steps), _drawing(n, k, samples, width, ridge, fits), choices, more
-    )
+    return Findings(rows, _claims(rows, fits, options), partial(_draw, fits, options), choices, {"fits": fits})
+
+
+def _fits(n: int, options: Options) -> list[Fit]:
+    """All kernels and the network, of all trials."""
+    parities = [SparseParity(n, options.k, seed=options.seed + trial) for trial in range(options.trials)]
+    networks = [_network(n, options.k, options.width, parity.seed) for parity in parities]
+    trained = _train_networks(networks, parities, options)
+    fits = []
+    for trial, (parity, network, (outputs, steps)) in enumerate(zip(parities, networks, trained, strict=True)):
+        fits += _kernel_fits(trial, parity, network, options)
+        y = parity.draw(torch.arange(options.tested), "test")[1]
+        fits.append(_tested(n, _NETWORK, trial, options.samples, outputs, y)._replace(steps=steps))
+    return fits
+
+
+def _kernel_fits(trial: int, parity: SparseParity, network: TwoLayerMLP, options: Options) -> list[Fit]:
+    n, k, samples = parity.n, parity.k, options.samples
+    x, y = parity.draw(torch.arange(samples))
+    test = parity.draw(torch.arange(options.tested), "test")
+    closed = _closed_kernels(n, options)
+    matrices: dict[str, _Matrix] = {name: _matrix_of(kernel) for name, kernel in closed.items()}
+    matrices |= {_OWN: _tangent(network), _RANDOM: _features(_network(n, k, options.features, parity.seed))}
+    fits = []
+    for name, matrix in matrices.items():
+        # The closed form goes on to where its learning curve begins, for the picture.
+        for size in (samples // 16, samples // 4, samples) if name == _NTK else (samples,):
+            among = matrix(x[:size], x[:size])
+            ridge = fit_ridge(among, y[:size], options.ridge * float(among.diagonal().mean()))
+            outputs = matrix(test[0], x[:size]) @ ridge.coefficients
+            fit = _tested(n, name, trial, size, outputs, test[1])._replace(norm=ridge.norm)
+            if name in closed:
+                known = predicted(closed[name], k, size, options.ridge * closed[name][0])
+                bound = norm_bound(closed[name], k, ridge.norm)
+                fit = fit._replace(predicted=known.accuracy, correlation_bound=bound)
+            fits.append(fit)
+    return fits
+
+
+def _closed_kernels(n: int, options: Options) -> dict[str, np.ndarray]:
+    return {
+        _NTK: relu_ntk(n, options.width),
+        _UNBIASED: relu_ntk(n, options.width, bias=False),
+        _PARITIES: parity_kernel(n, options.k),
+    }
 
 
 def _network(n: int, k: int, width: int, seed: int) -> TwoLayerMLP:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = TwoLayerMLP(n, k, width)
-        initialize(network, "uniform")
+    (network,) = draw_networks(n, k, width, count=1, seed=seed)
     return network
 
 
-def _of(kernel: np.ndarray) -> _Matrix:
+def _matrix_of(kernel: np.ndarray) -> _Matrix:
     return lambda x, other: kernel_matrix(kernel, x, other)
 
 
@@ -144,169 +238,231 @@ def _features(network: TwoLayerMLP) -> _Matrix:
     return lambda x, other: (x.double() @ weights.T + biases).relu() @ (other.double() @ weights.T + biases).relu().T
 
 
-def _fit(matrix: _Matrix, x: Tensor, y: Tensor, test_x: Tensor, test_y: Tensor, ridge: float) -> dict[str, Any]:
-    among = matrix(x, x)
-    fit = fit_ridge(among, y, ridge * float(among.diagonal().mean()))
-    return _tested(matrix(test_x, x) @ fit.coefficients, test_y) | {"R": fit.norm}
-
-
-def _tested(outputs: Tensor, y: Tensor) -> dict[str, Any]:
+def _tested(n: int, learner: str, trial: int, samples: int, outputs: Tensor, y: Tensor) -> Fit:
     margins = (outputs * y).double()
     losses = (1 - margins).clamp(min=0)
-    found: dict[str, Any] = {"right": int((margins > 0).sum()), "tested": len(y)}
-    for name, values in {"hinge loss": losses, "E[y f]": margins}.items():
-        found |= {name: float(values.mean()), f"{name}, error": float(values.std() / math.sqrt(len(y)))}
-    return found
+
+    def error(values: Tensor) -> float:
+        return float(values.std() / math.sqrt(len(values)))
+
+    return Fit(
+        n,
+        learner,
+        trial,
+        samples,
+        int((margins > 0).sum()),
+        len(y),
+        float(losses.mean()),
+        error(losses),
+        float(margins.mean()),
+        error(margins),
+    )
 
 
-def _train(
-    network: TwoLayerMLP, parity: SparseParity, samples: int, test_x: Tensor, test_y: Tensor, steps: int, decay: float
-) -> dict[str, Any]:
-    """Minibatch SGD on the hinge loss, each epoch in an order of its own; the last samples make no smaller batch."""
-    x, y = parity.draw(torch.arange(samples))
-    optimizer = SGDW(network.parameters(), lr=_LR, decay=decay)
+def _train_networks(
+    networks: Sequence[TwoLayerMLP], parities: Sequence[SparseParity], options: Options
+) -> list[tuple[Tensor, int]]:
+    """Minibatch SGD on the hinge loss, each network on the samples of its parity, until no test example is wrong.
+
+    Returns:
+        For each network its outputs at the test examples in the end, and the steps taken.
+    """
+    stack = stack_networks(networks, parities, _BATCH, _LR, options.decay)
+    test_x, test_y = stack_parities(parities).draw(torch.arange(options.tested), parities[0].n, "test", noisy=False)
+    found: dict[int, tuple[Tensor, int]] = {}
+    # The trial at each place of the stack.
+    trials, step = list(range(len(parities))), 0
+    while True:
+        outputs = stack.predict(test_x[trials])
+        right = (outputs * test_y[trials] > 0).all(-1) | (step == options.steps)
+        # From the last on, since a place is filled by the last trial.
+        for place in reversed(right.nonzero()[:, 0].tolist()):
+            found[trials[place]] = (outputs[place], step)
+            stack.drop(place)
+            trials[place] = trials[-1]
+            trials.pop()
+        if not trials:
+            return [found[trial] for trial in range(len(parities))]
+        end = min(step + _EVERY, options.steps)
+        indices = [_epochs(parities[trial], options.samples, step, end) for trial in trials]
+        stack.run(torch.stack(indices, 1))
+        step = end
+
+
+def _epochs(parity: SparseParity, samples: int, first: int, end: int) -> Tensor:
+    """The samples of the batches of some steps, int64 of shape ``(steps, B)``.
+
+    Each epoch goes through the samples in an order of its own, and the last samples of an epoch make no smaller batch.
+    """
     batches = samples // _BATCH
-    found: dict[str, Any] = {}
-    for step in range(steps + 1):
-        if step % _EVERY == 0 or step == steps:
-            with torch.no_grad():
-                found = _tested(network(test_x), test_y) | {"R": None, "steps": step}
-            if found["right"] == found["tested"]:
-                break
-        if step % batches == 0:
-            order = parity.shuffle(samples, torch.tensor([step // batches]))[0]
-        now = order[step % batches * _BATCH :][:_BATCH]
-        loss = (1 - y[now] * network(x[now])).clamp(min=0).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return found
+    epochs = torch.arange(first // batches, (end - 1) // batches + 1)
+    orders = parity.shuffle(samples, epochs)[:, : batches * _BATCH].reshape(-1, _BATCH)
+    skipped = first - int(epochs[0]) * batches
+    return orders[skipped : skipped + end - first]
 
 
-def _row(n: int, k: int, name: str, fits: list[dict[str, Any]], samples: int) -> dict[str, Any]:
-    own = [fit for fit in fits if (fit["n"], fit["learner"], fit["samples"]) == (n, name, samples)]
-    share = share_of(*_counted(fits, n, name, samples))
-    return {
-        "n": n,
-        "learner": name,
-        "accuracy": share.value,
-        "low": share.low,
-        "high": share.high,
-        "predicted": own[0].get("predicted"),
-        "hinge loss": float(np.mean([fit["hinge loss"] for fit in own])),
-        "E[y f]": float(np.mean([fit["E[y f]"] for fit in own])),
-        "m / C(n,k)": samples / math.comb(n, k) if name != _NETWORK else None,
-    }
+def _of_learner(fits: Sequence[Fit], n: int, learner: str, samples: int) -> list[Fit]:
+    return [fit for fit in fits if (fit.n, fit.learner, fit.samples) == (n, learner, samples)]
 
 
-def _claims(
-    rows: list[dict[str, Any]], fits: list[dict[str, Any]], n: tuple[int, ...], k: int, samples: int, steps: int
-) -> list[Claim]:
-    hard, at = {row["learner"]: row for row in rows if row["n"] == n[-1]}, f"({n[-1]},{k}), m={samples:,}"
-    trained = [fit for fit in fits if fit["learner"] == _NETWORK and fit["n"] == n[-1]]
-    solved = share_of(sum(fit["right"] == fit["tested"] for fit in trained), len(trained))
-    claims = [_least_loss(fits, n[-1], k, samples)]
-    for name in (_NTK, _OWN, _RANDOM):
-        right, tested = _counted(fits, n[-1], name, samples)
-        share = share_of(right, tested, 1 - 0.05 / 3)
-        holds = _no_better(share, hard[_NTK]["predicted"] if name == _NTK else None, samples < math.comb(n[-1], k))
-        message = f"Section 4.1: no better than trivial at {at}: {name}"
-        claims.append(Claim(message, "0.5", share.value, holds, share.low, share.high))
-    message = f"Section 5: the network learns from this sample, {at} (share of trials at 100 %)"
-    # With fewer steps than ours a trial that is not solved tells nothing.
-    all_solved = True if solved.value == 1 else None if steps < _STEPS else False
-    claims.append(Claim(message, 1.0, solved.value, all_solved, solved.low, solved.high))
-    bounded = [fit for fit in fits if fit.get("R sqrt(e)") is not None]
-    reach = float(stats.norm.isf(0.05 / len(bounded)))
-    excess = max(fit["E[y f]"] - reach * fit["E[y f], error"] - fit["R sqrt(e)"] for fit in bounded)
-    message = "Theorem 6, its norm: E[y f] <= R sqrt(e), of eigenvalue e <= 1 / C(n,k) (largest excess of "
-    message += f"{len(bounded)} fits, {reach:.2g} errors aside)"
-    claims.append(Claim(message, "at most 0", excess, excess <= 1e-9 if math.isfinite(excess) else None))
+def _accuracy(fits: Sequence[Fit], level: float = 0.95) -> Estimate:
+    """The share of test examples that a learner was right on, in all trials."""
+    right, tested = sum(fit.right for fit in fits), sum(fit.tested for fit in fits)
+    return Estimate(*share_of(right, tested, level), n=tested)
+
+
+def _row(n: int, learner: str, fits: Sequence[Fit], options: Options) -> Row:
+    own = _of_learner(fits, n, learner, options.samples)
+    share = share_of(sum(fit.right for fit in own), sum(fit.tested for fit in own))
+    return Row(
+        n,
+        learner,
+        *share,
+        predicted=own[0].predicted,
+        hinge=float(np.mean([fit.hinge for fit in own])),
+        correlation=float(np.mean([fit.correlation for fit in own])),
+        eps=options.samples / math.comb(n, options.k) if learner != _NETWORK else None,
+    )
+
+
+def _claims(rows: Sequence[Row], fits: Sequence[Fit], options: Options) -> list[Claim]:
+    n, k, samples = options.n[-1], options.k, options.samples
+    at = f"({n},{k}), m={samples:,}"
+    few = samples < math.comb(n, k)
+    foreseen = {row.learner: row.predicted for row in rows if row.n == n}
+    claims = [_least_loss(fits, n, k, samples)]
+    for learner in (_NTK, _OWN, _RANDOM):
+        found = _accuracy(_of_learner(fits, n, learner, samples), 1 - 0.05 / 3)
+        claims.append(_trivial(learner, at, found, foreseen[learner] if learner == _NTK else None, few))
+    claims += [_network_learns(_of_learner(fits, n, _NETWORK, samples), at, options.steps), _norm_bound(fits)]
     if k % 2 and k > 1:
-        claims.append(_odd_degree(n, k))
+        claims.append(_odd_degree(options.n, k))
     return [*claims, _by_eigenvalues(rows, fits, samples)]
 
 
-def _odd_degree(n: tuple[int, ...], k: int) -> Claim:
+def _least_loss(fits: Sequence[Fit], n: int, k: int, samples: int) -> Claim:
+    """Theorem 6 for kernels of inner products: for others, such as a network's own NTK, the trace bound is not proved.
+
+    The kernel of all parities of k bits comes up to the bound, so an interval above it cannot be asked for.
+    """
+    eps, losses = correlation_bound(n, k, samples), []
+    for learner in _CLOSED:
+        own = _of_learner(fits, n, learner, samples)
+        error = math.sqrt(sum(fit.hinge_error**2 for fit in own)) / len(own)
+        losses.append((float(np.mean([fit.hinge for fit in own])), error))
+    # A loss that is not a number decides nothing.
+    least, error = min(losses, key=lambda each: -math.inf if math.isnan(each[0]) else each[0])
+    reach = float(stats.norm.isf(0.025 / len(_CLOSED))) * error
+    text = (
+        f"no kernel of inner products has a loss below 1 - eps at ({n},{k}), m={samples:,}; here eps = m / C(n,k) (the "
+        "least of 3)"
+    )
+    statement = Statement("least-loss", text, "Theorem 6", _THEOREM, f"at least {1 - eps:.4g}")
+    found = Estimate(least, least - reach, least + reach, n=sum(fit.tested for fit in own))
+    claim = Claim.at_least(
+        statement, found, 1 - eps, support="estimate", caveat="of eps >= 1, a bound of 0 or less, it cannot be told"
+    )
+    return claim if eps < 1 else Claim(statement, claim.rule, found, "cannot tell")
+
+
+def _trivial(learner: str, at: str, found: Estimate, foreseen: float | None, few: bool) -> Claim:
+    """Whether an accuracy is trivial, where the samples are fewer than the supports."""
+    statement = Statement(
+        f"trivial-{learner.replace(' ', '-')}",
+        f"no better than trivial at {at}: {learner}",
+        "Section 4.1",
+        _TRIVIAL,
+        0.5,
+    )
+    return Claim.at_most(
+        statement,
+        found,
+        0.5,
+        support="not refuted",
+        refuted_above=max(0.5, foreseen or 0.5),
+        refutable=few,
+        caveat="as many samples as supports, m >= C(n,k), refute nothing",
+    )
+
+
+def _network_learns(trained: Sequence[Fit], at: str, steps: int) -> Claim:
+    solved = sum(fit.right == fit.tested for fit in trained)
+    found = Estimate(*share_of(solved, len(trained)), n=len(trained), censored=len(trained) - solved)
+    text = f"the network learns from this sample, {at} (share of trials at 100 %)"
+    statement = Statement("network", text, "Section 5", _SMALL_SAMPLE, 1.0)
+    # The interval of all but all ends below 1.
+    return Claim.at_least(
+        statement,
+        found,
+        1.0,
+        support="estimate",
+        refutable=steps >= _STEPS,
+        caveat=f"trials of fewer than {_STEPS:,} steps refute nothing",
+    )
+
+
+def _norm_bound(fits: Sequence[Fit]) -> Claim:
+    bounded = [(fit, fit.correlation_bound) for fit in fits if fit.correlation_bound is not None]
+    reach = float(stats.norm.isf(0.05 / len(bounded)))
+    excess = max(fit.correlation - reach * fit.correlation_error - bound for fit, bound in bounded)
+    text = (
+        f"its norm: E[y f] <= R sqrt(e), of eigenvalue e <= 1 / C(n,k) (largest excess of {len(bounded)} fits, "
+        f"{reach:.2g} errors aside)"
+    )
+    statement = Statement("norm", text, "Theorem 6", _THEOREM, "at most 0")
+    found = Estimate(excess if math.isfinite(excess) else math.nan, n=len(bounded))
+    return Claim.at_most(statement, found, 1e-9, tolerance=1e-9)
+
+
+def _odd_degree(n: Sequence[int], k: int) -> Claim:
     masses, zero = [], True
     for inputs in n:
         kernel = relu_ntk(inputs, bias=False)
         masses.append(abs(float(kernel_masses(kernel)[k])))
         # Of the kernel's rounding: a parity's sum over all inputs, times C(n,k) parities, has a norm of sqrt(C(n,k)).
         zero &= masses[-1] <= float(np.finfo(float).eps * kernel[0]) * math.sqrt(math.comb(inputs, k))
-    return Claim(f"without biases the NTK has nothing of odd degree {k}", 0.0, max(masses), zero)
+    statement = Statement("odd-degree", f"without biases the NTK has nothing of odd degree {k}", paper=0.0)
+    rule = "holds if each is 0 but for rounding, sqrt(C(n,k)) times that of K(x, x); does not hold otherwise"
+    return Claim.decided(statement, Estimate(max(masses), n=len(masses)), rule, supported=zero, refuted=not zero)
 
 
-def _counted(fits: list[dict[str, Any]], n: int, name: str, samples: int) -> tuple[int, int]:
-    """How many test examples a learner was right on, and how many there were, in all trials."""
-    own = [fit for fit in fits if (fit["n"], fit["learner"], fit["samples"]) == (n, name, samples)]
-    return sum(fit["right"] for fit in own), sum(fit["tested"] for fit in own)
-
-
-def _least_loss(fits: list[dict[str, Any]], n: int, k: int, samples: int) -> Claim:
-    """Theorem 6 for kernels of inner products: for others, such as a network's own NTK, the trace bound is not proved.
-
-    The kernel of all parities of k bits comes up to the bound, so an interval above it cannot be asked for.
-    """
-    bound, found = correlation_bound(n, k, samples), []
-    for name in _CLOSED:
-        own = [fit for fit in fits if (fit["n"], fit["learner"], fit["samples"]) == (n, name, samples)]
-        error = math.sqrt(sum(fit["hinge loss, error"] ** 2 for fit in own)) / len(own)
-        found.append((float(np.mean([fit["hinge loss"] for fit in own])), error))
-    least, error = min(found, key=lambda each: -math.inf if math.isnan(each[0]) else each[0])
-    reach = float(stats.norm.isf(0.025 / len(_CLOSED))) * error
-    holds = None
-    if bound < 1:
-        holds = True if least >= 1 - bound else False if least + reach < 1 - bound else None  # None of nan
-    message = (
-        f"Theorem 6: no kernel of inner products has a loss below 1 - eps at ({n},{k}), m={samples:,}; here eps = "
+def _by_eigenvalues(rows: Sequence[Row], fits: Sequence[Fit], samples: int) -> Claim:
+    known = [(row, row.predicted) for row in rows if row.predicted is not None]
+    apart, within, differences = [], [], []
+    for row, foreseen in known:
+        low, high = _accuracy(_of_learner(fits, row.n, row.learner, samples), 1 - 0.05 / len(known)).ends
+        memory = -math.expm1(samples * math.log1p(-(2.0**-row.n))) * (1 - foreseen)
+        least, most = foreseen - _BIAS, foreseen + memory + _BIAS
+        apart.append(high < least or low > most)
+        within.append(least <= low and high <= most)
+        differences.append(abs(row.accuracy - foreseen))
+    text = f"accuracies follow from the eigenvalues alone, to {_BIAS} and memory (largest difference of {len(known)})"
+    return Claim.decided(
+        Statement("eigenvalues", text, paper=0.0),
+        Estimate(max(differences), n=len(known)),
+        f"holds if all intervals lie within {_BIAS} of the predictions, and of what memory adds to them; does not hold "
+        "if one lies outside",
+        supported=all(within),
+        refuted=any(apart),
     )
-    message += "m / C(n,k) (the least of 3)"
-    return Claim(message, f"at least {1 - bound:.4g}", least, holds, least - reach, least + reach)
 
 
-def _no_better(share: Share, predicted: float | None, few: bool) -> bool | None:
-    """Whether an accuracy is trivial, of an interval of it, where the samples are fewer than the supports."""
-    if share.low <= 0.5:
-        return True
-    return False if few and share.low > max(0.5, predicted or 0.5) else None
-
-
-def _by_eigenvalues(rows: list[dict[str, Any]], fits: list[dict[str, Any]], samples: int) -> Claim:
-    known, verdicts, differences = [row for row in rows if row["predicted"] is not None], [], []
-    for row in known:
-        share = share_of(*_counted(fits, row["n"], row["learner"], samples), 1 - 0.05 / len(known))
-        memory = -math.expm1(samples * math.log1p(-(2.0 ** -row["n"]))) * (1 - row["predicted"])
-        low, high = row["predicted"] - _BIAS, row["predicted"] + memory + _BIAS
-        apart = share.high < low or share.low > high
-        verdicts.append(False if apart else True if low <= share.low and share.high <= high else None)
-        differences.append(abs(row["accuracy"] - row["predicted"]))
-    message = (
-        f"accuracies follow from the eigenvalues alone, to {_BIAS} and memory (largest difference of {len(known)})"
-    )
-    holds = False if False in verdicts else None if None in verdicts else True
-    return Claim(message, 0.0, max(differences), holds)
-
-
-def _drawing(
-    n: tuple[int, ...], k: int, samples: int, width: int, ridge: float, fits: list[dict[str, Any]]
-) -> Callable[[Figure], None]:
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        sizes = np.geomspace(samples / 30, samples * 3000, 60)
-        for number, inputs in enumerate(n):
-            kernel, color = relu_ntk(inputs, width), f"C{number}"
-            curve = [predicted(kernel, k, round(size), ridge * kernel[0]).accuracy for size in sizes]
-            axes.semilogx(sizes, curve, color=color, label=f"n={inputs}: NTK, predicted")
-            for name, mark, label in ((_NTK, "o", "NTK, fitted"), (_NETWORK, "*", "network, trained")):
-                own = [fit for fit in fits if (fit["n"], fit["learner"]) == (inputs, name)]
-                found = [fit["right"] / fit["tested"] for fit in own]
-                where = [fit["samples"] for fit in own]
-                size = 14 - 3 * number if mark == "*" else 5
-                axes.plot(where, found, mark, color=color, markersize=size, label=f"n={inputs}: {label}")
-            axes.axvline(math.comb(inputs, k), color=color, linestyle=":", label=f"n={inputs}: C(n,{k})")
-        axes.axhline(0.5, color="gray", linewidth=0.5)
-        axes.set(xlabel="samples m", ylabel="test accuracy", title="What the same samples teach a kernel and a network")
-        axes.legend(fontsize=7, ncols=len(n), loc="upper center", bbox_to_anchor=(0.5, -0.12))
-
-    return draw
+def _draw(fits: Sequence[Fit], options: Options, figure: Figure) -> None:
+    axes = figure.subplots()
+    k, samples = options.k, options.samples
+    sizes = np.geomspace(samples / 30, samples * 3000, 60)
+    for number, n in enumerate(options.n):
+        kernel, color = relu_ntk(n, options.width), color_of(number)
+        curve = [predicted(kernel, k, round(size), options.ridge * kernel[0]).accuracy for size in sizes]
+        axes.semilogx(sizes, curve, color=color, label=f"n={n}: NTK, predicted")
+        for learner, mark, label in ((_NTK, "o", "NTK, fitted"), (_NETWORK, "*", "network, trained")):
+            own = [fit for fit in fits if (fit.n, fit.learner) == (n, learner)]
+            found, places = [fit.right / fit.tested for fit in own], [fit.samples for fit in own]
+            # Networks of several n are all right: a smaller star upon a larger one.
+            size = 14 - 3 * number if mark == "*" else 5
+            axes.plot(places, found, mark, color=color, markersize=size, label=f"n={n}: {label}")
+        axes.axvline(math.comb(n, k), color=color, linestyle=":", label=f"n={n}: C(n,{k})")
+    axes.axhline(0.5, color=GRAY, linewidth=0.8)
+    axes.set(xlabel="samples m", ylabel="test accuracy")
+    axes.set_title("What the same samples teach a kernel and a network")
+    legend_below(figure, columns=len(options.n))

@@ -73,7 +73,7 @@ def correlation_gradient(predict: Callable[[Tensor], Tensor], weight: Tensor, x:
         tensor([-0.5000, -0.5000])
     """
     total = torch.zeros_like(weight)
-    # Whoever measures may have gradients switched off around.
+    # The caller may have switched gradients off.
     with torch.inference_mode(False), torch.enable_grad():
         for start in range(0, len(x), _CHUNK):
             part = slice(start, start + _CHUNK)

@@ -43,7 +43,7 @@ def movement_of(weight: Tensor, initial: Tensor, support: tuple[int, ...]) -> Mo
     is_relevant = torch.zeros_like(moved, dtype=torch.bool)
     is_relevant[list(support)] = True
     relevant, irrelevant = moved[is_relevant], moved[~is_relevant]
-    # NaN counts as the largest; a diverged run has nothing better to say.
+    # NaN counts as the largest: after divergence the coordinates are arbitrary anyway.
     recovered = sorted(moved.topk(len(support)).indices.tolist())
     largest_irrelevant = irrelevant.amax() if len(irrelevant) else torch.zeros_like(moved[0])
     most, strongest, weakest, other = torch.stack(

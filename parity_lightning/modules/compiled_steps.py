@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.plugins.precision import DoublePrecision, Precision
-from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from parity_lightning.data.batches import Steps, TrainingBatches
 from parity_lightning.data.datamodule import ParityDataModule
-from parity_lightning.engine.compiled import NotCompiled
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.stack import Stack
-from parity_lightning.engine.update_rules import Unstackable, find_rule, groups_of, options_of
-from parity_lightning.errors import SettingError
+from parity_lightning.engine.trainable import Trainable
+from parity_lightning.engine.update_rules import find_rule, groups_of, options_of
 from parity_lightning.modules.blocks import Stepper
-
-if TYPE_CHECKING:
-    from parity_lightning.modules.base import ParityModule
-
-
-def why_not_compiled(module: ParityModule, trainer: Trainer) -> str | None:
-    """Why the steps of a run cannot be compiled, in one line; None if they perhaps can."""
-    if not module.takes_blocks:
-        return "somebody acts between single steps: the module, a callback or an option of the trainer"
-    if type(trainer.strategy) is not SingleDeviceStrategy:
-        return "several devices share a batch"
-    return why_not_stacked(trainer, trainer.datamodule)  # type: ignore[attr-defined]
 
 
 def why_not_stacked(trainer: Trainer, data: LightningDataModule) -> str | None:
@@ -55,7 +41,7 @@ class CompiledSteps:
         NotCompiled: If they cannot be compiled.
     """
 
-    def __init__(self, module: ParityModule, batches: TrainingBatches, stepper: Stepper, steps: int) -> None:
+    def __init__(self, module: Trainable, batches: TrainingBatches, stepper: Stepper, steps: int) -> None:
         self._batches = batches
         self._stepper = stepper
         optimizer = stepper.optimizer
@@ -64,7 +50,7 @@ class CompiledSteps:
         self._weights = objective.parameters_of(module)
         groups = groups_of(optimizer, self._weights)
         noisy = batches.parity.flip_below > 0
-        self._stack = Stack(objective, self._rule, groups, batches.parity, batches.batch_size, noisy, capacity=1)
+        self._stack = Stack(objective, self._rule, groups, batches.parity, batches.batch_size, noisy, size_limit=1)
         self._stack.adopt(batches.parity, module, self._states(optimizer), steps)
         self._stack.compile_step()
         self._options: list[float] = []
@@ -99,11 +85,11 @@ class CompiledSteps:
                     losses.append(loss)
                     errors.append(wrong)
                     if self._stepper.schedulers:
-                        self._stepper.follow_schedule()
+                        self._stepper.step_schedules()
                         self._set_options()
             finally:
-                # Of an interrupted block, those taken.
-                self._stepper.count(len(losses))
+                # If the block is interrupted, the steps that were taken count.
+                self._stepper.counter.add(len(losses))
             if "exp_avg" in self._rule.state:
                 for weight in self._weights:
                     self._state_of(weight)["step"] = self._stack.steps_made[0].to(torch.float32).clone()
@@ -119,11 +105,3 @@ class CompiledSteps:
         if options != self._options:
             self._stack.options[0] = torch.tensor(options, dtype=torch.float64)
             self._options = options
-
-
-def compile_steps(module: ParityModule, batches: TrainingBatches, stepper: Stepper, steps: int) -> CompiledSteps | str:
-    """Compiles the steps of a module that is being fitted, or tells in one line why that cannot be."""
-    try:
-        return CompiledSteps(module, batches, stepper, steps)
-    except (Unstackable, NotCompiled, SettingError) as why:
-        return str(why)

@@ -1,18 +1,17 @@
-"""Evaluations during training without the weight of Lightning's loop.
+"""Evaluations while fitting without the cost of Lightning's loop.
 
 Lightning takes some milliseconds to evaluate, however small the network: most of them in `LightningModule.log`, which
-keeps means over batches and devices. Here there is one batch, on one device. So the same hooks of module and callbacks
-are called in the same order, and what they log is taken as it is.
+keeps means over batches and devices. With one batch on one device there is nothing to average: the same hooks of module
+and callbacks are called in the same order, and what they log is taken as it is.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
@@ -20,9 +19,7 @@ from torchmetrics import Metric
 
 from parity_lightning.data.datamodule import ParityDataModule
 from parity_lightning.modules.blocks import has_hook
-
-if TYPE_CHECKING:
-    from parity_lightning.modules.base import ParityModule
+from parity_lightning.modules.lightning_internals import ValidationDuringFit
 
 _HOOKS = (
     "on_validation_start",
@@ -36,18 +33,19 @@ _MODULE_HOOKS = ("validation_step", "on_before_batch_transfer", "transfer_batch_
 
 
 class LightEvaluation:
-    """Takes the place of the loop that evaluates during training, where nobody needs more than this one does.
+    """Evaluates in the place of Lightning's loop, where there is one batch, on one device, and no hook is overridden.
 
     Args:
-        module: The module that is trained; it has to give what it logs to `note` while `is_open`.
+        module: The module that is trained; while `is_open`, it passes what it logs to `log`.
+        base: The class whose hooks of validation it must not override.
         trainer: Its trainer.
     """
 
-    def __init__(self, module: ParityModule, trainer: Trainer) -> None:
+    def __init__(self, module: LightningModule, base: type[LightningModule], trainer: Trainer) -> None:
         self._module = module
+        self._base = base
         self._trainer = trainer
-        self._loop = trainer.fit_loop.epoch_loop.val_loop
-        self._heavy: Callable[[], Any] = self._loop.run
+        self._loop = ValidationDuringFit(trainer)
         self._batch: Any = None
         self._hooks: dict[str, list[Callable[..., Any]]] = {}
         self._logged: dict[str, Tensor] = {}
@@ -56,17 +54,14 @@ class LightEvaluation:
         """Whether an evaluation is under way."""
 
     def install(self) -> None:
-        """Takes the loop's place."""
-        self._loop.run = self.run  # type: ignore[method-assign]
+        """Takes the place of Lightning's loop."""
+        self._loop.replace(self.run)
 
     def remove(self) -> None:
-        """Gives it back."""
-        self._loop.run = self._heavy  # type: ignore[method-assign]
+        """Has Lightning evaluate by itself again."""
+        self._loop.restore()
 
-    def _is_enough(self) -> bool:
-        """Whether there is one batch, on one device, and nobody has ideas of his own about evaluating."""
-        from parity_lightning.modules.base import ParityModule
-
+    def _is_possible(self) -> bool:
         trainer, kind = self._trainer, type(self._module)
         data = trainer.datamodule  # type: ignore[attr-defined]
         return (
@@ -77,29 +72,28 @@ class LightEvaluation:
             and trainer.limit_val_batches == 1.0
             and not trainer.fast_dev_run  # type: ignore[attr-defined]
             and isinstance(trainer.profiler, PassThroughProfiler)  # type: ignore[attr-defined]
-            and all(getattr(kind, name) is getattr(ParityModule, name) for name in (*_MODULE_HOOKS, *_HOOKS))
+            and all(getattr(kind, name) is getattr(self._base, name) for name in (*_MODULE_HOOKS, *_HOOKS))
         )
 
-    def _ready(self) -> None:
-        """Draws the validation set, and looks up who has which hook."""
+    def _prepare(self) -> None:
+        """Draws the validation set, and finds the hooks to call."""
         trainer = self._trainer
         (batch,) = trainer.datamodule.val_dataloader()  # type: ignore[attr-defined]
         batch = trainer.precision_plugin.convert_input(batch)
         self._batch = trainer.strategy.batch_to_device(batch)
         for name in _HOOKS:
-            whose = [each for each in trainer.callbacks if has_hook(each, name)]  # type: ignore[attr-defined]
-            self._hooks[name] = [getattr(each, name) for each in whose]
+            owners = [callback for callback in trainer.callbacks if has_hook(callback, name)]  # type: ignore[attr-defined]
+            self._hooks[name] = [getattr(callback, name) for callback in owners]
 
     def run(self) -> Any:
-        """Evaluates, logs and calls everybody who looks at evaluations."""
+        """Evaluates, logs and calls the hooks of all callbacks."""
         if self._batch is None:
-            if not self._is_enough():
+            if not self._is_possible():
                 self.remove()
-                return self._heavy()
-            self._ready()
-        trainer, module = self._trainer, self._module
-        # ModelCheckpoint asks for it when it misses a metric.
-        self._loop._has_run = True
+                return self._loop.original()
+            self._prepare()
+        module = self._module
+        self._loop.begin()
         modes = [part for part in module.modules() if part.training]
         module.eval()
         with torch.no_grad():
@@ -114,22 +108,19 @@ class LightEvaluation:
                 module.on_validation_epoch_end()
             finally:
                 self.is_open = False
-            connector = trainer._logger_connector
-            connector._callback_metrics.update(self._logged)
-            connector._progress_bar_metrics.update({name: float(value) for name, value in self._shown.items()})
-            connector.log_metrics(self._logged)
+            self._loop.publish(self._logged, self._shown)
             self._call("on_validation_end")
         for part in modes:
             part.training = True
-        trainer._last_val_time = time.monotonic()  # type: ignore[attr-defined]
+        self._loop.end()
         return []
 
     def _call(self, name: str, *arguments: Any) -> None:
         for hook in self._hooks[name]:
             hook(self._trainer, self._module, *arguments)
 
-    def note(self, name: str, value: Any, prog_bar: bool = False, logger: bool | None = None, **_: Any) -> None:
-        """Takes what was logged; of `LightningModule.log`, what a single batch on a single device leaves to say."""
+    def log(self, name: str, value: Any, prog_bar: bool = False, logger: bool | None = None, **_: Any) -> None:
+        """Takes a metric, as `LightningModule.log` does; most of its options have no meaning for one batch."""
         if isinstance(value, Metric):
             value = value.compute()
         tensor = value.detach() if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.get_default_dtype())

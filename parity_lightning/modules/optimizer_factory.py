@@ -9,17 +9,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from parity_lightning.errors import SettingError, nearest
 from parity_lightning.optim.optimizers import check_option
 
 
 class OptimizerFactory:
-    """Makes the optimizer and the schedule of a module, and sees before training that they work.
+    """Makes the optimizer and the schedule of a module, and checks before training that they work.
 
     Args:
         optimizer: Makes the optimizer from parameters or groups of parameters.
@@ -39,15 +40,20 @@ class OptimizerFactory:
         self.needs_closure = False
         """Whether the optimizer evaluates the loss itself, several times a step."""
 
-    def configure(self, module: LightningModule) -> OptimizerLRScheduler:
-        """Makes what `LightningModule.configure_optimizers` returns; the schedule steps with every SGD step."""
+    def make(self, module: nn.Module) -> tuple[Optimizer, LRScheduler | None]:
+        """Makes the optimizer of a module's parameters, and its schedule if there is one."""
         optimizer = self._make_optimizer(self._groups(module))
-        if self._make_schedule is None:
-            return optimizer
-        schedule = {"scheduler": self._make_schedule(optimizer), "interval": "step"}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[return-value]
+        schedule = None if self._make_schedule is None else self._make_schedule(optimizer)
+        return optimizer, schedule
 
-    def _groups(self, module: LightningModule) -> Any:
+    def configure(self, module: nn.Module) -> OptimizerLRScheduler:
+        """Makes what `LightningModule.configure_optimizers` returns; the schedule steps with every SGD step."""
+        optimizer, schedule = self.make(module)
+        if schedule is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _groups(self, module: nn.Module) -> Any:
         """The parameters, in groups if layers have options of their own: first what is left, then each layer's."""
         if not self._param_groups:
             return module.parameters()
@@ -61,7 +67,7 @@ class OptimizerFactory:
             groups.append({"params": [left.pop(name) for name in names], "name": layer, **options})
         return [{"params": list(left.values())}, *groups] if left else groups
 
-    def check(self, module: LightningModule) -> None:
+    def check(self, module: nn.Module) -> None:
         """Makes optimizer and schedule and forgets them.
 
         Raises:
@@ -93,7 +99,7 @@ class OptimizerFactory:
             _attempt("lr_scheduler", schedule.step)
 
     def _check_layer(self, layer: str, options: Mapping[str, float]) -> None:
-        """Refuses options of a layer that the optimizer does not have; PyTorch looks at those of all layers only."""
+        """Refuses options of a layer that the optimizer does not have; PyTorch checks only those of all layers."""
         optimizer = _attempt("optimizer", lambda: self._make_optimizer([nn.Parameter(torch.zeros(1))]))
         numbers = [name for name, default in optimizer.defaults.items() if type(default) in (int, float)]
         for option, value in options.items():
@@ -104,13 +110,13 @@ class OptimizerFactory:
 
 
 def _attempt(option: str, make: Callable[[], Any]) -> Any:
-    """Does what PyTorch may refuse; then a setting is at fault."""
+    """Calls ``make``; an error of PyTorch's becomes a `SettingError`."""
     try:
         return make()
     except SettingError:
         raise
     except (ValueError, TypeError, ZeroDivisionError) as error:
-        # PyTorch says "Invalid learning rate: -1.0", "Invalid momentum value: -1.0" and the like.
+        # PyTorch's texts are "Invalid learning rate: -1.0", "Invalid momentum value: -1.0" and the like.
         message = re.match(r"Invalid (.+?)(?: value)?: (.+)", str(error))
         name, value = message.groups() if message else (option, "as given")
         name = "lr" if name == "learning rate" else name

@@ -35,7 +35,7 @@ class PolyNet(ParityModule):
 class DisjointPolyNet(ParityModule):
     """Trains `DisjointPolyNetwork`, the product of k linear forms, each of a block of ``n' = n / k`` inputs.
 
-    The support must have one index in each block, which ``one_per_block`` of the data sees to. Loss and initial weights
+    The support must have one index in each block, which ``one_per_block`` of the data ensures. Loss and initial weights
     are those of the paper's analysis unless asked otherwise: correlation, all weights 1 (``"default"`` or ``"ones"``);
     its other theorem has ``"sign"``.
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from contextvars import ContextVar
+from typing import Any
 
 from typing_extensions import Self
 
+_NETWORK_ONLY: ContextVar[bool] = ContextVar("network_only", default=False)
+
 
 class Reinitializable:
-    """Remembers what it was made with, whatever the arguments of a subclass.
+    """Remembers the arguments it was made with, whatever those of a subclass are.
 
-    It is a class of its own, and the first base, so that nothing hides the arguments of ``__init__`` from who reads
-    them there.
+    It must be the first base class: then ``__init__`` of the others keeps its own signature, which the command line
+    reads.
     """
-
-    bare: ClassVar[bool] = False
-    """Whether instances now being made need nothing but what is drawn at random."""
 
     _init_args: tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -27,19 +27,25 @@ class Reinitializable:
 
     @property
     def init_args(self) -> tuple[Any, ...]:
-        """The values of all arguments that were given."""
+        """The values of all arguments it was made with."""
         args, kwargs = self._init_args
         return (*args, *kwargs.values())
 
-    def reinitialize(self, bare: bool = False) -> Self:
-        """Makes another with the same arguments; what is random is drawn anew.
+    def reinitialize(self, network_only: bool = False) -> Self:
+        """Makes another instance with the same arguments; random weights are drawn anew.
 
         Args:
-            bare: Whether it needs nothing but its network, which is faster to make: for trials by the thousand.
+            network_only: Whether the instance needs its network only, which is faster to make: for trials by the
+                thousand.
         """
         args, kwargs = self._init_args
-        Reinitializable.bare = bare
+        before = _NETWORK_ONLY.set(network_only)
         try:
             return type(self)(*args, **kwargs)
         finally:
-            Reinitializable.bare = False
+            _NETWORK_ONLY.reset(before)
+
+
+def needs_network_only() -> bool:
+    """Whether the instance that is being made needs its network only."""
+    return _NETWORK_ONLY.get()

@@ -24,7 +24,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         A path in the same folder, with the same ending.
     """
     new = path.with_name(f"{_PREFIX}{path.name}")
-    # Made here, and not by the writer, who would follow a link that somebody else has put in its place.
+    # Made here, and not by the writer, which would follow a symbolic link of that name.
     new.unlink(missing_ok=True)
     os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
@@ -56,6 +56,6 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Removes what a process that was killed has left half written, in a folder and those below it."""
+    """Removes half-written files that a killed process has left in a folder and those below it."""
     for path in folder.rglob(f"{_PREFIX}*"):
         path.unlink(missing_ok=True)

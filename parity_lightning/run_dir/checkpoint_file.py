@@ -1,4 +1,4 @@
-"""Reading a checkpoint that may be damaged, or made by somebody else."""
+"""Reading a checkpoint that may be damaged, or come from an untrusted source."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 
 class DamagedCheckpoint(Exception):
-    """A file is no checkpoint, or not what was written."""
+    """A file is not a checkpoint, or was changed after it was written."""
 
 
 class UnsafeCheckpoint(Exception):
@@ -44,9 +44,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            # EINVAL is of a damaged file, which points to places before its beginning.
+            # EINVAL comes from a damaged file with offsets before its beginning.
             raise
-        # A damaged file may raise anything.
+        # A damaged file may raise any exception.
         if isinstance(error, pickle.UnpicklingError) and "Unsupported global" in str(error):
             raise UnsafeCheckpoint(str(error)) from error
         raise DamagedCheckpoint(str(error)) from error

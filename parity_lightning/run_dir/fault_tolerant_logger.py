@@ -1,55 +1,68 @@
-"""Loggers that a run can do without."""
+"""Loggers whose failure does not end a run."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch.loggers import Logger
 
 _METHODS = ("log_metrics", "log_hyperparams", "log_graph", "save", "finalize", "after_save_checkpoint")
 
 
-class Nothing:
-    """Takes whatever is asked of it, and does nothing."""
+class NullExperiment:
+    """Stands in for the experiment of a logger that has failed: every attribute exists, every call does nothing."""
 
-    def __getattr__(self, name: str) -> Nothing:
-        """Is there, whatever its name."""
+    def __getattr__(self, name: str) -> NullExperiment:
+        """Returns itself."""
         return self
 
-    def __call__(self, *_: Any, **__: Any) -> Nothing:
+    def __call__(self, *_: Any, **__: Any) -> NullExperiment:
         """Does nothing."""
         return self
 
 
-def tolerate_failures(logger: Logger) -> None:
-    """Has a run go on without a logger that fails, a service out of reach say; ``metrics.csv`` has everything.
+class FaultTolerantLogger:
+    """Passes everything on to a logger until it fails, when its service is out of reach for example; then to none.
+
+    Training goes on, for ``metrics.csv`` has everything. The wrapper counts as an instance of the logger's own class,
+    so code that looks for a ``WandbLogger`` among the trainer's loggers finds it.
 
     Args:
-        logger: Any but that of ``metrics.csv``; changed in place.
+        logger: Any logger but that of ``metrics.csv``.
     """
-    kind = type(logger)
-    failed = False
 
-    def guarded(act: Callable[..., Any], otherwise: Any) -> Callable[..., Any]:
-        def run(*args: Any, **kwargs: Any) -> Any:
-            nonlocal failed
-            if failed:
-                return otherwise
-            try:
-                return act(*args, **kwargs)
-            except Exception as error:
-                failed = True
-                why = " ".join(f"{type(error).__name__}: {error}".split())
-                print(f"{kind.__name__} failed, training goes on without it ({why[:200]})", file=sys.stderr, flush=True)
-                return otherwise
+    def __init__(self, logger: Logger) -> None:
+        self._logger = logger
+        self._failed = False
 
-        return run
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The class of the wrapped logger."""
+        return type(self._logger)
 
-    for name in _METHODS:
-        setattr(logger, name, guarded(getattr(logger, name), None))
-    if isinstance(experiment := getattr(kind, "experiment", None), property) and experiment.fget is not None:
-        look = guarded(experiment.fget, Nothing())
-        # Under a name of its own, for the command line finds classes by their names.
-        logger.__class__ = type(f"_Spare{kind.__name__}", (kind,), {"experiment": property(look)})
+    @property
+    def experiment(self) -> Any:
+        """The experiment of the wrapped logger; once that has failed, a `NullExperiment`."""
+        # Loggers without an experiment of their own have no such attribute.
+        return self._attempt(lambda: cast("Any", self._logger).experiment, NullExperiment())
+
+    def __getattr__(self, name: str) -> Any:
+        """Any other attribute of the wrapped logger."""
+        attribute = getattr(self._logger, name)
+        if name not in _METHODS:
+            return attribute
+        return lambda *args, **kwargs: self._attempt(lambda: attribute(*args, **kwargs), None)
+
+    def _attempt(self, act: Callable[[], Any], otherwise: Any) -> Any:
+        if self._failed:
+            return otherwise
+        try:
+            return act()
+        except Exception as error:
+            self._failed = True
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            message = f"{type(self._logger).__name__} failed, training goes on without it ({reason})"
+            print(message, file=sys.stderr, flush=True)
+            return otherwise

@@ -20,15 +20,14 @@ from parity_lightning.run_dir.thinning import is_recorded
 
 
 class RunMetrics(CSVLogger):
-    """Writes ``metrics.csv`` into the run's folder, row by row; hyperparameters stand in ``config.yaml`` there already.
+    """Writes ``metrics.csv`` into the run's folder, row by row; hyperparameters are in its ``config.yaml``.
 
-    Of long runs not every evaluation is written, see `is_recorded`; the last one always is.
+    Of a long run only some evaluations are written, see `is_recorded`; the last one always is.
 
     Args:
         folder: The run's folder.
         every: SGD steps between evaluations.
-        begins_at: The step at which the run goes on, if the folder holds an earlier part of it: rows up to there stay,
-            later ones will come once more.
+        begins_at: The step from which the run is resumed: rows up to it stay, later ones are written once more.
     """
 
     def __init__(self, folder: Path, every: int, begins_at: int = 0) -> None:
@@ -42,11 +41,11 @@ class RunMetrics(CSVLogger):
 
     @property
     def experiment(self) -> None:
-        """Nothing: there is no more to it than the file."""
+        """None: there is nothing but the file."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Writes a row, without Lightning's ``epoch``: an endless stream has but one."""
+        """Writes a row, without Lightning's ``epoch``: an endless stream has only one."""
         row: dict[str, Any] = {
             name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()
         }
@@ -68,7 +67,7 @@ class RunMetrics(CSVLogger):
     def finalize(self, status: str) -> None:
         """Writes the last row, if it was left out."""
         if self._left_out is not None:
-            # Of a run that has failed, perhaps because nothing can be written, what is possible.
+            # After a failure, which may be that nothing can be written, the row is written if possible.
             with nullcontext() if status == "success" else suppress(OSError):
                 self._write(self._left_out)
             self._left_out = None
@@ -78,7 +77,7 @@ class RunMetrics(CSVLogger):
             self._open(row)
         text = io.StringIO()
         csv.DictWriter(text, self._columns, lineterminator="\n").writerow(row)
-        # One call, which never makes a new file: should the folder be gone, that is not to go unnoticed.
+        # Without O_CREAT: if the folder has been removed, this fails instead of making a new file.
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0))
         try:
             row_text = text.getvalue().encode()
@@ -88,7 +87,7 @@ class RunMetrics(CSVLogger):
             os.close(descriptor)
 
     def _open(self, row: Mapping[str, Any]) -> None:
-        """Writes the header, with the columns of a row that is to come, and the rows so far."""
+        """Writes the header, with the columns of the next row, and the rows so far."""
         rows = _rows_of(self._path)
         if not self._is_open:
             rows = [earlier for earlier in rows if int(earlier["step"]) <= self._begins_at]
@@ -101,7 +100,7 @@ class RunMetrics(CSVLogger):
 
 
 def _rows_of(path: Path) -> list[dict[str, str]]:
-    """The rows of a file, without one that was not written to its end; none if there is no file."""
+    """The complete rows of a file; none if there is no file."""
     if not path.exists():
         return []
     text = path.read_text()

@@ -1,4 +1,4 @@
-"""Going on with a run in its own folder, after it was stopped in whatever way."""
+"""Finding the run to resume in its folder, and the checkpoint to resume it from."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from parity_lightning.run_dir.checkpoint_file import DamagedCheckpoint, UnsafeCh
 # The folder of a run: the time, what it is, and a number if there were several at that time.
 _NAME = re.compile(r"(\d{8}-\d{6})-.*?(?:-(\d+))?$")
 
-# What a run's results depend on; a run goes on with the same, and with other limits, loggers or devices if need be.
+# What a run's results depend on. A run is resumed with the same; limits, loggers and devices may change.
 _TOP = ("seed_everything", "model", "data")
 _OF_TRAINER = ("val_check_interval", "precision", "gradient_clip_val", "gradient_clip_algorithm", "deterministic")
 
 
 class Checkpoint(NamedTuple):
-    """From where a run goes on.
+    """What a run is resumed from.
 
     Attributes:
-        path: The file; None to begin at step 0, for want of one.
-        step: The SGD steps taken until then.
+        path: The file; None to begin at step 0, if there is none.
+        step: The SGD steps it was saved after.
         damaged: Files that cannot be read.
         threads: How many threads the run had then, if that is known.
     """
@@ -38,19 +38,19 @@ class Checkpoint(NamedTuple):
 
 
 def comparable_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings, out of a ``config.yaml``, that two parts of one run have in common."""
+    """The part of a ``config.yaml`` that must not change when a run is resumed."""
     trainer = config.get("trainer") or {}
     return {name: config.get(name) for name in _TOP} | {name: trainer.get(name) for name in _OF_TRAINER}
 
 
 def find_run(parent: Path, label: str, config: Mapping[str, Any], *, from_seed: bool) -> Path | None:
-    """The newest run of a configuration.
+    """Finds the newest run of a configuration.
 
     Args:
         parent: The folder of runs.
-        label: What the names of the run's folders have behind the time.
+        label: The end of the folder's name, after the time.
         config: The configuration.
-        from_seed: Whether it has to have begun with weights drawn from the seed, not with those of a checkpoint.
+        from_seed: Whether only a run counts that began with weights drawn from the seed, not with a checkpoint.
 
     Returns:
         Its folder; None if there is none.
@@ -76,7 +76,7 @@ def config_of(folder: Path) -> dict[str, Any]:
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint:
-    """The newest checkpoint of a run that is whole.
+    """Finds the newest undamaged checkpoint of a run.
 
     Args:
         folder: The run's folder.
@@ -112,7 +112,7 @@ def _threads_of(content: Mapping[str, Any]) -> int | None:
 
 
 def _is_enough(content: Mapping[str, Any]) -> bool:
-    """Whether a run can go on from a checkpoint: other callbacks may save weights only, or before an evaluation."""
+    """Whether a run can be resumed from it: other callbacks may save weights only, or before an evaluation."""
     if "optimizer_states" not in content:
         return False
     states = [state for state in content.get("callbacks", {}).values() if "saves_now" in state]
@@ -124,7 +124,7 @@ _WRITTEN = (".lock", "checkpoints", "config.yaml", "metrics.csv", "progress.png"
 
 
 def check_no_links(folder: Path) -> None:
-    """Refuses to go on in a folder whose parts lie elsewhere: writing there would follow the links.
+    """Refuses to resume a run whose folder holds symbolic links: writing would follow them to somewhere else.
 
     Args:
         folder: The run's folder; it may be a link itself.
@@ -141,7 +141,7 @@ def check_no_links(folder: Path) -> None:
 
 
 def how_it_ended(folder: Path, max_steps: int) -> str | None:
-    """Why nothing is left to be done in a run; None if it can go on to ``max_steps``."""
+    """How a run ended; None if it can be resumed up to ``max_steps``."""
     try:
         summary = json.loads((folder / "summary.json").read_text())
         reason, steps = summary["stop_reason"], int(summary["steps"])

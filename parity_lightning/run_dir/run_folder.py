@@ -18,13 +18,13 @@ _TIME_LENGTH = len("20260101-120000")
 
 
 class RunFolder:
-    """A folder that nobody else writes to while it is held.
+    """The folder of a run, locked against other processes.
 
     Args:
-        path: The folder of an earlier run, which goes on.
+        path: The folder of an earlier run, to be resumed.
 
     Raises:
-        SettingError: If somebody else holds it.
+        SettingError: If another process has locked it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,12 +39,12 @@ class RunFolder:
 
     @classmethod
     def new(cls, parent: Path, label: str, option: str = "default_root_dir") -> RunFolder:
-        """Makes a folder that no other run has; it is given back if the run does not start.
+        """Makes a new folder and locks it.
 
         Args:
             parent: Below which folder.
             label: What the run is, the end of the folder's name; its beginning is the time.
-            option: Which option says where, for an error to name.
+            option: The option that an error names.
 
         Raises:
             SettingError: If it cannot be made.
@@ -65,16 +65,16 @@ class RunFolder:
     def discard(self) -> None:
         """Removes the folder of a run that was refused after it had begun to write there."""
         if self._made:
-            self._let_go()
+            self._unlock()
             shutil.rmtree(self.path, ignore_errors=True)
 
     def release(self) -> None:
-        """Lets others write there, and removes the folders that were made, as far as they are empty."""
-        self._let_go()
+        """Unlocks it, and removes the folders that were made for it, as far as they are empty."""
+        self._unlock()
         _remove(self._made)
 
-    def _let_go(self) -> None:
-        # In this order: the other way round somebody may hold the file that is removed.
+    def _unlock(self) -> None:
+        # In this order: once it is released, another process may lock the file, which must not be removed then.
         Path(self._lock.lock_file).unlink(missing_ok=True)
         self._lock.release()
 
@@ -91,7 +91,7 @@ def unused(path: Path) -> Path:
 def _time_of_new(parent: Path, label: str) -> str:
     """The time now or, should the clock have been set back, that of the newest folder of this label.
 
-    Whoever looks for the newest run goes by the names.
+    The newest run is found by the names of folders, so they must never sort before older ones.
     """
     known = (path.name[:_TIME_LENGTH] for path in parent.glob(f"{'[0-9]' * 8}-{'[0-9]' * 6}-{glob.escape(label)}*"))
     return max([time.strftime(_TIME), *known])

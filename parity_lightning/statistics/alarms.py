@@ -1,7 +1,7 @@
 """When a measure tells that learning is under way, and how often it is wrong.
 
-A measure of progress moves on random labels, too, as far as a random walk does. It gives the alarm when it has moved
-further than it does there; whoever sees nothing but random labels should hear an alarm as rarely as was asked for.
+A measure of progress moves on random labels, too, as far as a random walk does. It gives an alarm when it has moved
+further than it does there; on random labels alone, the share of false alarms should be the one that was set.
 """
 
 from __future__ import annotations

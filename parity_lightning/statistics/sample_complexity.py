@@ -54,9 +54,8 @@ def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
         >>> interval(np.arange(1001.0), level=0.99)
         (5.0, 995.0)
     """
-    ordered = np.sort(values)
-    last = len(ordered) - 1
-    return float(ordered[round((1 - level) / 2 * last)]), float(ordered[round((1 + level) / 2 * last)])
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], method="nearest")
+    return float(low), float(high)
 
 
 def exponent(n: Sequence[int], halves: np.ndarray) -> np.ndarray:

@@ -56,11 +56,9 @@ def quantile_of(
     lower = upper - 1 if abs(place - round(place)) < 1e-9 and 0 < round(place) < count else upper
     with np.errstate(invalid="ignore"):
         value = float((ordered[lower] + ordered[upper]) / 2)
-    below = int(stats.binom.ppf((1 - level) / 2, count, share))
-    above = int(stats.binom.ppf((1 + level) / 2, count, share))
+    low, high = stats.quantile_test(ordered, p=share).confidence_interval(level)
     # Few trials may bound it on no side.
-    low = float(ordered[below - 1]) if below > 0 else least
-    return Quantile(value, low, float(ordered[above]) if above < count else math.inf)
+    return Quantile(value, least if math.isnan(low) else float(low), math.inf if math.isnan(high) else float(high))
 
 
 class Share(NamedTuple):

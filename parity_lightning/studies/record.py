@@ -1,8 +1,8 @@
 """The record of trials: rows that come in while they run, and one Parquet file in the end.
 
-While trials run, their outcomes go into a journal beside the file, an SQLite database whose primary key is the trial's
-number: whoever is killed loses the trials at work and nothing else, and no trial has two rows. When all are done, the
-journal becomes the Parquet file, at once or not at all.
+While trials run, their results go into a journal beside the file, an SQLite database whose primary key is the trial's
+number: a killed process loses only the trials it was running, and no trial has two rows. When all are done, the journal
+becomes the Parquet file, at once or not at all.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ class Record:
     def _connect(self) -> None:
         """Opens the journal and checks that its rows are of these trials, and what was written."""
         self._database = database = sqlite3.connect(self._journal)
-        # Of a damaged row, whose checksum tells.
+        # A row whose checksum differs was damaged.
         database.text_factory = lambda text: text.decode(errors="replace")
         database.execute("PRAGMA journal_mode=WAL")
         # A row that was committed survives a power failure.
@@ -196,7 +196,7 @@ class Record:
             database.execute("INSERT INTO about VALUES (?)", (self._fingerprint,))
             database.commit()
         else:
-            # Before anything is changed: it may be somebody else's.
+            # Before anything is changed: it may be the record of other trials.
             self._check(known[0], self._journal)
             self._check_rows(database)
 
@@ -220,7 +220,7 @@ class Record:
         """Makes the journal, if there is none yet.
 
         Raises:
-            SettingError: If it cannot be written, or somebody else writes it.
+            SettingError: If it cannot be written, or another process is writing it.
         """
         if self._database is None and not self.is_complete:
             self._open()
@@ -309,12 +309,12 @@ class Record:
             sync_folder(self.path.parent)
 
     def close(self) -> None:
-        """Lets go of the journal."""
+        """Closes the journal and releases its lock."""
         if self._database is not None:
             self._database.close()
             self._database = None
         if self._lock is not None:
-            # In this order: the other way round somebody may hold the file that is removed.
+            # In this order: once it is released, another process may lock the file, which must not be removed then.
             Path(self._lock.lock_file).unlink(missing_ok=True)
             self._lock.release()
             self._lock = None

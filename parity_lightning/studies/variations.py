@@ -88,14 +88,14 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def settings_of(variations: Sequence[Variation]) -> list[dict[str, Any]]:
+def combinations_of(variations: Sequence[Variation]) -> list[dict[str, Any]]:
     """Every combination of values, the last option's changing fastest.
 
     Raises:
         SettingError: If an option is varied twice, or if there are too many combinations.
 
     Example:
-        >>> settings_of([parse_variation("data.k=[2,3]"), parse_variation("data.n=[10]")])
+        >>> combinations_of([parse_variation("data.k=[2,3]"), parse_variation("data.n=[10]")])
         [{'data.k': 2, 'data.n': 10}, {'data.k': 3, 'data.n': 10}]
     """
     names = [variation.option for variation in variations]

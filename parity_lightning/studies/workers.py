@@ -2,7 +2,7 @@
 
 Small networks do not gain from several threads: a process with one thread for each core does. The first trials run in
 the process that was called, at once; helpers, which take seconds to start, come when there is work left for them. All
-claim trials from one counter, so whoever is faster does more, and only the first process writes the record.
+claim trials from one counter, so a faster process runs more of them, and only the first process writes the record.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HELP_AFTER = 8.0
 
 
 class Runner(Protocol):
-    """Whatever runs trials, see `StackRunner`."""
+    """Runs trials; `StackRunner` is one."""
 
     note: str | None
     """Why trials do not run as fast as they could, if so."""
@@ -148,11 +148,11 @@ def _end_with_parent() -> None:
 
 
 class _Note(str):
-    """What a helper has to say."""
+    """A note of a helper for the user."""
 
 
 def _help(job: Job, counter: Any, worker: int, messages: Any) -> None:
-    """What a helper does: works and sends outcomes and notes; None when it is done, a text if it failed."""
+    """Runs trials in a helper and sends results and notes; None when it is done, a text if it failed."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         for results in _work(job, counter, worker, lambda note: messages.put(_Note(note))):
@@ -177,7 +177,7 @@ def run_job(job: Job, workers: int, tell: Callable[[str], None]) -> Iterator[lis
     Args:
         job: The job.
         workers: How many processes to use at most, this one among them.
-        tell: Is told, in one line, why trials do not run as fast as they could; by every process.
+        tell: Called with a line that says why trials run more slowly than they could; once for each process.
 
     Yields:
         Outcomes as they come.

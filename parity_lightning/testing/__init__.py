@@ -165,8 +165,7 @@ def check_checkpoint(case: Case) -> None:
 def check_resume(case: Case) -> None:
     """A run that goes on from a checkpoint ends with the weights of one that was never interrupted.
 
-    A network that draws random numbers in training, for dropout say, is let off: Lightning does not save the
-    generator's state.
+    A network that draws random numbers in training, for dropout for example, is not checked.
     """
     if _is_random(case):
         return

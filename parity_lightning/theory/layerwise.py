@@ -12,7 +12,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from parity_lightning.measures.coefficients import all_inputs
 
@@ -22,6 +23,42 @@ class Layer(NamedTuple):
 
     weight: Tensor
     bias: Tensor
+
+
+class QuadraticNetwork(nn.Module):
+    """One network of affine layers with ``z -> z^2`` between them, of which only the last ones require a gradient.
+
+    Args:
+        layers: The layers of several networks.
+        network: The number of the network.
+        frozen: How many of the first layers are frozen.
+
+    Example:
+        >>> layers = draw_layers((4, 2, 1), 3, torch.Generator().manual_seed(0))
+        >>> network = QuadraticNetwork(layers, network=2, frozen=1)
+        >>> x = torch.ones(3, 1, 4)
+        >>> bool(torch.isclose(network(x[2])[0], outputs(layers, x)[2, 0]))
+        True
+        >>> [name for name, weight in network.named_parameters() if weight.requires_grad]
+        ['weights.1', 'biases.1']
+    """
+
+    def __init__(self, layers: Sequence[Layer], network: int, frozen: int) -> None:
+        super().__init__()
+        self.weights, self.biases = (
+            nn.ParameterList(
+                nn.Parameter(part[network].clone(), requires_grad=place >= frozen) for place, part in enumerate(parts)
+            )
+            for parts in zip(*layers, strict=True)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The outputs at inputs of shape ``(..., n)``: of shape ``(...)``."""
+        last = len(self.weights) - 1
+        for place, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = functional.linear(x, weight, bias)
+            x = x.square() if place < last else x
+        return x[..., 0]
 
 
 def draw_layers(sizes: Sequence[int], networks: int, generator: torch.Generator) -> list[Layer]:

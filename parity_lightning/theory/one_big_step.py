@@ -9,29 +9,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.theory import initial_gradient
 from parity_lightning.theory.majority import majority_coefficient
 
 _CHUNK = 2**13
-_BATCHES_AT_ONCE = 64
 
 
-class Network(NamedTuple):
-    """A ReLU MLP of r neurons: weights of shape ``(r, n)``, biases ``(r,)``, and the second layer's ``(r,)``."""
+class Network(nn.Module):
+    """A ReLU MLP of r neurons, of which only the second layer's weights require a gradient.
 
-    weights: Tensor
-    biases: Tensor
-    second: Tensor
+    Args:
+        weights: The first layer's weights, of shape ``(r, n)``.
+        biases: Its biases, of shape ``(r,)``.
+        second: The second layer's weights, of shape ``(r,)``.
+    """
+
+    def __init__(self, weights: Tensor, biases: Tensor, second: Tensor) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(weights, requires_grad=False)
+        self.biases = nn.Parameter(biases, requires_grad=False)
+        self.second = nn.Parameter(second)
 
     def features(self, x: Tensor) -> Tensor:
         """The neurons' values at inputs of shape ``(B, n)``: of shape ``(B, r)``."""
-        return torch.relu(torch.addmm(self.biases, x, self.weights.T))
+        return torch.relu(functional.linear(x, self.weights, self.biases))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The outputs at inputs of shape ``(B, n)``: of shape ``(B,)``."""
+        return self.features(x) @ self.second
 
 
 def symmetric_network(n: int, k: int, width: int, seed: int = 0) -> Network:
@@ -48,7 +59,7 @@ def symmetric_network(n: int, k: int, width: int, seed: int = 0) -> Network:
 
     Example:
         >>> network = symmetric_network(5, 2, 4)
-        >>> bool((network.features(torch.ones(1, 5)) @ network.second == 0).all())
+        >>> bool((network(torch.ones(1, 5)) == 0).all())
         True
     """
     random = torch.Generator().manual_seed(seed)
@@ -58,6 +69,7 @@ def symmetric_network(n: int, k: int, width: int, seed: int = 0) -> Network:
     return Network(weights.repeat(2, 1), biases.repeat(2), torch.cat([ones, -ones]))
 
 
+@torch.no_grad()
 def lucky_neurons(network: Network, support: Sequence[int]) -> Tensor:
     """Which neurons become features: those whose weights on the support have all one sign, the right one.
 
@@ -75,6 +87,7 @@ def lucky_neurons(network: Network, support: Sequence[int]) -> Tensor:
     return (network.weights[:, list(support)] == right.unsqueeze(-1)).all(-1)
 
 
+@torch.no_grad()
 def population_gradient(network: Network, support: Sequence[int]) -> Tensor:
     """The first layer's gradient of the expected hinge loss at initialization, in closed form.
 
@@ -87,6 +100,7 @@ def population_gradient(network: Network, support: Sequence[int]) -> Tensor:
     return network.second.double().unsqueeze(-1) * torch.from_numpy(alone)
 
 
+@torch.no_grad()
 def sampled_gradients(network: Network, parity: SparseParity, batches: Sequence[int]) -> list[Tensor]:
     """The same gradient over the first so many training examples.
 
@@ -104,6 +118,7 @@ def sampled_gradients(network: Network, parity: SparseParity, batches: Sequence[
     return [network.second.double().unsqueeze(-1) * gradient.repeat(2, 1) for gradient in alone]
 
 
+@torch.no_grad()
 def spread_on_support(network: Network, parity: SparseParity, samples: int) -> float:
     """The standard deviation of what one example adds to the lucky neurons' mean weight on S, in units of 1/(2k).
 
@@ -135,37 +150,14 @@ def big_step(network: Network, gradient: Tensor, k: int) -> Network:
     """
     rate = 1 / (k * abs(majority_coefficient(network.weights.shape[1], k - 1)))
     # Weight decay 1: (1 - 1) times the weights, less the step.
-    return network._replace(weights=(-rate * gradient).float())
+    return Network((-rate * gradient).float(), network.biases.clone(), network.second.detach().clone())
 
 
-def train_second_layer(
-    network: Network, parity: SparseParity, first: int, steps: int, batch_size: int, rate: float
-) -> Network:
-    """SGD of the second layer on the hinge loss, a convex problem, on fresh examples.
-
-    Args:
-        network: The network after its first step.
-        parity: Where examples come from.
-        first: The first training example that is not used yet.
-        steps: How many steps.
-        batch_size: How many examples a step.
-        rate: The learning rate.
-    """
-    second = network.second.clone()
-    for step in range(0, steps, _BATCHES_AT_ONCE):
-        many = min(_BATCHES_AT_ONCE, steps - step)
-        start = first + step * batch_size
-        x, y = parity.draw(torch.arange(start, start + many * batch_size))
-        signed = (network.features(x) * y.unsqueeze(-1)).view(many, batch_size, -1)
-        for batch in signed:
-            second += rate / batch_size * ((batch @ second < 1).float() @ batch)
-    return network._replace(second=second)
-
-
+@torch.no_grad()
 def margins(network: Network, parity: SparseParity, samples: int) -> Tensor:
     """``y f(x)`` at so many test examples: float32 of shape ``(samples,)``."""
     found = []
     for start in range(0, samples, _CHUNK):
         x, y = parity.draw(torch.arange(start, min(start + _CHUNK, samples)), "test")
-        found.append(y * (network.features(x) @ network.second))
+        found.append(y * network(x))
     return torch.cat(found)

@@ -12,13 +12,7 @@ import numpy as np
 import torch
 
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.errors import SettingError
 from parity_lightning.measures.coefficients import all_inputs
-
-_MOST_NUMBERS = 50_000_000
-_MOST_OPERATIONS = 2 * 10**12
-# A step takes as long as so many multiplications, however small the networks.
-_STEP = 10**6
 
 
 def search_subsets(parity: SparseParity, trials: int, again: bool, examples: int = 40, seed: int = 0) -> np.ndarray:
@@ -60,7 +54,7 @@ def search_subsets(parity: SparseParity, trials: int, again: bool, examples: int
 
 
 def langevin_search(n: int, k: int, units: int, trials: int, step: float, max_steps: int, seed: int = 0) -> np.ndarray:
-    """Lets ReLU networks wander at random until they compute a parity: Langevin dynamics without a useful gradient.
+    """Lets ReLU networks move at random until they compute a parity: Langevin dynamics without a useful gradient.
 
     All parameters theta are standard normal at first and move by ``theta <- (1 - step) theta + noise``: the first part
     is the gradient of ``|theta|^2 / 2``, and the noise keeps them standard normal. Such a process is reversible and
@@ -99,21 +93,3 @@ def langevin_search(n: int, k: int, units: int, trials: int, step: float, max_st
         noise = torch.randn(weights.shape, generator=generator)
         weights = (1 - step) * weights + math.sqrt(1 - (1 - step) ** 2) * noise
     return times
-
-
-def check_langevin_search(n: int, units: int, langevin_networks: int, tries: int) -> None:
-    """Refuses networks that `langevin_search` cannot hold in memory, or would take hours for.
-
-    Raises:
-        SettingError: If so.
-    """
-    fitting = _MOST_NUMBERS // (2**n * units)
-    if langevin_networks > fitting:
-        raise SettingError(
-            "langevin_networks", langevin_networks, f"too many for 2^{n} inputs: take at most {fitting:,}"
-        )
-    most = _MOST_OPERATIONS // (_STEP + langevin_networks * 2**n * units * (n + 2))
-    if tries > most:
-        raise SettingError(
-            "langevin_tries", tries, f"too many for {langevin_networks:,} networks: take at most {most:,}"
-        )
