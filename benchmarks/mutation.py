@@ -36,15 +36,14 @@ ROOT = Path(__file__).resolve().parents[1]
 # The quick tests of each package; the examples in its docstrings come on top.
 TESTS = {
     "data": [
-        "batches",
-        "datamodule",
-        "philox",
-        "sparse_parity",
+        *("batches", "datamodule", "philox", "sparse_parity"),
         "trials_stack::test_stacked_parities_draw_the_bits_of_each",
+        "modules::test_a_trainer_that_would_never_evaluate_is_refused",
+        "modules::test_the_parity_is_looked_at_whatever_hooks_are_overridden",
     ],
     "measures": ["fourier", "gradient_gap", "callbacks"],
     "statistics": ["statistics", "random_search", "trials_record", "one_big_step", "kernels"],
-    "engine": ["trials_stack", "compiled", "library_cache", "side_by_side", "trials_command", "modules"],
+    "engine": ["trials_stack", "compiled", "library_cache", "side_by_side", "trials_command"],
 }
 
 OTHER_OPERATOR: dict[type, type] = {

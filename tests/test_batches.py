@@ -112,6 +112,15 @@ def test_blocks_end_where_somebody_must_look(first: int, cuts: list[int], last: 
     assert looked_at <= set(ends)
 
 
+def test_a_loader_begins_where_training_is() -> None:
+    batches, reached = TrainingBatches(PARITY, 6), iter([3, 20])
+    loader = TrainingLoader(batches, reached=lambda: next(reached))
+    for first in (3, 20):
+        block = next(iter(loader))
+        assert not isinstance(block, Steps)
+        assert torch.equal(block[0][0], TrainingBatches(PARITY, 6).block(first, first + 1)[0][0])
+
+
 def test_from_some_step_on_blocks_are_steps_without_examples() -> None:
     batches = TrainingBatches(PARITY, 6)
     batches.first_step, batches.plan = 3, BlockPlan((7,), last_step=22, lazy_from_step=10)

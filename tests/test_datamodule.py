@@ -9,6 +9,7 @@ from lightning.pytorch import Trainer
 from parity_lightning import MLP, ParityDataModule, SettingError, SparseParity
 from parity_lightning.callbacks import HiddenProgress
 from parity_lightning.data.batches import TrainingBatches
+from parity_lightning.data.datamodule import check_interval
 from parity_lightning.data.held_out import HELD_OUT
 
 
@@ -117,3 +118,27 @@ def test_a_checkpoint_of_another_parity_is_refused() -> None:
         ParityDataModule(40, 3, seed=1).load_state_dict(state)
     with pytest.raises(SettingError, match=r"support=.*support="):
         ParityDataModule(50, 3, seed=2).load_state_dict(state)
+
+
+@pytest.mark.parametrize("interval", [True, False, 0, -1, 0.5, 1.0, None])
+def test_an_interval_is_a_whole_number_of_steps(interval: object) -> None:
+    with pytest.raises(SettingError, match=f"^val_check_interval={interval}: would mean never"):
+        check_interval(interval)
+    check_interval(1)
+
+
+def test_a_batch_is_split_into_equal_parts() -> None:
+    two = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False, accumulate_grad_batches=2)
+    for stage in ("fit", "test"):
+        with pytest.raises(SettingError, match=r"^batch_size=7: must be a multiple of the 2 devices"):
+            ParityDataModule(12, 2, batch_size=7).check_trainer(two, stage)
+    # What concerns training alone is no matter in a test.
+    even = ParityDataModule(12, 2, batch_size=8)
+    even.check_trainer(two, "test")
+    with pytest.raises(SettingError, match=r"^accumulate_grad_batches=2"):
+        even.check_trainer(two, "fit")
+
+
+def test_a_held_out_set_is_one_batch() -> None:
+    assert len(ParityDataModule(12, 2).val_dataloader()) == 1
+    assert len(ParityDataModule(12, 2).predict_dataloader()) == 8
