@@ -13,10 +13,15 @@ from typing import Any, ClassVar, NamedTuple
 
 import pytest
 import torch
+from hypothesis import settings
 
 from parity_lightning.callbacks import ProgressPicture
 from parity_lightning.cli import main
 from parity_lightning.cli.training import ParityCLI
+
+# How long an example takes depends on what else the machine does, and decides nothing.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
