@@ -434,7 +434,7 @@ def test_wrong_files_and_devices_are_refused_with_what_to_change(
 
 
 def test_the_report_has_both_seeds_the_precision_and_paths_as_given(fit: Callable[..., Run]) -> None:
-    run = fit("--trainer.max_steps=5", "--data.seed=1", "--trainer.precision=16")
+    run = fit("--trainer.max_steps=5", "--data.seed=1", "--trainer.precision=16", picture=True)
     headline = run.out.splitlines()[0]
     assert headline == "(20, 3)-parity, online, B=32, seed 0, data seed 1, precision bf16-mixed"
     assert run.summary["precision"] == "bf16-mixed"

@@ -211,7 +211,7 @@ def test_a_run_goes_on_without_a_compiler_and_says_so(fit: Callable[..., Run], m
     options = ["--data.n=11", "--data.k=2", "--trainer.max_steps=200", "--trainer.val_check_interval=50"]
     run = fit(*options, "--model.compile_after=60", "--model.width=17")
     (line,) = [line for line in run.out.splitlines() if "without compiled steps" in line]
-    assert line.startswith("step 60: going on without compiled steps, for ")
+    assert line.startswith("step 60: going on without compiled steps: ")
     without = fit(*options, "--model.compile_after=null", "--model.width=17")
     assert rows(run) == rows(without)
 
@@ -221,8 +221,8 @@ def test_a_run_goes_on_without_a_compiler_and_says_so(fit: Callable[..., Run], m
     [
         (["--model.optimizer=RMSprop", "--model.optimizer.lr=0.001"], "none of SGD"),
         (["--model=test_trials_stack.Dropping", "--allow_code_from=test_trials_stack"], "random numbers"),
-        (["--model=test_trials_stack.Stepping", "--allow_code_from=test_trials_stack"], "between single steps"),
-        (["--trainer.gradient_clip_val=1"], "between single steps"),
+        (["--model=test_trials_stack.Stepping", "--allow_code_from=test_trials_stack"], "runs between optimizer steps"),
+        (["--trainer.gradient_clip_val=1"], "runs between optimizer steps"),
     ],
 )
 def test_what_cannot_be_compiled_is_told_in_one_line(fit: Callable[..., Run], options: list[str], why: str) -> None:

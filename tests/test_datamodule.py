@@ -11,6 +11,7 @@ from parity_lightning.callbacks import HiddenProgress
 from parity_lightning.data.batches import TrainingBatches
 from parity_lightning.data.datamodule import check_interval
 from parity_lightning.data.held_out import HELD_OUT
+from parity_lightning.data.protocols import BlockPlan
 
 
 def test_held_out_sets_are_the_clean_beginnings_of_their_streams() -> None:
@@ -80,10 +81,8 @@ def test_training_batches_are_cut_where_the_trainer_acts(steps: int, last: int |
     assert trainer.train_dataloader is not None
     batches = trainer.train_dataloader.dataset
     assert isinstance(batches, TrainingBatches)
-    assert batches.in_blocks
-    assert (batches.last_step, batches.block_boundaries) == (last, (10,))
     # So short a run is not compiled.
-    assert batches.lazy_from_step == (None if last else 20_000)
+    assert batches.plan == BlockPlan((10,), last, None if last else 20_000)
 
 
 def test_training_batches_need_a_trainer_or_are_iterated_over() -> None:
@@ -122,7 +121,7 @@ def test_a_checkpoint_of_another_parity_is_refused() -> None:
 
 @pytest.mark.parametrize("interval", [True, False, 0, -1, 0.5, 1.0, None])
 def test_an_interval_is_a_whole_number_of_steps(interval: object) -> None:
-    with pytest.raises(SettingError, match=f"^val_check_interval={interval}: would mean never"):
+    with pytest.raises(SettingError, match=f"^val_check_interval={interval}: validation would never run"):
         check_interval(interval)
     check_interval(1)
 

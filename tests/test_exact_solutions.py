@@ -175,12 +175,12 @@ def test_transformer(n: int, support: list[int]) -> None:
         network.position[support, relevant] = 1.0
         network.token[token] = 1.0
         network.query.weight[0, asked] = network.key.weight[0, relevant] = 6.0
-        network.value.weight[0, token] = network.merge.weight[seen, 0] = 1.0
-        network.feed.weight[:k, seen] = float(k)
-        network.feed.bias[:k] = -knots
-        network.feed.bias[k] = 1.0
-        network.forth.weight[relevant, :k] = turns
-        network.forth.weight[relevant, k] = (-1.0) ** k
+        network.value.weight[0, token] = network.out_proj.weight[seen, 0] = 1.0
+        network.fc1.weight[:k, seen] = float(k)
+        network.fc1.bias[:k] = -knots
+        network.fc1.bias[k] = 1.0
+        network.fc2.weight[relevant, :k] = turns
+        network.fc2.weight[relevant, k] = (-1.0) ** k
         network.output.weight[0, relevant] = 1.0
     assert_is_parity(network, n, support, tolerance=1e-3)
 

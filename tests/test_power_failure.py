@@ -89,10 +89,10 @@ RECORD = f"""
 import sys
 sys.path[:0] = [{str(Path(__file__).parent)!r}]
 from pathlib import Path
-from test_trials_record import outcome, record
+from test_trials_record import record, result
 written = record(Path.cwd().resolve())
-written.add([outcome(0), outcome(1)])
-written.add([outcome(number) for number in range(2, 6)])
+written.add([result(0), result(1)])
+written.add([result(number) for number in range(2, 6)])
 written.finish()
 """
 

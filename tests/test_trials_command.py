@@ -259,7 +259,7 @@ def test_killed_at_any_moment_it_goes_on_with_the_same_command(tmp_path: Path) -
         assert kept < numbers(journal)
         kept = numbers(journal)
     finished = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
-    assert finished.stdout.splitlines()[-1] == "trials: t.parquet"
+    assert finished.stdout.splitlines()[-1] == f"trials: {output}"
     rows = parquet.read_table(output).to_pylist()
     assert [row["trial"] for row in rows] == list(range(150))
     whole = tmp_path / "whole.parquet"

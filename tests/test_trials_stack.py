@@ -272,7 +272,7 @@ class ReadyMade(ParityModule):
         (["--model=test_trials_stack.Dropping"], "random numbers"),
         (["--model=test_trials_stack.Normed"], "buffers"),
         (["--model=test_trials_stack.Stepping"], "hook of single steps"),
-        (["--model=test_trials_stack.Warming"], "asks for the step or the trainer"),
+        (["--model=test_trials_stack.Warming"], "reads the step or the trainer"),
         (["--model=test_trials_stack.TwoFaced"], "otherwise when it trains"),
         (["--model=test_trials_stack.Branching"], "cannot be computed for several trials at once"),
         (["--model=test_trials_stack.Beginning"], "overrides on_fit_start"),

@@ -106,11 +106,13 @@ class RunsTrainer(LightningCLI):
         except (DamagedCheckpoint, UnsafeCheckpoint) as error:
             raise SettingError("--ckpt_path", path, f"{error}; give another") from None
         except (RuntimeError, ValueError) as error:
-            if path is None or self.trainer.global_step:
+            if path is None:
                 raise
-            why = difference_to(path, model)
-            if why is None and "loaded state dict" in str(error):
-                why = "is of another optimizer or other layers"
+            # PyTorch's text; by then the step of the checkpoint has been restored.
+            if "loaded state dict" in str(error):
+                why: str | None = "is of another optimizer or other layers"
+            else:
+                why = None if self.trainer.global_step else difference_to(path, model)
             if why is None:
                 raise
             raise SettingError("--ckpt_path", path, f"{why}; give the options it was trained with") from None

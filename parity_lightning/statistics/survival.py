@@ -42,7 +42,7 @@ def quantile_of(
 
     Args:
         times: Convergence times in steps, infinite for trials that were not solved.
-        share: Which quantile, between 0 and 1.
+        share: Which quantile, above 0 and below 1.
         level: How probable it is at least that the interval covers it.
         least: What no time can be below, the lower end of an interval that too few trials bound.
 
