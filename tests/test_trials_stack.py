@@ -78,7 +78,7 @@ CASES = {
     "sinusoid": Case("architectures/x", ()),
     "PolyNet": Case("architectures/xv", ()),
     "disjoint PolyNet": Case("architectures/disjoint-polynet", ()),
-    "Transformer": Case("architectures/star-iii", ("--model.d_emb=32", "--model.heads=4", "--trainer.max_steps=200")),
+    "Transformer": Case("architectures/star-iii", ("--model.d_emb=32", "--model.heads=4", "--trainer.max_steps=400")),
 }
 
 
