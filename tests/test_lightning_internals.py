@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningCLI
 
 import parity_lightning
 from parity_lightning import MLP, ParityDataModule
+from parity_lightning.cli.training import ParityCLI
+from parity_lightning.cli.trial_config import TrialConfigCLI
 
 PACKAGE = Path(parity_lightning.__file__).parent
 INTERNALS = PACKAGE / "modules" / "lightning_internals.py"
@@ -83,6 +86,24 @@ def test_model_checkpoint_has_the_private_names_that_are_relied_on(name: str) ->
         f"this version of Lightning has moved ModelCheckpoint.{name}: "
         "mend SteppedModelCheckpoint in parity_lightning/modules/lightning_internals.py"
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["_add_arguments", "_get", "_parser", "_parse_ckpt_path", "_run_subcommand", "setup_parser"]
+)
+def test_lightning_cli_has_the_private_names_that_are_relied_on(name: str) -> None:
+    assert hasattr(LightningCLI, name), (
+        f"this version of Lightning has moved LightningCLI.{name}: "
+        "mend OpenLightningCLI in parity_lightning/modules/lightning_internals.py"
+    )
+
+
+def test_the_command_line_overrides_no_private_name_of_lightning() -> None:
+    for kind in (ParityCLI, TrialConfigCLI):
+        own = [
+            name for each in kind.__mro__ if each.__module__.startswith("parity_lightning.cli") for name in vars(each)
+        ]
+        assert not [name for name in own if name[0] == "_" and name[1] != "_" and hasattr(LightningCLI, name)]
 
 
 def private_names_of_others(file: Path) -> list[str]:

@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -25,6 +24,7 @@ from parity_lightning.cli.predictions import write_predictions
 from parity_lightning.data import ParityDataModule
 from parity_lightning.engine.library_cache import check_cache
 from parity_lightning.errors import SettingError
+from parity_lightning.modules.lightning_internals import OpenLightningCLI
 from parity_lightning.run_dir.checkpoint_file import DamagedCheckpoint, UnsafeCheckpoint
 from parity_lightning.run_dir.run_folder import RunFolder
 
@@ -32,7 +32,7 @@ from parity_lightning.run_dir.run_folder import RunFolder
 _WORTH_SHARING = 10_000_000
 
 
-class RunsTrainer(LightningCLI):
+class RunsTrainer(OpenLightningCLI):
     """The subcommands of a LightningCLI, which calls them by their names."""
 
     trainer: Trainer
@@ -95,11 +95,11 @@ class RunsTrainer(LightningCLI):
 
     @property
     def _root(self) -> str:
-        root: str = self._get(self.config, "trainer").default_root_dir
+        root: str = self.part_of(self.config, "trainer").default_root_dir
         return root
 
     def _load_and(self, act: Callable[..., Any], model: LightningModule, **kwargs: Any) -> Any:
-        path = self._get(self.config, "ckpt_path")
+        path = self.part_of(self.config, "ckpt_path")
         try:
             # Whatever file Lightning chooses, no code runs from it.
             return act(model, **{**kwargs, "weights_only": True})

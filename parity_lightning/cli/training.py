@@ -100,37 +100,26 @@ class ParityCLI(RunsTrainer):
 
     # The parsers.
 
-    def setup_parser(
-        self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
-    ) -> None:
+    def build_tree(self) -> LightningArgumentParser:
         """Builds the tree; only the subcommand that is run gets its options, or each if none is, for completion."""
-        self._subcommand_method_arguments: dict[str, list[str]] = {}
-        self._subcommand_parsers: dict[str, LightningArgumentParser] = {}
-        self.parser = command_tree(self._make_parser)  # type: ignore[assignment]
+        return command_tree(self._make_parser)  # type: ignore[return-value]
 
     def _make_parser(self, name: str) -> TrainingParser | None:
         first = self.arguments[0]
         if name not in TRAINING or (first in TRAINING and name != first):
             return None
         page = None if name == "trials" else partial(first_page, name)
-        parser = self._prepare_subcommand_parser(Trainer, name, help_page=page, description=SUBCOMMANDS[name])
+        parser = self.init_parser(help_page=page, description=SUBCOMMANDS[name])
         assert isinstance(parser, TrainingParser)
-        self._subcommand_parsers[name] = parser
-        return parser
-
-    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
-        """Adds the options of a subcommand; those of ``trials`` are its own and those of ``fit``."""
-        parser = self.init_parser(**kwargs)
-        method = "fit" if subcommand == "trials" else subcommand
-        if subcommand == "trials":
+        # The options of ``trials`` are its own and those of ``fit``.
+        if name == "trials":
             add_trial_options(parser)
-        self._add_arguments(parser)
-        added = parser.add_method_arguments(klass, method, skip=set(self.subcommands()[method]))
-        self._subcommand_method_arguments[subcommand] = added
+        self.add_trainer_method(parser, name, "fit" if name == "trials" else name)
         parser.add_argument(allowed_code.OPTION, type=list[str] | str | None, default=None, help=allowed_code.HELP)
         parser.add_argument("--help.all", action=PrintAll, help="Show all options and exit.")
-        if subcommand == "fit":
+        if name == "fit":
             parser.add_argument("--resume", type=Literal["auto"] | None, default=None, help=_RESUME_HELP)
+        self.subcommand_parsers[name] = parser
         return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -151,9 +140,6 @@ class ParityCLI(RunsTrainer):
         if config.seed_everything is True:
             config.seed_everything = secrets.randbelow(2**32)
         config.trainer.default_root_dir = os.path.expanduser(config.trainer.default_root_dir or "runs")
-
-    def _parse_ckpt_path(self) -> None:
-        """Keeps the configuration as it was given: Lightning would silently put the checkpoint's in its place."""
 
     def before_instantiate_classes(self) -> None:
         """Checks what no class can check alone, then settles the seed and the folder."""
@@ -190,7 +176,7 @@ class ParityCLI(RunsTrainer):
     def _as_saved(self, config: Any) -> dict[str, Any]:
         """The configuration as it stands in a ``config.yaml``."""
         try:
-            saved: dict[str, Any] = yaml.safe_load(self._parser(self.subcommand).dump(config, skip_none=False))
+            saved: dict[str, Any] = yaml.safe_load(self.dumped(config))
         except ValueError as error:
             raise root_cause(error) from None
         return saved
@@ -211,7 +197,7 @@ class ParityCLI(RunsTrainer):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Makes the trainer; what it refuses is a usage error."""
-        given = self._get(self.config_init, "trainer")
+        given = self.part_of(self.config_init, "trainer")
         try:
             trainer = super().instantiate_trainer(**kwargs, **self._trainer_settings())
         except Exception as error:
@@ -226,7 +212,7 @@ class ParityCLI(RunsTrainer):
         return trainer
 
     def _trainer_settings(self) -> dict[str, Any]:
-        given = self._get(self.config_init, "trainer")
+        given = self.part_of(self.config_init, "trainer")
         if self.subcommand != "fit":
             return evaluation_settings(given, str(self.subcommand))
         return fit_settings(given, self.model, self.location)
@@ -246,7 +232,7 @@ class ParityCLI(RunsTrainer):
         return str(error)
 
     def _options(self) -> dict[str, Option]:
-        parser = getattr(self, "_subcommand_parsers", {}).get(self.arguments[0]) or getattr(self, "parser", None)
+        parser = self.subcommand_parsers.get(self.arguments[0]) or getattr(self, "parser", None)
         return {} if parser is None else options_of(parser)
 
     def _groups(self) -> dict[str, list[str]]:

@@ -80,12 +80,13 @@ class TrialConfigCLI(ParityCLI):
     def _trainer_settings(self) -> dict[str, Any]:
         """Nothing is written."""
         return {
-            "callbacks": self._get(self.config_init, "trainer").callbacks,
+            "callbacks": self.part_of(self.config_init, "trainer").callbacks,
             "logger": False,
             "enable_checkpointing": None,
         }
 
-    def _run_subcommand(self, subcommand: str) -> None:
+    def run_subcommand(self, subcommand: str) -> None:
+        """Checks the parity, and trains nothing."""
         self.model.check_parity(self.datamodule.parity)
 
     @property
@@ -96,13 +97,13 @@ class TrialConfigCLI(ParityCLI):
     @property
     def seed(self) -> int:
         """The seed of the first trial."""
-        seed: int = self._get(self.config, "seed_everything")
+        seed: int = self.part_of(self.config, "seed_everything")
         return seed
 
     @property
     def root(self) -> str:
         """The folder below which everything is written."""
-        root: str = self._get(self.config, "trainer").default_root_dir
+        root: str = self.part_of(self.config, "trainer").default_root_dir
         return root
 
     def settings(self) -> dict[str, Any]:
@@ -115,10 +116,10 @@ class TrialConfigCLI(ParityCLI):
 
     def whole_config(self) -> dict[str, Any]:
         """All that decides what the trials do, to tell them from others."""
-        config: dict[str, Any] = self._get(self.config, "model").as_dict()
-        trainer = self._get(self.config, "trainer").as_dict()
+        config: dict[str, Any] = self.part_of(self.config, "model").as_dict()
+        trainer = self.part_of(self.config, "trainer").as_dict()
         trainer = {name: value for name, value in trainer.items() if name not in _NOT_TOLD}
-        return {"model": config, "data": self._get(self.config, "data").as_dict(), "trainer": trainer}
+        return {"model": config, "data": self.part_of(self.config, "data").as_dict(), "trainer": trainer}
 
     def own_code(self) -> str:
         """Tells a network of the user's own from another of the same name: a hash of the file it stands in."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim import Optimizer
@@ -189,3 +190,55 @@ class SteppedModelCheckpoint(ModelCheckpoint):
         self.before_saving()
         super()._save_checkpoint(trainer, filepath)
         self.after_saving()
+
+
+class OpenLightningCLI(LightningCLI):
+    """LightningCLI with names for what it does in private, and without two things it does.
+
+    Why: its parsers are built into a tree with subcommands that need no Lightning; a checkpoint's hyperparameters must
+    not silently replace the configuration; and a subclass may parse and stop there.
+    Superfluous with: a LightningCLI whose parsers can be made from outside, and whose steps can be left out.
+    """
+
+    def build_tree(self) -> LightningArgumentParser:
+        """Makes the parser of all subcommands, and adds each that is built to `subcommand_parsers`; overridden."""
+        raise NotImplementedError
+
+    def run_subcommand(self, subcommand: str) -> None:
+        """Runs the subcommand; may be overridden."""
+        super()._run_subcommand(subcommand)
+
+    @property
+    def subcommand_parsers(self) -> dict[str, LightningArgumentParser]:
+        """The parsers of the subcommands by their names; empty before they are built."""
+        parsers: dict[str, LightningArgumentParser] = getattr(self, "_subcommand_parsers", {})
+        return parsers
+
+    def add_trainer_method(self, parser: LightningArgumentParser, subcommand: str, method: str) -> None:
+        """Adds the options of model, data and trainer, and those of one of the trainer's methods."""
+        self._add_arguments(parser)
+        skip = set(self.subcommands()[method])
+        self._subcommand_method_arguments[subcommand] = parser.add_method_arguments(Trainer, method, skip=skip)
+
+    def part_of(self, config: Any, name: str) -> Any:
+        """A part of the configuration of the subcommand that is run."""
+        return self._get(config, name)
+
+    def dumped(self, config: Any) -> str:
+        """A subcommand's configuration as YAML."""
+        text: str = self._parser(self.subcommand).dump(config, skip_none=False)
+        return text
+
+    def setup_parser(
+        self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
+    ) -> None:
+        """Builds the tree; called by LightningCLI."""
+        self._subcommand_method_arguments: dict[str, list[str]] = {}
+        self._subcommand_parsers: dict[str, LightningArgumentParser] = {}
+        self.parser = self.build_tree()
+
+    def _parse_ckpt_path(self) -> None:
+        """Leaves the configuration as it was given."""
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        self.run_subcommand(subcommand)
