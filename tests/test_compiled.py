@@ -33,7 +33,6 @@ _ROOT = Path(__file__).parents[1] / "configs"
 CONFIGS = sorted([*_ROOT.glob("*.yaml"), *_ROOT.glob("architectures/*.yaml")])
 
 
-
 @pytest.fixture
 def libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of compiled functions that is empty, and this test's own."""
