@@ -69,12 +69,12 @@ def test_units_may_lie_along_several_axes() -> None:
 
 
 def test_a_gradient_of_many_examples_is_the_mean_of_theirs() -> None:
-    """More than are computed at a time; the one example that counts is the last."""
+    """More than are computed at a time; those that count are the first and the last."""
     x, y = torch.zeros(2**13 + 1, 2), torch.ones(2**13 + 1)
-    x[-1] = torch.tensor([1.0, -2.0])
+    x[0], x[-1] = torch.tensor([3.0, 0.5]), torch.tensor([1.0, -2.0])
     weight = torch.zeros(2, requires_grad=True)
     found = correlation_gradient(lambda part: part @ weight, weight, x, y)
-    assert found.tolist() == pytest.approx([-1 / (2**13 + 1), 2 / (2**13 + 1)])
+    assert found.tolist() == pytest.approx([-4 / (2**13 + 1), 1.5 / (2**13 + 1)])
 
 
 def _gaps(run: Run) -> list[float]:

@@ -217,6 +217,8 @@ def test_survival_is_the_share_that_takes_longer(times: list[int | None]) -> Non
 def test_a_median_of_mostly_unsolved_trials_is_unsolved() -> None:
     assert str(quantile_of(np.array([10.0, math.inf, math.inf]))) == "unsolved"
     assert solved_share(np.array([math.inf])).low == 0
+    # Clopper-Pearson of 0 of 3: 1 - alpha/2 is (1 - p)^3.
+    assert solved_share(np.full(3, math.inf), level=0.9).high == pytest.approx(1 - 0.05 ** (1 / 3))
 
 
 @pytest.mark.parametrize("text", ["lr", "lr=", "=[1]", "lr=3", "lr=[]", "lr=[1", "lr=a..b"])

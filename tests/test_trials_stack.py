@@ -61,6 +61,10 @@ CASES = {
         "online", ("--model.optimizer=SGDW", "--model.optimizer.decay=0.001", "--model.optimizer.momentum=0.5")
     ),
     "sign-SGD": Case("online", ("--model.optimizer=SignSGD", "--model.optimizer.lr=0.003")),
+    "sign-SGD with decay": Case(
+        "online",
+        ("--model.optimizer=SignSGD", "--model.optimizer.lr=0.003", "--model.optimizer.decay=0.01", "--data.k=3"),
+    ),
     "Adam": Case("online", ("--model.optimizer=Adam", "--model.optimizer.lr=0.01"), 4),
     "AdamW": Case("online", ("--model.optimizer=AdamW", "--model.optimizer.lr=0.01")),
     "Adam, weight decay": Case("online", ("--model.optimizer=Adam", "--model.optimizer.weight_decay=0.001")),
