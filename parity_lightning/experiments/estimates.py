@@ -1,4 +1,4 @@
-"""Numbers in the form that claims and tables have them in: with an interval, or None where there is none."""
+"""Numbers as claims and tables have them: with an interval, and None where there is no finite one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def share_estimate(count: int, total: int, level: float = 0.95, *, censored: boo
     """A share with its exact interval.
 
     Args:
-        count: How many there are.
-        total: Of how many.
+        count: How often it happened.
+        total: How often it could have happened.
         level: The level of the interval.
-        censored: Whether the others ended before it could happen to them, as trials that were not solved.
+        censored: Whether the rest count as censored: trials that ended unsolved.
 
     Example:
         >>> share_estimate(10, 10, censored=True).censored, round(share_estimate(0, 10).high, 4)
@@ -27,7 +27,7 @@ def share_estimate(count: int, total: int, level: float = 0.95, *, censored: boo
 
 
 def mean_with_error(values: Tensor) -> tuple[float, float]:
-    """The mean of a vector and its standard error, which is NaN for a single value."""
+    """The mean of two values or more, of shape ``(m,)``, and its standard error."""
     return float(values.mean()), float(values.std() / math.sqrt(len(values)))
 
 

@@ -21,8 +21,8 @@ def make_claims(
     """The claims on who gives the alarm first, and on what has grown by then.
 
     Args:
-        dates: By measure, the step of the alarm in each trial on a parity, of shape ``(trials,)``; infinite for
-            none.
+        dates: By measure, the step of the alarm in each trial on a parity, of shape ``(trials,)``; infinite
+            where it gives none.
         learning: The measures of networks on parities.
         control: Those of networks on random labels.
         evaluated: The steps of the evaluations, of shape ``(evaluations,)``.

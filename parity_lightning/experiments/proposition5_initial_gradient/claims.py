@@ -69,13 +69,14 @@ def growth(group: Sequence[Found], level: float) -> list[Claim]:
 
 
 def _limit(first: Found, key: str, name: str, found: Estimate, law: float) -> Claim:
-    # The coefficients of a threshold that stays near 0 are n^(-k/2) for odd k, those of one near sqrt(n) n^(-(k-1)/2).
+    """The claim on the exponent for large n, which the exact coefficients at these n need not have reached."""
+    # For odd k coefficients fall as n^(-k/2) if the bias stays small, and as n^(-(k-1)/2) if it is near sqrt(n).
     small = first.neuron == "b=2"
     limit = first.k if small else first.k - 1
     section, whose = ("", "a bias that stays small; ours") if small else ("extended version", "to logarithms")
     low, high = found.ends
-    # A law for large n. The exact coefficients come to it from below, so smaller exponents do not refute it, and
-    # larger ones do unless they are those of the exact coefficients at these n.
+    # The exponent of the exact coefficients comes to the limit from below, so a smaller exponent does not refute it; a
+    # larger one does, unless it is that of the exact coefficients at these n.
     return Claim.decided(
         Statement(f"limit-{key}", f"{name}: a tends to {limit} for large n ({whose})", section, paper=limit),
         found,

@@ -28,6 +28,7 @@ from parity_lightning.theory.initial_gradient import (
 )
 
 _RESAMPLES = 2_000
+"""Resamplings of the bootstrap."""
 
 
 def run(options: Options) -> Findings:
@@ -63,12 +64,13 @@ def run(options: Options) -> Findings:
 
 
 def _measure(setting: Setting, trials: int, seed: int) -> Found:
+    """Runs the trials of a setting, each with a parity, signs and samples of its own."""
     n, k, bias, sizes = setting.n, setting.k, setting.bias, setting.sizes
     inner, outer = (abs(float(active_coefficient(n, size, bias))) for size in (k - 1, k + 1))
     law = samples_for_half(n, k, bias) if inner > outer else 0.0
     gamma = inner if inner >= 2 * outer else 0.0
     found, by_threshold, precise = [], [], []
-    # Another n has other seeds: inputs of one seed agree in the bits that both have.
+    # Each n has seeds of its own: of one seed, the inputs of two n agree in the bits that both have.
     for own in range(seed + trials * n, seed + trials * (n + 1)):
         parity = SparseParity(n, k, seed=own)
         signs = np.random.default_rng(own).choice([-1, 1], n).tolist()
@@ -103,6 +105,7 @@ def _row(each: Found) -> Row:
 
 
 def _shares(each: Found) -> list[ShareRow]:
+    """The shares of trials that find the support, for each number of samples."""
     rows = []
     for place, samples in enumerate(each.sizes):
         share = share_of(int(each.found[:, place].sum()), len(each.found))

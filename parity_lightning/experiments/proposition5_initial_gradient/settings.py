@@ -39,7 +39,7 @@ class Setting(NamedTuple):
     @property
     def unit(self) -> float:
         """The number of samples at which the law says one half."""
-        # Without a bias the gradient of an odd k shows nothing: as many samples as the best bias needs.
+        # Without a bias the gradient of an odd k shows nothing; it gets as many samples as the best bias needs.
         shows_nothing = self.k % 2 and self.neuron == "b=0"
         return samples_for_half(self.n, self.k, self._replace(neuron="b~sqrt(n)").bias if shows_nothing else self.bias)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ def kernel_fits(trial: int, parity: SparseParity, network: TwoLayerMLP, options:
     x, y = parity.draw(torch.arange(samples))
     test = parity.draw(torch.arange(options.tested), "test")
     closed = _closed_kernels(n, options)
-    matrices: dict[str, _Matrix] = {name: _matrix_of(kernel) for name, kernel in closed.items()}
+    matrices: dict[str, _Matrix] = {name: partial(kernel_matrix, kernel) for name, kernel in closed.items()}
     matrices |= {OWN: _tangent(network), RANDOM: _features(draw_network(n, k, options.features, parity.seed))}
     fits = []
     for name, matrix in matrices.items():
@@ -52,7 +53,7 @@ def kernel_fits(trial: int, parity: SparseParity, network: TwoLayerMLP, options:
 
 
 def _closed_kernels(n: int, options: Options) -> dict[str, np.ndarray]:
-    """The kernels of inner products, by how many bits agree; see `parity_lightning.theory.kernels`."""
+    """The kernels of inner products, each of shape ``(n + 1,)``; see `parity_lightning.theory.kernels`."""
     return {
         NTK: relu_ntk(n, options.width),
         UNBIASED: relu_ntk(n, options.width, bias=False),
@@ -66,11 +67,8 @@ def draw_network(n: int, k: int, width: int, seed: int) -> TwoLayerMLP:
     return network
 
 
-def _matrix_of(kernel: np.ndarray) -> _Matrix:
-    return lambda x, other: kernel_matrix(kernel, x, other)
-
-
 def _tangent(network: TwoLayerMLP) -> _Matrix:
+    """The tangent kernel of a network as it is now."""
     assert network.output is not None
     weights, biases, second = (
         part.detach().clone() for part in (network.hidden.weight, network.hidden.bias, network.output.weight[0])
@@ -79,5 +77,6 @@ def _tangent(network: TwoLayerMLP) -> _Matrix:
 
 
 def _features(network: TwoLayerMLP) -> _Matrix:
+    """The kernel of a network's hidden units as features."""
     weights, biases = network.hidden.weight.detach().double(), network.hidden.bias.detach().double()
     return lambda x, other: (x.double() @ weights.T + biases).relu() @ (other.double() @ weights.T + biases).relu().T

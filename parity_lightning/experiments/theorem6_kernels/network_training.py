@@ -14,6 +14,7 @@ from parity_lightning.experiments.training import drop_trials, stack_networks
 from parity_lightning.nets.mlp import TwoLayerMLP
 
 LR = 0.1
+"""The learning rate."""
 
 _EVERY = 250
 """After how many steps networks are tested."""

@@ -38,6 +38,7 @@ class _Differences(NamedTuple):
 
 
 def _differences(k: int, rng: np.random.Generator) -> _Differences:
+    """Follows the flow from equal weights and from ten draws of Gaussian ones, for one k."""
     last = SOLVED_AT - 1.0
     sizes = np.geomspace(1.1, last, 12)
     times = [time_to_reach(v, k) for v in sizes]
@@ -70,52 +71,45 @@ def solver_claims(k: Sequence[int], rng: np.random.Generator) -> list[Claim]:
         rng: Draws the Gaussian weights.
     """
     worst = _Differences(*(max(column) for column in zip(*(_differences(size, rng) for size in k), strict=True)))
-    extended = "extended Theorem 7"
-    stated = [
-        (
-            Statement(
-                "solver",
-                "v' = v^(k-1); closed form against solver, largest relative difference of times",
-                "Section 4.2",
-                _SAME_TRAJECTORY,
-                "equal",
-            ),
+    return [
+        _agreement(
+            "solver",
+            "v' = v^(k-1); closed form against solver, largest relative difference of times",
             worst.solver,
             1e-8,
+            section="Section 4.2",
+            quote=_SAME_TRAJECTORY,
         ),
-        (
-            Statement(
-                "gradient-descent",
-                f"closed form against gradient descent, learning rate {RATE:g} (the difference is proportional to it)",
-                "Section 4.2",
-                _SAME_TRAJECTORY,
-                "equal for small rates",
-            ),
+        _agreement(
+            "gradient-descent",
+            f"closed form against gradient descent, learning rate {RATE:g} (the difference is proportional to it)",
             worst.descent,
             0.01,
+            section="Section 4.2",
+            quote=_SAME_TRAJECTORY,
+            paper="equal for small rates",
         ),
-        (
-            Statement(
-                "quadrature",
-                "q' = 2 prod sqrt(q + v_i(0)^2) by quadrature, against the solver: weights, relative",
-                extended,
-                paper="equal",
-            ),
+        _agreement(
+            "quadrature",
+            "q' = 2 prod sqrt(q + v_i(0)^2) by quadrature, against the solver: weights, relative",
             worst.quadrature,
             1e-6,
         ),
-        (
-            Statement(
-                "conserved",
-                "v_i^2 - v_i(0)^2 is the same for all i; largest spread, relative",
-                extended,
-                paper="equal",
-            ),
-            worst.spread,
-            1e-8,
-        ),
+        _agreement("conserved", "v_i^2 - v_i(0)^2 is the same for all i; largest spread, relative", worst.spread, 1e-8),
     ]
-    return [Claim.at_most(each, Estimate(value), most, tolerance=most) for each, value, most in stated]
+
+
+def _agreement(
+    key: str,
+    text: str,
+    found: float,
+    most: float,
+    section: str = "extended Theorem 7",
+    quote: str = "",
+    paper: str = "equal",
+) -> Claim:
+    """The claim that two ways to compute the same differ by no more than a tolerance."""
+    return Claim.at_most(Statement(key, text, section, quote, paper), Estimate(found), most, tolerance=most)
 
 
 def sign_claim(k: int) -> Claim:

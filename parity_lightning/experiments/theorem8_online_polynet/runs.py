@@ -66,7 +66,7 @@ def train(setting: Setting, options: Options) -> OnlineRun:
 
 
 def grouped(runs: Runs) -> dict[tuple[Rates, int], Runs]:
-    """The settings by their rates and k."""
+    """The runs, by rates and k."""
     return {(setting.rates, setting.k): [run for run in runs if run[0][:2] == setting[:2]] for setting, _ in runs}
 
 
