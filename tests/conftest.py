@@ -49,6 +49,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(made, ignore_errors=True)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips tests that compile where there is no compiler."""
+    if item.get_closest_marker("compiles") and shutil.which("g++") is None:
+        pytest.skip("there is no C++ compiler")
+
+
 class Run(NamedTuple):
     """What a fit left behind."""
 

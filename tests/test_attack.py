@@ -22,7 +22,7 @@ import pyarrow.parquet as parquet
 import pytest
 import torch
 from conftest import CONFIGS, Run, mutated
-from test_library_cache import needs_compiler, needs_root, squared
+from test_library_cache import needs_root, squared
 from test_resume import FRESH
 from test_trials_record import record, result
 
@@ -141,7 +141,7 @@ def test_mutated_parquet_files(tmp_path: Path, told: Callable[..., None]) -> Non
     told("a Parquet file with a random mistake", MUTATIONS, MUTATIONS, attack(path.read_bytes(), is_refused))
 
 
-@needs_compiler
+@pytest.mark.compiles
 def test_mutated_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Callable[..., None]) -> None:
     monkeypatch.setenv("PARITY_LIGHTNING_CACHE", str(tmp_path / "cache"))
     given = torch.arange(6.0).reshape(2, 3)
@@ -202,7 +202,7 @@ PHASES: dict[str, Callable[[Path], bool]] = {
 }
 
 
-@needs_compiler
+@pytest.mark.compiles
 @pytest.mark.skipif(not Path("/proc").exists(), reason="processes are looked up in /proc")
 def test_kills_while_a_cold_cache_is_filled(
     undisturbed: list[dict[str, Any]], tmp_path: Path, told: Callable[..., None]
@@ -229,7 +229,7 @@ def test_kills_while_a_cold_cache_is_filled(
     told(f"SIGKILL during a cold compile ({', '.join(PHASES)})", kills, kills, "same rows, nothing left over")
 
 
-@needs_compiler
+@pytest.mark.compiles
 def test_two_processes_fill_one_cold_cache(
     undisturbed: list[dict[str, Any]], tmp_path: Path, told: Callable[..., None]
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -33,8 +32,6 @@ from parity_lightning.studies.record import Record
 _ROOT = Path(__file__).parents[1] / "configs"
 CONFIGS = sorted([*_ROOT.glob("*.yaml"), *_ROOT.glob("architectures/*.yaml")])
 
-needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
-
 
 @pytest.fixture
 def libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -62,7 +59,7 @@ def weights_after(case: Case, trials: int, steps: int, compiled: bool) -> tuple[
     return [runner.stack.weights_of(place)[0] for place in range(trials)], errors
 
 
-@needs_compiler
+@pytest.mark.compiles
 @pytest.mark.parametrize("name", ["decay and momentum", pytest.param("Adam", marks=pytest.mark.slow)])
 def test_a_compiled_stack_of_any_size_does_what_an_eager_one_does(
     name: str, capsys: pytest.CaptureFixture[str]
@@ -79,7 +76,7 @@ def test_a_compiled_stack_of_any_size_does_what_an_eager_one_does(
         assert capsys.readouterr().err.count("compiling") <= (2 if trials == 1 else 0)
 
 
-@needs_compiler
+@pytest.mark.compiles
 def test_what_cannot_be_compiled_for_any_number_of_trials_is_for_one(libraries: Path) -> None:
     def step(scale: torch.Tensor, weight: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor]:
         def loss(own: torch.Tensor, each: torch.Tensor) -> torch.Tensor:
@@ -119,7 +116,7 @@ def test_every_shipped_step_can_be_compiled_for_any_number_of_trials(config: Pat
         _exported(stack.step_function, [torch.cat([tensor[:1]] * number) for tensor in example], shared=0)
 
 
-@needs_compiler
+@pytest.mark.compiles
 def test_fit_goes_on_compiled_and_resumes_bit_for_bit(fit: Callable[..., Run], tmp_path: Path) -> None:
     options = [*ADAM, "--trainer.val_check_interval=20"]
     options += ["--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size=50", "--model.lr_scheduler.gamma=0.9"]
@@ -146,7 +143,7 @@ def rows(run: Run) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@needs_compiler
+@pytest.mark.compiles
 def test_a_compiled_trial_is_a_compiled_fit_bit_for_bit(fit: Callable[..., Run]) -> None:
     case = Case("online", (*ADAM, "--trainer.val_check_interval=50"))
     settings = [TrialConfigCLI(case.arguments).setting()]
@@ -162,7 +159,7 @@ def test_a_compiled_trial_is_a_compiled_fit_bit_for_bit(fit: Callable[..., Run])
 
 
 @pytest.mark.slow
-@needs_compiler
+@pytest.mark.compiles
 @pytest.mark.parametrize("begun", ["compiled", "eager"])
 def test_a_record_goes_on_in_the_way_it_was_begun_or_not_at_all(
     begun: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from parity_lightning.errors import SettingError
 
 FOLDER_VARIABLE = "PARITY_LIGHTNING_CACHE"
@@ -18,7 +20,7 @@ def cache_folder() -> Path:
     """Where compiled functions are kept: ``$PARITY_LIGHTNING_CACHE``, or ``parity-lightning`` in the user's cache."""
     if given := os.environ.get(FOLDER_VARIABLE):
         return Path(given).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "parity-lightning"
+    return user_cache_path("parity-lightning", appauthor=False)
 
 
 def private_cache() -> Path:

@@ -40,7 +40,9 @@ def bytes_per_trial(setting: TrialConfig) -> int:
     own = {parameter.data_ptr() for parameter in module.parameters()}
     each = sum(size for place, size in kept.items() if place not in own) / sample
     indices = 8 * 256
-    return int(5 * weights + setting.batch_size * (2 * each + 4 * setting.parity.n + indices))
+    values = 5 * weights + setting.batch_size * (2 * each + 4 * setting.parity.n)
+    # The module as it is configured has float32 weights; trials in float64 get twice as wide ones.
+    return int((2 if setting.double else 1) * values + setting.batch_size * indices)
 
 
 def _free_memory(device: torch.device, workers: int) -> float:

@@ -1,0 +1,46 @@
+"""How many trials are stacked: as many as fit into the cache, and into memory."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import CONFIGS
+
+from parity_lightning.cli.trial_config import TrialConfigCLI
+from parity_lightning.engine.stack_size import bytes_per_trial, default_stack_size
+from parity_lightning.engine.trial_config import TrialConfig
+
+CPU = torch.device("cpu")
+
+
+def setting_of(*options: str) -> TrialConfig:
+    return TrialConfigCLI([f"--config={CONFIGS / 'online.yaml'}", "--trainer.accelerator=cpu", *options]).setting()
+
+
+@pytest.mark.parametrize(("n", "width", "batch"), [(20, 50, 4), (50, 100, 32), (30, 2000, 64)])
+def test_the_memory_of_a_trial_is_that_of_its_parts(n: int, width: int, batch: int) -> None:
+    setting = setting_of(f"--data.n={n}", f"--model.width={width}", f"--data.batch_size={batch}")
+    weights = 4 * (width * (n + 2))
+    # Backpropagation keeps the inputs, the hidden layer once or twice, and a few numbers for each example.
+    least = 5 * weights + batch * (2 * 4 * (n + width) + 4 * n)
+    most = 5 * weights + batch * (2 * 4 * (n + 2 * width + 8) + 4 * n + 3000)
+    assert least < bytes_per_trial(setting) < most
+
+
+def test_float64_takes_twice_as_much() -> None:
+    single, double = (
+        bytes_per_trial(setting_of("--model.width=5000", f"--trainer.precision={bits}")) for bits in (32, 64)
+    )
+    assert double == pytest.approx(2 * single, rel=0.05)
+
+
+def test_small_networks_are_stacked_by_the_dozen_and_wide_ones_by_four() -> None:
+    assert default_stack_size(setting_of(), CPU) == 64
+    between = setting_of("--model.width=5000")
+    assert default_stack_size(between, CPU) == 2**25 // bytes_per_trial(between)
+    assert default_stack_size(setting_of("--model.width=100000"), CPU) == 4
+
+
+def test_no_more_are_stacked_than_half_the_memory_of_a_worker_holds() -> None:
+    setting = setting_of("--model.width=100000")
+    assert default_stack_size(setting, CPU, workers=10**9) == 1
