@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import os
 import re
@@ -26,6 +25,7 @@ from lightning.pytorch import Trainer
 from parity_lightning import MLP, ParityDataModule, __version__
 from parity_lightning.cli import main, renamed
 from parity_lightning.cli.command_tree import SUBCOMMANDS
+from parity_lightning.cli.experiment_options import options_class
 from parity_lightning.cli.first_page import EVALUATION_OPTIONS, OPTIONS, first_page
 from parity_lightning.cli.option_types import in_words, options_of, options_of_class
 from parity_lightning.cli.trainer_settings import DEFAULTS
@@ -64,6 +64,21 @@ def test_help_and_wrong_names_need_no_lightning(case: str) -> None:
     assert heavy == "[]"
     assert told in (done.stderr if "wrong" in case else "\n".join(answer))
     assert done.returncode == (2 if "wrong" in case else 0)
+
+
+def test_the_options_of_every_experiment_need_nothing_that_computes() -> None:
+    code = (
+        "import sys; from contextlib import suppress; from parity_lightning.cli import main\n"
+        "for name in sys.argv[1:]:\n"
+        "    for option in ('--help', '--nosuch=1'):\n"
+        "        with suppress(SystemExit): main(['theory', name, option])\n"
+        "    heavy = {'lightning', 'matplotlib', 'numpy', 'scipy', 'torch'} & set(sys.modules)\n"
+        "    if heavy: sys.exit(f'{name} imports {heavy}')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *EXPERIMENTS], capture_output=True, text=True, check=False)
+    assert done.stderr.count("--nosuch: no such option") == len(EXPERIMENTS)
+    assert done.stdout.count("--runs") >= len(EXPERIMENTS)
+    assert done.returncode == 0, done.stderr.splitlines()[-1]
 
 
 def help_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -185,8 +200,7 @@ def test_old_names_of_random_search(option: str, capsys: pytest.CaptureFixture[s
     new = renamed.OPTIONS[option]
     line = complaint(["theory", "random-search", f"--{option}=3"], capsys)
     assert line == f"parity-lightning theory random-search: error: --{option}: is called --{new} now; use that"
-    module = importlib.import_module(f"parity_lightning.experiments.{EXPERIMENTS['random-search'].module}")
-    assert new in module.Options.__annotations__
+    assert new in options_class(EXPERIMENTS["random-search"].package).__annotations__
 
 
 def test_old_names_in_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
@@ -11,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import pytest
 
 from parity_lightning.cli.command_tree import command_tree
+from parity_lightning.cli.experiment_options import options_class
 from parity_lightning.display.table import WIDTH, format_table
 from parity_lightning.errors import SettingError
 from parity_lightning.experiments import EXPERIMENTS
@@ -62,7 +62,7 @@ def test_the_command_names_what_differs_from_the_defaults() -> None:
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_the_command_of_an_experiment_is_parsed_to_its_options(name: str) -> None:
-    kind = importlib.import_module(f"parity_lightning.experiments.{EXPERIMENTS[name].module}").Options
+    kind = options_class(EXPERIMENTS[name].package)
     first = {field.name: field.default[:1] for field in dataclasses.fields(kind) if isinstance(field.default, tuple)}
     for options in (kind(), kind(**first)):
         parsed = command_tree().parse_args(command_of(name, options).split()[1:]).theory[name].as_dict()

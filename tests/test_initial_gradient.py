@@ -20,7 +20,9 @@ from reference import relu_derivative_coefficient
 
 from parity_lightning.cli import main
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.experiments import proposition5_initial_gradient as experiment
+from parity_lightning.experiments.proposition5_initial_gradient.claims import growth
+from parity_lightning.experiments.proposition5_initial_gradient.picture import draw_picture
+from parity_lightning.experiments.proposition5_initial_gradient.rows import Found
 from parity_lightning.measures.coefficients import (
     all_inputs,
     fourier_coefficients,
@@ -164,23 +166,23 @@ def test_the_k_largest_by_sorting() -> None:
         assert stands_out(gradients, support).tolist() == [each == set(support) for each in largest]
 
 
-def measured(n: int, k: int, halves: np.ndarray) -> experiment._Found:
+def measured(n: int, k: int, halves: np.ndarray) -> Found:
     law, empty = samples_for_half(n, k), np.zeros((10, 1), dtype=bool)
     half = float(np.median(halves))
-    return experiment._Found(n, k, "b=0", 0.0, 0.1, 0.01, law, (100,), empty, empty, empty, half, halves)
+    return Found(n, k, "b=0", 0.0, 0.1, 0.01, law, (100,), empty, empty, empty, half, halves)
 
 
 @pytest.mark.parametrize(("power", "holds"), [(0.5, None), (1, True), (2, False)])
 def test_the_verdict_of_the_exponent(power: float, holds: bool | None) -> None:
     noise = np.exp(np.random.default_rng(0).normal(0, 0.02, (2, 2_000)))
     group = [measured(n, 2, n**power * math.log(n) * factor) for n, factor in zip((15, 101), noise, strict=True)]
-    exact, limit = experiment._growth(group, 0.95)
+    exact, limit = growth(group, 0.95)
     assert limit.statement.paper == 1
     assert limit.found.value == pytest.approx(power, abs=0.01)
     assert limit.holds is holds
     assert exact.holds is (power == 1)
     # No interval, no verdict.
-    unknown = experiment._growth([each._replace(halves=np.full(2_000, np.inf)) for each in group], 0.95)
+    unknown = growth([each._replace(halves=np.full(2_000, np.inf)) for each in group], 0.95)
     assert [claim.holds for claim in unknown] == [None, None]
 
 
@@ -189,7 +191,7 @@ def test_intervals_of_several_growth_laws_are_wider() -> None:
     noise = np.exp(np.random.default_rng(0).normal(0, 0.1, (2, 40_000)))
     group = [measured(n, 2, n * math.log(n) * factor) for n, factor in zip((15, 101), noise, strict=True)]
     for laws, reach in ((1, 1.960), (4, 2.498)):
-        claim = experiment._growth(group, 1 - 0.05 / laws)[0]
+        claim = growth(group, 1 - 0.05 / laws)[0]
         low, high = claim.found.ends
         expected = 2 * reach * 0.1 * math.sqrt(2) / math.log(101 / 15)
         assert high - low == pytest.approx(expected, rel=0.05)
@@ -198,7 +200,7 @@ def test_intervals_of_several_growth_laws_are_wider() -> None:
 def test_an_axis_of_less_than_a_decade_has_numbers() -> None:
     group = [measured(n, 2, np.full(10, float(half))) for n, half in ((15, 220), (21, 480))]
     figure = Figure(figsize=(8, 5), layout="constrained")
-    experiment._draw([group], figure)
+    draw_picture([group], figure)
     FigureCanvasAgg(figure).draw()
     left, right = figure.axes
     labels = [label.get_text() for label in right.yaxis.get_ticklabels(minor=True)]

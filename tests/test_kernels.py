@@ -17,7 +17,13 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from parity_lightning.cli import main
-from parity_lightning.experiments import theorem6_kernels as experiment
+from parity_lightning.experiments.theorem6_kernels.claims import (
+    eigenvalues_claim,
+    least_loss_claim,
+    odd_degree_claim,
+    trivial_claim,
+)
+from parity_lightning.experiments.theorem6_kernels.rows import Fit, Row
 from parity_lightning.measures.coefficients import all_inputs
 from parity_lightning.studies.claims import Estimate
 from parity_lightning.theory.kernel_ridge import correlation_bound, fit_ridge, norm_bound, predicted
@@ -191,12 +197,12 @@ def test_the_experiment(tmp_path: Path) -> None:
     assert next(claim["holds"] for claim in claims if "eigenvalues alone" in claim["claim"]) is not True
 
 
-def _fit(learner: str, right: int, tested: int, n: int = 50, hinge: float = 1.0) -> experiment.Fit:
-    return experiment.Fit(n, learner, 0, 2000, right, tested, hinge, 0.01, correlation=0.0, correlation_error=0.01)
+def _fit(learner: str, right: int, tested: int, n: int = 50, hinge: float = 1.0) -> Fit:
+    return Fit(n, learner, 0, 2000, right, tested, hinge, 0.01, correlation=0.0, correlation_error=0.01)
 
 
-def _fits(right: int, tested: int, predicted: float, n: int = 50) -> tuple[list[experiment.Row], list[experiment.Fit]]:
-    row = experiment.Row(n, "NTK", right / tested, 0.0, 1.0, predicted, hinge=1.0, correlation=0.0, eps=0.1)
+def _fits(right: int, tested: int, predicted: float, n: int = 50) -> tuple[list[Row], list[Fit]]:
+    row = Row(n, "NTK", right / tested, 0.0, 1.0, predicted, hinge=1.0, correlation=0.0, eps=0.1)
     return [row], [_fit("NTK", right, tested, n)]
 
 
@@ -219,7 +225,7 @@ def _fits(right: int, tested: int, predicted: float, n: int = 50) -> tuple[list[
     ],
 )
 def test_accuracies_are_compared_within_their_error(right: int, tested: int, n: int, holds: bool | None) -> None:
-    assert experiment._by_eigenvalues(*_fits(right, tested, 0.5, n), 2000).holds is holds
+    assert eigenvalues_claim(*_fits(right, tested, 0.5, n), 2000).holds is holds
 
 
 @pytest.mark.parametrize(
@@ -237,12 +243,12 @@ def test_accuracies_are_compared_within_their_error(right: int, tested: int, n: 
 )
 def test_no_better_than_trivial(low: float, told: float | None, few: bool, holds: bool | None) -> None:
     found = Estimate(low + 0.001, low, low + 0.002)
-    assert experiment._trivial("NTK", "(50,3)", found, told, few).holds is holds
+    assert trivial_claim("NTK", "(50,3)", found, told, few).holds is holds
 
 
 def test_rounding_is_no_odd_degree() -> None:
-    assert experiment._odd_degree((20, 50), 11).holds is True
-    assert experiment._odd_degree((20, 50), 2).holds is False
+    assert odd_degree_claim((20, 50), 11).holds is True
+    assert odd_degree_claim((20, 50), 2).holds is False
 
 
 @pytest.mark.parametrize(("loss", "holds"), [(0.91, True), (0.89, None), (0.8, False), (math.nan, None)])
@@ -258,7 +264,7 @@ def test_the_least_loss_is_that_of_kernels_of_inner_products(loss: float, holds:
             "random ReLU features": 0.1,
         }.items()
     ]
-    claim = experiment._least_loss(fits, 50, 3, 2000)
+    claim = least_loss_claim(fits, 50, 3, 2000)
     assert claim.holds is holds
     assert claim.found.value == pytest.approx(loss, nan_ok=True)
 

@@ -72,6 +72,12 @@ def test_every_module_lies_in_a_layer() -> None:
     assert at_top == {*LAYERS, "errors.py", "__init__.py", "__main__.py", "py.typed"} - {"errors"}
 
 
+def test_every_folder_of_modules_is_a_package() -> None:
+    # Others would be missing from a wheel.
+    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    assert not [folder for folder in folders if not (folder / "__init__.py").is_file()]
+
+
 def test_no_modules_import_each_other() -> None:
     graph: dict[str, set[str]] = {}
     for file, name in imports():
@@ -95,7 +101,7 @@ def test_no_modules_import_each_other() -> None:
 def test_lower_layers_do_not_import_lightning(package: str) -> None:
     modules = [
         ".".join(("parity_lightning", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
-        for path in sorted((PACKAGE / package).glob("*.py"))
+        for path in sorted((PACKAGE / package).rglob("*.py"))
     ]
     code = f"import sys, {', '.join(modules)}; sys.exit('lightning' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=False)

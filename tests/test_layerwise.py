@@ -16,7 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parity_lightning.cli import main
-from parity_lightning.experiments import section5_layerwise as experiment
+from parity_lightning.experiments.section5_layerwise import experiment
+from parity_lightning.experiments.section5_layerwise.claims import make_claims
+from parity_lightning.experiments.section5_layerwise.options import Options
+from parity_lightning.experiments.section5_layerwise.rows import Row
 from parity_lightning.measures.coefficients import all_inputs, fourier_coefficients
 from parity_lightning.theory.layerwise import (
     Layer,
@@ -161,7 +164,7 @@ def test_all_trained_steps_are_looked_at(tmp_path: Path) -> None:
     assert {claim["holds"] for claim in claims if "100 %" in claim["claim"]} <= {None, True}
 
 
-_ROW = experiment.Row(
+_ROW = Row(
     3,
     4,
     "whole",
@@ -184,7 +187,7 @@ def _verdicts(
 ) -> list[bool | None]:
     """Of whole networks, of greedy ones beside them, and of trivial accuracy."""
     rows = [_ROW._replace(**whole), _GREEDY._replace(**greedy)]
-    claims = experiment._claims(rows, trials, {3: enough})
+    claims = make_claims(rows, trials, {3: enough})
     assert len(claims) == 4
     return [claims[number].holds for number in (0, 2, 3)]
 
@@ -209,7 +212,7 @@ def test_verdicts_need_data() -> None:
 
 def test_a_layer_of_no_finite_gradient_has_no_verdict() -> None:
     rows = [_ROW, _GREEDY._replace(layer="1/2", gradient=None, diverged=10)]
-    assert experiment._claims(rows, 10, {3: True})[1].holds is None
+    assert make_claims(rows, 10, {3: True})[1].holds is None
 
 
 def test_diverged_trials_do_not_count_into_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +221,7 @@ def test_diverged_trials_do_not_count_into_the_mean(monkeypatch: pytest.MonkeyPa
         layers[0].weight[0] = torch.inf
         return layers
 
-    options = experiment.Options(n=6, depths=(3,), trials=4, steps=1, greedy_steps=1)
+    options = Options(n=6, depths=(3,), trials=4, steps=1, greedy_steps=1)
     monkeypatch.setattr(experiment, "draw_layers", draw)
     found = experiment.run(options)
     last = {

@@ -16,7 +16,9 @@ from parity_lightning.cli import main
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.stack import Stack
 from parity_lightning.engine.trainable import NetworkWithLoss
-from parity_lightning.experiments import theorem4_one_big_step as experiment
+from parity_lightning.experiments.theorem4_one_big_step.claims import make_claims
+from parity_lightning.experiments.theorem4_one_big_step.picture import draw_picture
+from parity_lightning.experiments.theorem4_one_big_step.rows import Result, Row
 from parity_lightning.experiments.training import train_online
 from parity_lightning.measures.coefficients import all_inputs
 from parity_lightning.optim.losses import find_loss
@@ -106,10 +108,10 @@ def test_the_standard_error_of_weights_on_the_support_is_their_deviation(n: int,
     assert np.std(scores) == pytest.approx(1, abs=4 * 0.071)
 
 
-def trial(mean_weight: float, hinge: float, seed: int = 0) -> experiment._Result:
+def trial(mean_weight: float, hinge: float, seed: int = 0) -> Result:
     """A trial with 10 lucky neurons, of which the mean weight has the standard error 0.03."""
     weights, leaks = np.full((10, 2), mean_weight), np.ones(10)
-    return experiment._Result(31, 2, 64, 5_559, seed, 10, weights, 0.03, leaks, 0, hinge, 0.001)
+    return Result(31, 2, 64, 5_559, seed, 10, weights, 0.03, leaks, 0, hinge, 0.001)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def trial(mean_weight: float, hinge: float, seed: int = 0) -> experiment._Result
 )
 def test_the_verdict_of_theorem_4(losses: tuple[float, ...], holds: bool | None) -> None:
     cell = [trial(1, loss, seed) for seed, loss in enumerate(losses)]
-    claims = experiment._claims([cell] * 3, 0.1, 20_000, together=1)
+    claims = make_claims([cell] * 3, 0.1, 20_000, together=1)
     assert claims[0].holds is holds
     assert claims[0].found.value == pytest.approx(sum(losses) / 2)
     # Of the small batch the paper says nothing.
@@ -130,7 +132,7 @@ def test_weights_on_the_support_are_judged_by_their_error_and_the_number_of_clai
         error = 0.03 / math.sqrt(2)
         for shift in (0.98, 1.02):
             cell = [trial(1 + shift * reach * error, 0.01, seed) for seed in (0, 1)]
-            claim = experiment._claims([cell] * 3, 0.1, 20_000, together)[2]
+            claim = make_claims([cell] * 3, 0.1, 20_000, together)[2]
             assert claim.holds is (shift < 1)
             low, high = claim.found.ends
             assert high - low == pytest.approx(2 * reach * error, rel=1e-4)
@@ -139,10 +141,10 @@ def test_weights_on_the_support_are_judged_by_their_error_and_the_number_of_clai
 def test_a_hinge_loss_of_zero_is_drawn_on_a_logarithmic_axis() -> None:
     figure = Figure()
     rows = [
-        experiment.Row(31, 2, batch, 0.25, 0.25, 1.0, 1.0, 1.0, error=error, hinge=error, worst=error)
+        Row(31, 2, batch, 0.25, 0.25, 1.0, 1.0, 1.0, error=error, hinge=error, worst=error)
         for batch, error in ((21, 0.4), (5_559, 0.0))
     ]
-    experiment._draw(rows, 0.1, figure)
+    draw_picture(rows, 0.1, figure)
     for line in figure.axes[1].lines[:2]:
         assert np.asarray(line.get_ydata()).tolist() == [0.4, 1e-5]
 

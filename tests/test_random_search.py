@@ -16,9 +16,10 @@ from scipy import stats
 from parity_lightning.cli import main
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.errors import SettingError
-from parity_lightning.experiments import section3_random_search as experiment
 from parity_lightning.experiments.convergence_times import train
 from parity_lightning.experiments.recorded_times import Sample, read_trials
+from parity_lightning.experiments.section3_random_search.claims import is_telling, make_claims
+from parity_lightning.experiments.section3_random_search.experiment import row_of
 from parity_lightning.statistics.memoryless import (
     after_the_first,
     deviation_pvalue,
@@ -170,7 +171,7 @@ def test_the_deviation_that_is_told_is_the_one_whose_p_is_the_level() -> None:
 
 def wandering(times: np.ndarray, limit: float, level: float = 0.01 / 3) -> bool | None:
     sample = Sample("Langevin", 2, 2, np.where(times <= limit, times, np.inf), 1, limit)
-    (claim,) = experiment._claims(sample, level, experiment._row(sample, level, 0), 0)
+    (claim,) = make_claims(sample, level, row_of(sample, level, 0), 0)
     assert "a search over parameters is memoryless (Langevin, (2, 2))" in str(claim)
     return claim.holds
 
@@ -187,8 +188,8 @@ def test_wandering_is_memoryless_only_if_the_data_tell() -> None:
     assert wandering(times + 500, 60_000) is False
     assert wandering(np.concatenate([times[:100], geometric(generator, 1 / 20_000, 100)]), 1e6) is False
     # Not even the smallest p of as few samples is below the level.
-    assert not experiment._telling(Sample("Langevin", 2, 2, times), level=1e-6)
-    assert experiment._telling(Sample("Langevin", 2, 2, times), level=1e-3)
+    assert not is_telling(Sample("Langevin", 2, 2, times), level=1e-6)
+    assert is_telling(Sample("Langevin", 2, 2, times), level=1e-3)
 
 
 @pytest.mark.parametrize(("searches", "holds"), [(100, None), (2000, True)])
@@ -196,7 +197,7 @@ def test_few_searches_support_no_law(searches: int, holds: bool | None) -> None:
     times = geometric(np.random.default_rng(7), 0.1, searches)
     for law, expected in ((geometric_law(0.1), holds), (geometric_law(0.5), False)):
         sample = Sample("drawn anew", 5, 2, times, law=law)
-        (claim,) = experiment._claims(sample, 0.005, experiment._row(sample, 0.005, 0), 0)
+        (claim,) = make_claims(sample, 0.005, row_of(sample, 0.005, 0), 0)
         assert claim.holds is expected
 
 

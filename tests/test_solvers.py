@@ -18,10 +18,11 @@ from scipy import stats
 
 from parity_lightning.cli import main
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.experiments import section2_solvers as experiment
-from parity_lightning.experiments.section2_solvers import elimination_law
+from parity_lightning.experiments.section2_solvers.claims import make_claims
+from parity_lightning.experiments.section2_solvers.rows import Row
 from parity_lightning.theory import solvers
-from parity_lightning.theory.solvers import best_correlation, eliminate, full_rank_probability, sufficient_samples
+from parity_lightning.theory.solver_laws import elimination_law, full_rank_probability, sufficient_samples
+from parity_lightning.theory.solvers import best_correlation, eliminate
 
 
 def signs(*shape: int, seed: int) -> torch.Tensor:
@@ -174,9 +175,9 @@ def test_samples_that_are_enough_near_noise_one_half() -> None:
 
 def row(
     solver: str, noise: float, samples: int, success: float, enough: int | None = None, there: float | None = None
-) -> experiment.Row:
+) -> Row:
     """Of 20 inputs; the interval and the time are not read by claims."""
-    return experiment.Row(solver, "", 20, noise, samples, success, 0.0, 1.0, enough, there, ms=1.0)
+    return Row(solver, "", 20, noise, samples, success, 0.0, 1.0, enough, there, ms=1.0)
 
 
 @pytest.mark.parametrize(("successes", "holds"), [(100, True), (188, None), (200, False)])
@@ -185,7 +186,7 @@ def test_whether_noise_breaks_elimination_is_told_by_the_interval(successes: int
         row("elimination", 0.01, samples=22, success=successes / 200),
         row("best set", 0.01, samples=20, success=1.0, enough=30, there=1.0),
     ]
-    claim = next(claim for claim in experiment._claims(rows, 3, 200) if "breaks elimination" in claim.statement.text)
+    claim = next(claim for claim in make_claims(rows, 3, 200) if "breaks elimination" in claim.statement.text)
     assert claim.holds is holds
 
 
@@ -195,7 +196,7 @@ def test_whether_samples_are_enough_is_told_by_the_interval(successes: int, hold
         row("elimination", 0.0, samples=25, success=0.97, enough=25),
         row("best set", 0.0, samples=14, success=0.97, enough=15, there=successes / 200),
     ]
-    claims = {claim.statement.id: claim.holds for claim in experiment._claims(rows, 3, 200)}
+    claims = {claim.statement.id: claim.holds for claim in make_claims(rows, 3, 200)}
     assert (claims["information-bound"], claims["union-bound"]) == (holds, holds)
 
 
@@ -205,7 +206,7 @@ def test_few_trials_support_no_law() -> None:
         row("best set", 0.0, samples=14, success=0.95, enough=15, there=1.0),
     ]
     for trials, holds in ((20, None), (200, True)):
-        assert [claim.holds for claim in experiment._claims(rows, 3, trials)][:2] == [holds, holds]
+        assert [claim.holds for claim in make_claims(rows, 3, trials)][:2] == [holds, holds]
 
 
 def test_the_experiment(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ def test_the_list_has_every_experiment(capsys: pytest.CaptureFixture[str]) -> No
     assert [line.split()[0] for line in listed] == list(EXPERIMENTS)
     assert max(map(len, listed)) <= 120
     folder = Path(sys.modules["parity_lightning.experiments"].__path__[0])
-    modules = {path.stem for path in folder.glob("*.py") if path.stem[-1].isalpha() and "_" in path.stem}
-    assert {entry.module for entry in EXPERIMENTS.values()} <= modules
+    packages = {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert {entry.package for entry in EXPERIMENTS.values()} == packages
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -52,7 +52,8 @@ def test_every_option_is_explained_and_a_wrong_one_refused(name: str, capsys: py
 
 
 def test_nothing_depends_on_lightning() -> None:
-    imports = "; ".join(f"import parity_lightning.experiments.{entry.module}" for entry in EXPERIMENTS.values())
+    modules = (f"parity_lightning.experiments.{entry.package}.experiment" for entry in EXPERIMENTS.values())
+    imports = "; ".join(f"import {module}" for module in modules)
     check = "import sys; print([name for name in sys.modules if name.partition('.')[0] in ('lightning', 'wandb')])"
     done = subprocess.run([sys.executable, "-c", f"{imports}; {check}"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -213,7 +213,7 @@ def _add_experiments(parser: ArgumentParser) -> list[CommandParser]:
     parsers = []
     for name, entry in EXPERIMENTS.items():
         description = f"{entry.summary[0].upper()}{entry.summary[1:]}."
-        own = CommandParser(description=description, fill=partial(add_experiment_options, module=entry.module))
+        own = CommandParser(description=description, fill=partial(add_experiment_options, package=entry.package))
         parsers.append(own)
         experiments.add_subcommand(name, own, help=entry.summary)
         own.prog = f"parity-lightning theory {name}"

@@ -47,7 +47,7 @@ def _run(name: str, given: dict[str, Any]) -> None:
     # Before minutes of work, so that it is not in vain.
     folder = RunFolder.new(Path(runs).expanduser().absolute(), f"theory-{name}", "--runs")
     try:
-        options, findings = run_experiment(EXPERIMENTS[name].module, given)
+        options, findings = run_experiment(EXPERIMENTS[name].package, given)
     except BaseException:
         folder.discard()
         folder.release()

@@ -1,6 +1,8 @@
-"""The paper's theory, a module for each experiment: what to run, what to claim, how to draw.
+"""The paper's theory, a package for each experiment, and what they share.
 
-An experiment takes one to four minutes with its defaults.
+A package has its options in ``options.py``, which imports neither torch nor NumPy, so that help is printed at once;
+``run`` in ``experiment.py``; what is claimed in ``claims.py``; and how it is drawn in ``picture.py``. An experiment
+takes one to four minutes with its defaults.
 """
 
 from __future__ import annotations
@@ -12,11 +14,11 @@ class Entry(NamedTuple):
     """An experiment of ``parity-lightning theory``.
 
     Attributes:
-        module: The module in this package.
+        package: Its package in this one.
         summary: What it shows, in a line.
     """
 
-    module: str
+    package: str
     summary: str
 
 

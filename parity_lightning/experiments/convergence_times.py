@@ -13,8 +13,8 @@ from parity_lightning.data.parity_stack import stack_parities
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.evaluation import screen_then_confirm
 from parity_lightning.engine.stack import Stack
-from parity_lightning.experiments.relu_networks import draw_networks, stack_networks
-from parity_lightning.experiments.training import train_online
+from parity_lightning.experiments.relu_networks import draw_networks
+from parity_lightning.experiments.training import drop_trials, stack_networks, train_online
 from parity_lightning.experiments.work_limits import SCREENED_EXAMPLES
 from parity_lightning.measures.accuracy import is_error
 
@@ -56,12 +56,9 @@ def train(
     for step in range(every, max_steps + 1, every):
         train_online(stack, every, batch_size, first=(step - every) * batch_size)
         solved = _solved(stack, *(part[trials] for part in screen))
-        # From the last on, since a place is filled by the last trial.
-        for place in reversed(solved):
+        for place in solved:
             times[trials[place]] = step
-            stack.drop(place)
-            trials[place] = trials[-1]
-            trials.pop()
+        drop_trials(stack, trials, solved)
         if not trials:
             break
     return times

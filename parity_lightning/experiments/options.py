@@ -91,6 +91,19 @@ class BoundedOptions:
                 for each in value if isinstance(value, tuple) else () if value is None else (value,):
                     _check(field.name, each, bounds, whole="int" in str(_plain(kind)))
 
+    def check_at_most(self, **most: int) -> None:
+        """Refuses an option that is larger than another one allows.
+
+        Args:
+            most: The largest value allowed, by the option's name.
+
+        Raises:
+            SettingError: If an option is larger.
+        """
+        for option, limit in most.items():
+            if (value := getattr(self, option)) > limit:
+                raise SettingError(option, value, f"must be at most {limit:,}")
+
 
 def _plain(kind: Any) -> Any:
     """An annotation without its bounds."""

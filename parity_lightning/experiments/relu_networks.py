@@ -1,21 +1,11 @@
-"""Stacks of ReLU networks, trained side by side by the engine without Lightning."""
+"""ReLU networks with the initial weights of the paper's experiments."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
-from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.engine.stack import Stack
-from parity_lightning.engine.trainable import NetworkWithLoss
 from parity_lightning.nets.initializations import initialize
 from parity_lightning.nets.mlp import TwoLayerMLP
-from parity_lightning.optim.losses import find_loss
-from parity_lightning.optim.optimizers import SGDW
-
-LOSS = "hinge"
-"""What they are trained on."""
 
 
 def draw_networks(n: int, k: int, width: int, count: int, seed: int) -> list[TwoLayerMLP]:
@@ -39,19 +29,3 @@ def draw_networks(n: int, k: int, width: int, count: int, seed: int) -> list[Two
         for network in networks:
             initialize(network, "uniform")
     return networks
-
-
-def stack_networks(
-    networks: Sequence[TwoLayerMLP], parities: Sequence[SparseParity], batch_size: int, lr: float, decay: float = 0.0
-) -> Stack:
-    """A stack that trains networks, each on a parity of its own, by SGD on the hinge loss.
-
-    Args:
-        networks: Networks of one shape; their weights are copied.
-        parities: As many parities of the same n and k.
-        batch_size: Examples B in a batch.
-        lr: The learning rate.
-        decay: The weight decay as the paper has it; see `SGDW`.
-    """
-    trainables = [NetworkWithLoss(network, find_loss(LOSS)) for network in networks]
-    return Stack.of(trainables, parities, lambda weights: SGDW(weights, lr=lr, decay=decay), batch_size)

@@ -1,12 +1,38 @@
-"""Online SGD of a stack of networks for some steps."""
+"""Stacks of networks, each trained by SGD on fresh examples of a parity of its own, without Lightning."""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Iterable, Sequence
 
+import torch
+from torch import nn
+
+from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.stack import Stack, online_indices
+from parity_lightning.engine.trainable import NetworkWithLoss
+from parity_lightning.optim.losses import find_loss
+from parity_lightning.optim.optimizers import SGDW
+
+LOSS = "hinge"
+"""What all networks are trained on."""
 
 _STEPS_AT_ONCE = 256
+
+
+def stack_networks(
+    networks: Sequence[nn.Module], parities: Sequence[SparseParity], batch_size: int, lr: float, decay: float = 0.0
+) -> Stack:
+    """A stack that trains networks, each on a parity of its own, by SGD on the hinge loss.
+
+    Args:
+        networks: Networks of one shape; their weights are copied.
+        parities: As many parities of the same n and k.
+        batch_size: Examples B in a batch.
+        lr: The learning rate.
+        decay: The weight decay as the paper has it; see `SGDW`.
+    """
+    trainables = [NetworkWithLoss(network, find_loss(LOSS)) for network in networks]
+    return Stack.of(trainables, parities, lambda weights: SGDW(weights, lr=lr, decay=decay), batch_size)
 
 
 def train_online(stack: Stack, steps: int, batch_size: int, first: int = 0) -> None:
@@ -21,3 +47,18 @@ def train_online(stack: Stack, steps: int, batch_size: int, first: int = 0) -> N
     for start in range(0, steps, _STEPS_AT_ONCE):
         taken = torch.full((stack.size,), start)
         stack.run(first + online_indices(taken, min(_STEPS_AT_ONCE, steps - start), batch_size))
+
+
+def drop_trials(stack: Stack, trials: list[int], places: Iterable[int]) -> None:
+    """Takes networks out of a stack, and keeps the list of which trial is at which place.
+
+    Args:
+        stack: The networks.
+        trials: The trial at each place of the stack; is changed.
+        places: Which places to clear.
+    """
+    # The last network moves to the place that is cleared, so from the last place on.
+    for place in sorted(places, reverse=True):
+        stack.drop(place)
+        trials[place] = trials[-1]
+        trials.pop()

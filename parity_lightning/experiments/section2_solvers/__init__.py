@@ -1,0 +1,1 @@
+"""Solvers that are no gradient descent: the samples and seconds they need (Section 2)."""
