@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import CONFIGS
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from parity_lightning.cli import main
@@ -166,6 +166,8 @@ def fuzz(examples: int, derandomize: bool) -> dict[str, int]:
         derandomize=derandomize,
         database=None,
         suppress_health_check=list(HealthCheck),
+        # Without making a failing one smaller, which takes minutes.
+        phases=[Phase.generate],
     )
     @given(base=st.one_of(st.sampled_from(BASES), st.none()), file=config_files(), options=command_lines())
     def one(base: Path | None, file: str | None, options: list[str]) -> None:

@@ -169,7 +169,7 @@ class Walk(NamedTuple):
         elif not rest:
             self._check_value(here, option, value, setting)
         elif rest == _CLASS_PATH:
-            self._check_name(here, option, value)
+            self._check_class_path(here, option, value)
         elif (kind := self._class_in_effect(here, option)) is not None:
             without_first = makes_from_first(option.hint)
             self._check(rest, value, options_of_class(kind, without_first=without_first), f"{here}.", setting)
@@ -197,7 +197,8 @@ class Walk(NamedTuple):
             raise SettingError(f"--{path}", value, f"must be {in_words(option.hint)}")
 
     def _check_parts(self, path: str, option: Option, value: Mapping[str, Any], setting: Setting) -> None:
-        self._check_name(path, option, value.get(_CLASS_PATH))
+        if _CLASS_PATH in value:
+            self._check_class_path(path, option, value[_CLASS_PATH])
         bases = classes_in(option.hint)
         named = value.get(_CLASS_PATH)
         kind = find_class(named, bases) if isinstance(named, str) else self._class_in_effect(path, option)
@@ -207,6 +208,11 @@ class Walk(NamedTuple):
         for name, part in parts_of(value):
             if name != _CLASS_PATH:
                 self._check(name, part, inner, f"{path}.", setting)
+
+    def _check_class_path(self, path: str, option: Option, name: Any) -> None:
+        if classes_in(option.hint) and not isinstance(name, str):
+            raise SettingError(f"--{path}", "null" if name is None else name, "must be the name of a class")
+        self._check_name(path, option, name)
 
     def _check_name(self, path: str, option: Option, name: Any) -> None:
         bases = classes_in(option.hint)
