@@ -17,10 +17,15 @@ STREAMS: tuple[Stream, ...] = get_args(Stream)
 
 # The last word of the counter says what random words are for, so that no two uses share one.
 _INPUTS = {stream: number for number, stream in enumerate(STREAMS)}
-_NOISE = 0x100
+NOISE_PURPOSE = 0x100
 _SHUFFLE = 0x200
 _SUPPORT = 0x300
 _BLOCKS = 0x301
+
+
+def input_purpose(stream: Stream) -> int:
+    """The last word of the counter from which the inputs of a stream are drawn."""
+    return _INPUTS[stream]
 
 
 def draw_inputs(key: Key, index: Tensor, n: int, stream: Stream) -> Tensor:
@@ -65,7 +70,7 @@ def draw_flips(key: Key, index: Tensor, flip_below: int | Tensor) -> Tensor:
     Returns:
         bool tensor of the shape of ``index``.
     """
-    return random_words(key, index, blocks=1, purpose=_NOISE)[..., 0] < flip_below
+    return random_words(key, index, blocks=1, purpose=NOISE_PURPOSE)[..., 0] < flip_below
 
 
 class SparseParity:

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from parity_lightning.engine.library_cache import building_in, cache_folder, check_private, is_whole, private_cache
+from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.errors import SettingError
 
 Flat = Callable[[list[Tensor]], Sequence[Tensor]]
@@ -35,10 +36,6 @@ _MOST_TRIALS = 2**20
 _SINGLE = "-single"
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-class NotCompiled(Exception):
-    """A function cannot be compiled; the text is the reason, in one line."""
 
 
 def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], shared: int = 0) -> Flat:

@@ -48,6 +48,8 @@ class Objective:
 
     def __init__(self, module: Trainable, n: int) -> None:
         self._loss = _Loss(module)
+        self.closed_form = module.closed_form()
+        """What the module computes and the name of its loss; None if it is known by calling it only."""
         with module.refuse_run_state():
             self._learn(module, n)
 
@@ -112,6 +114,11 @@ class Objective:
     def names(self) -> list[str]:
         """The names of the trainable tensors in the module."""
         return [name.removeprefix("module.") for name in self.trainable]
+
+    @property
+    def frozen_names(self) -> list[str]:
+        """The names of the other tensors."""
+        return [name.removeprefix("module.") for name in self.frozen]
 
     def parameters_of(self, module: Trainable) -> list[nn.Parameter]:
         """The trainable parameters of a module."""

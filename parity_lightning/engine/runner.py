@@ -12,7 +12,7 @@ from torch import Tensor
 
 from parity_lightning.data.batches import TrainingBatches
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.engine.compiled import NotCompiled
+from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.evaluation import BLOCK, screen_then_confirm
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.optimizer_options import OptimizerOptions
@@ -164,7 +164,7 @@ class StackRunner:
         self._to_compile = False
         try:
             self.stack.compile()
-            self._computed = computed_by("compiled", self._device)
+            self._computed = computed_by("C++" if self.stack.is_native else "compiled", self._device)
         except NotCompiled as why:
             self.note = f"running without compiled steps, at a tenth of their speed ({why})"
 

@@ -12,6 +12,7 @@ from parity_lightning.data.parity_stack import ParityStack, words_of
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.allocator import keep_freed_memory
 from parity_lightning.engine.compiled import Flat, compile_stacked
+from parity_lightning.engine.native.steps import NativeSteps
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.stacked_step import StackedEvaluation, StackedStep, places_of
 from parity_lightning.engine.trainable import Trainable
@@ -54,6 +55,7 @@ class Stack:
         self.size_limit = size_limit
         self.size = 0
         self._objective = objective
+        self._rule, self._groups, self._n, self._noisy = rule, groups, parity.n, noisy
         self._state_each = len(rule.state)
         self._step = StackedStep(objective, rule, groups, parity.n, noisy)
         self._evaluation = StackedEvaluation(objective, parity.n)
@@ -62,6 +64,7 @@ class Stack:
         self._evaluated_at_once = evaluated_at_once
         self._buffers: list[Tensor] = []
         self._views: list[Tensor] | None = None
+        self._native: NativeSteps | None = None
         self._run_step: Flat = lambda tensors: self.step_function(*tensors)
         self._run_evaluation: Flat = lambda tensors: self.evaluation_function(*tensors)
 
@@ -213,6 +216,9 @@ class Stack:
         Returns:
             The losses and the numbers of errors before the update, both of shape ``(size,)``.
         """
+        if self._native is not None:
+            losses, counts = self.run(index.unsqueeze(0))
+            return losses[0], counts[0]
         loss, errors = self._run_step([index, *self.tensors])
         return loss, errors
 
@@ -227,6 +233,16 @@ class Stack:
         Returns:
             The losses and the numbers of errors before each update, both of shape ``(steps, size)``.
         """
+        if self._native is not None:
+            if options is not None:
+                self.options.copy_(options[-1])
+            return self._native.run(
+                self.tensors[:_WORDS],
+                self.options if options is None else options,
+                self.steps_made,
+                self.tensors[_WORDS + 2 :],
+                indices,
+            )
         losses, errors = [], []
         for step, index in enumerate(indices.unbind()):
             if options is not None:
@@ -247,6 +263,9 @@ class Stack:
         Returns:
             int64 tensor of shape ``(size,)``, or of one count for each place.
         """
+        if self._native is not None:
+            chosen = torch.arange(self.size) if places is None else places
+            return self._native.errors(self.tensors[:_WORDS], self.tensors[_WORDS + 2 :], chosen, first, end)
         trainable, _, frozen = self._parts(self.tensors)
         each = [*self.tensors[:_WORDS], *trainable, *frozen]
         if places is not None:
@@ -264,24 +283,55 @@ class Stack:
         device = self.tensors[0].device
         return [part.to(device) for part in places_of(first, end, self._evaluated_at_once)]
 
-    def compile_step(self) -> None:
-        """Compiles the step; the stack must hold a trial, as an example.
+    def use_native_steps(self) -> bool:
+        """Takes steps and evaluates in C++ from now on, if the networks have a closed form; whether it does.
 
         Raises:
-            NotCompiled: If it cannot be compiled; then steps stay as they are.
+            NotCompiled: If there is no C++ compiler, for example.
+            SettingError: If others can write to the folder of compiled functions.
         """
-        self._run_step = self._compiled_step()
+        if self._objective.closed_form is None or self.tensors[0].device.type != "cpu":
+            return False
+        if not all(tensor.is_contiguous() for tensor in self.tensors):
+            return False
+        self._native = NativeSteps(
+            *self._objective.closed_form,
+            self._rule,
+            self._groups,
+            self._n,
+            self._noisy,
+            self._objective.names,
+            self._objective.frozen_names,
+            self._parts(self.tensors)[0][0].dtype,
+        )
+        return True
+
+    def compile_step(self) -> None:
+        """Has steps taken in C++, or compiles them; the stack must hold a trial, as an example.
+
+        Raises:
+            NotCompiled: If they cannot be compiled; then they stay as they are.
+        """
+        if not self.use_native_steps():
+            self._run_step = self._compiled_step()
+
+    @property
+    def is_native(self) -> bool:
+        """Whether steps are taken in C++."""
+        return self._native is not None
 
     def _compiled_step(self) -> Flat:
         index = torch.zeros(self.size, self._batch_size, dtype=torch.int64, device=self.tensors[0].device)
         return compile_stacked(self.step_function, [index, *self.tensors])
 
     def compile(self) -> None:
-        """Compiles steps and evaluations; the stack must hold a trial, as an example.
+        """Has steps taken and evaluations made in C++, or compiles both; the stack must hold a trial, as an example.
 
         Raises:
             NotCompiled: If one of them cannot be compiled; then neither is.
         """
+        if self.use_native_steps():
+            return
         step = self._compiled_step()
         trainable, _, frozen = self._parts(self.tensors)
         example = [*self._examples(0, self._evaluated_at_once), *self.tensors[:_WORDS], *trainable, *frozen]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from typing_extensions import Self
 
 from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.nets.closed_form import ClosedForm
+from parity_lightning.optim.losses import LOSSES
 
 
 class Unstackable(Exception):
@@ -35,6 +38,30 @@ class Trainable(nn.Module, ABC):
         A plain network cannot read these, so by default the context does nothing.
         """
         return nullcontext()
+
+
+    def closed_form(self) -> tuple[ClosedForm, str] | None:
+        """What it computes, by the names of its tensors, and the name of its loss; None to find out by tracing it."""
+        return None
+
+
+def closed_form_of(network: nn.Module, loss: Callable[[Tensor], Tensor]) -> tuple[ClosedForm, str] | None:
+    """The closed form of a module that calls its attribute ``network`` and has the mean of a loss of margins.
+
+    Args:
+        network: The network.
+        loss: One of those that `find_loss` returns, or another.
+
+    Returns:
+        The form, with names of tensors in the module, and the name of the loss; None if either is not known.
+    """
+    names = [name for name, known in LOSSES.items() if known is loss]
+    # A subclass may compute something else.
+    if "closed_form" not in vars(type(network)) or not names:
+        return None
+    form: ClosedForm = network.closed_form()  # type: ignore[operator]
+    tensors = {name: f"network.{value}" for name, value in vars(form).items() if isinstance(value, str)}
+    return replace(form, **tensors), names[0]
 
 
 class NetworkWithLoss(Trainable):
@@ -66,6 +93,10 @@ class NetworkWithLoss(Trainable):
     def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
         """The mean loss over a batch."""
         return self._loss(prediction * y).mean()
+
+    def closed_form(self) -> tuple[ClosedForm, str] | None:
+        """The network's, if it has one."""
+        return closed_form_of(self.network, self._loss) if type(self) is NetworkWithLoss else None
 
 
 class TrialModule(Trainable):

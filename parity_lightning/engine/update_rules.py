@@ -33,6 +33,8 @@ class UpdateFunction(ABC):
     def __init__(self, groups: Sequence[Mapping[str, Any]]) -> None:
         self.state: tuple[str, ...] = ()
         """What the optimizer keeps for each parameter, by its names in ``optimizer.state``; all begin at 0."""
+        self.native: Mapping[str, int] | None = None
+        """The update as the steps in C++ know it, see engine/native/step.cpp; None if they do not."""
 
     @abstractmethod
     def __call__(
@@ -75,6 +77,13 @@ class _SGD(UpdateFunction):
             raise Unstackable("nesterov is on in some groups only")
         if _uses(groups, "momentum"):
             self.state = ("momentum_buffer",)
+        self.native = {
+            "rule": 0,
+            "has_decay": bool(self._decay),
+            "has_weight_decay": self._weight_decay,
+            "has_momentum": bool(self.state),
+            "has_nesterov": self._nesterov,
+        }
 
     def __call__(
         self, parameter: Tensor, gradient: Tensor, state: Sequence[Tensor], option: Options, steps: Tensor
@@ -96,6 +105,10 @@ class _SGD(UpdateFunction):
 class _SignSGD(UpdateFunction):
     options = ("lr", "decay")
 
+    def __init__(self, groups: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(groups)
+        self.native = {"rule": 1}
+
     def __call__(
         self, parameter: Tensor, gradient: Tensor, state: Sequence[Tensor], option: Options, steps: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
@@ -113,6 +126,7 @@ class _Adam(UpdateFunction):
         self._weight_decay = _uses(groups, "weight_decay")
         self._decoupled = any(group.get("decoupled_weight_decay") for group in groups)
         self.state = ("exp_avg", "exp_avg_sq")
+        self.native = {"rule": 2, "has_weight_decay": self._weight_decay, "is_decoupled": self._decoupled}
 
     def __call__(
         self, parameter: Tensor, gradient: Tensor, state: Sequence[Tensor], option: Options, steps: Tensor

@@ -19,6 +19,7 @@ from parity_lightning.data.batches import Block, Steps
 from parity_lightning.data.protocols import BlockPlan
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.evaluation import screen_then_confirm
+from parity_lightning.engine.trainable import closed_form_of
 from parity_lightning.errors import SettingError, check_int, nearest
 from parity_lightning.measures.accuracy import is_error
 from parity_lightning.modules.blocks import MODULE_HOOKS, CountSteps
@@ -28,6 +29,7 @@ from parity_lightning.modules.optimizer_factory import OptimizerFactory
 from parity_lightning.modules.refused_run_state import refused_run_state
 from parity_lightning.modules.reinitialize import Reinitializable, needs_network_only
 from parity_lightning.nets.initializations import check_initialization, initialize
+from parity_lightning.nets.closed_form import ClosedForm
 from parity_lightning.optim.losses import LOSSES, find_loss
 
 _TEST_BATCH = 1024
@@ -295,6 +297,13 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
     def make_optimizer(self) -> tuple[Optimizer, LRScheduler | None]:
         """The optimizer of its parameters, and the schedule that steps with it, if there is one."""
         return self._optimizer_factory.make(self)
+
+    def closed_form(self) -> tuple[ClosedForm, str] | None:
+        """What the network computes and the name of the loss, unless a subclass computes them in its own way."""
+        kind = type(self)
+        if kind.forward is not ParityModule.forward or kind.loss is not ParityModule.loss:
+            return None
+        return closed_form_of(self.network, self._loss)
 
     def refuse_run_state(self) -> AbstractContextManager[object]:
         """A context in which reading the step, the epoch or the trainer raises `Unstackable`."""

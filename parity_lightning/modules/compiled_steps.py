@@ -77,19 +77,22 @@ class CompiledSteps:
         """
         losses: list[Tensor] = []
         errors: list[Tensor] = []
+        indices = self._batches.indices(steps.first, steps.end).unsqueeze(1)
+        # Schedules go on with every step, and in C++ a whole block is one call.
+        parts = indices.split(1 if self._stepper.schedulers or not self._stack.is_native else len(indices))
         with torch.no_grad():
             self._set_options()
             try:
-                for index in self._batches.indices(steps.first, steps.end).unsqueeze(1).unbind():
-                    loss, wrong = self._stack.step(index)
-                    losses.append(loss)
-                    errors.append(wrong)
+                for part in parts:
+                    loss, wrong = self._stack.run(part)
+                    losses.append(loss[:, 0])
+                    errors.append(wrong[:, 0])
                     if self._stepper.schedulers:
                         self._stepper.step_schedules()
                         self._set_options()
             finally:
                 # If the block is interrupted, the steps that were taken count.
-                self._stepper.counter.add(len(losses))
+                self._stepper.counter.add(sum(map(len, losses)))
             if "exp_avg" in self._rule.state:
                 for weight in self._weights:
                     self._state_of(weight)["step"] = self._stack.steps_made[0].to(torch.float32).clone()

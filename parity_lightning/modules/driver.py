@@ -12,7 +12,7 @@ from torch import Tensor
 
 from parity_lightning.data.batches import Block, Steps, TrainingBatches
 from parity_lightning.data.protocols import BlockPlan
-from parity_lightning.engine.compiled import NotCompiled
+from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.trainable import TrialModule, Unstackable
 from parity_lightning.errors import SettingError
 from parity_lightning.measures.accuracy import is_error

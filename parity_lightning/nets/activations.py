@@ -124,10 +124,16 @@ class ParityPolynomial(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Applies the polynomial to each element."""
         square = z * z
-        value = torch.full_like(z, self._coefficients[-1])
-        for coefficient, knot in zip(self._coefficients[-2::-1], self._squares[-2::-1], strict=True):
+        (innermost, _), *others = self.newton_form
+        value = torch.full_like(z, innermost)
+        for coefficient, knot in others:
             value = coefficient + value * (square - knot)
         return value * z if self.k % 2 else value
+
+    @property
+    def newton_form(self) -> list[tuple[float, int]]:
+        """The coefficients, the innermost first, each with the knot that what is inside it is multiplied by."""
+        return [(self._coefficients[-1], 0), *zip(self._coefficients[-2::-1], self._squares[-2::-1], strict=True)]
 
     def extra_repr(self) -> str:
         """Shows k."""

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from parity_lightning.errors import check_int
 from parity_lightning.nets.activations import make_activation
+from parity_lightning.nets.closed_form import ClosedForm
 
 
 class TwoLayerMLP(nn.Module):
@@ -49,6 +50,16 @@ class TwoLayerMLP(nn.Module):
         self.hidden = nn.Linear(n, check_int("width", width, at_least=1, at_most=10**8), bias=bias)
         self.activation = make_activation(activation, k)
         self.output = nn.Linear(width, 1, bias=output_bias) if second_layer else None
+
+    def closed_form(self) -> ClosedForm:
+        """What it computes."""
+        return ClosedForm(
+            "hidden.weight",
+            None if self.hidden.bias is None else "hidden.bias",
+            None if self.output is None else "output.weight",
+            None if self.output is None or self.output.bias is None else "output.bias",
+            self.activation,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps inputs of shape ``(..., n)`` to outputs of shape ``(...)``."""

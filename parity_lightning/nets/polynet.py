@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from parity_lightning.data.disjoint_blocks import block_length
 from parity_lightning.errors import check_int
+from parity_lightning.nets.closed_form import ClosedForm
 
 
 def product_of(factors: Tensor) -> Tensor:
@@ -35,6 +36,11 @@ class PolyNetwork(nn.Module):
     def __init__(self, n: int, k: int, bias: bool = True) -> None:
         super().__init__()
         self.factors = nn.Linear(n, check_int("k", k, at_least=1, at_most=n), bias=bias)
+
+    def closed_form(self) -> ClosedForm:
+        """What it computes."""
+        bias = None if self.factors.bias is None else "factors.bias"
+        return ClosedForm("factors.weight", bias, is_product=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps inputs of shape ``(..., n)`` to outputs of shape ``(...)``."""

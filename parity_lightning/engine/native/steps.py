@@ -1,0 +1,199 @@
+"""Steps and evaluations of a stack of networks with a closed form, by the library in C++."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from parity_lightning.data.sparse_parity import NOISE_PURPOSE, input_purpose
+from parity_lightning.engine.native.library import load_library
+from parity_lightning.engine.not_compiled import NotCompiled
+from parity_lightning.engine.update_rules import UpdateFunction
+from parity_lightning.nets.activations import InfiniteZigzag, ParityPolynomial, Power, Sinusoid, Zigzag
+from parity_lightning.nets.closed_form import ClosedForm
+
+# By the numbers that step.cpp has for them.
+_ACTIVATIONS = {None: 0, nn.ReLU: 1, Power: 2, Zigzag: 3, InfiniteZigzag: 4, ParityPolynomial: 5, Sinusoid: 6}
+_LOSSES = {"hinge": 0, "square": 1, "cross_entropy": 2, "correlation": 3}
+_int, _pointer = ctypes.c_int64, ctypes.c_void_p
+
+
+class _Parameter(ctypes.Structure):
+    _fields_ = (("value", _pointer), ("state", _pointer * 2), ("is_trainable", _int), ("option", _int))
+
+
+class _Network(ctypes.Structure):
+    _fields_ = (
+        *((name, _int) for name in ("n", "units", "activation", "degree", "is_product")),
+        *(("coefficients", _pointer), ("coefficient_count", _int), ("parameters", _Parameter * 4)),
+    )
+
+
+class _Stream(ctypes.Structure):
+    _fields_ = (
+        *((name, _pointer) for name in ("low", "high", "relevant", "flip_below")),
+        *((name, _int) for name in ("purpose", "noise_purpose", "is_noisy")),
+    )
+
+
+class _Update(ctypes.Structure):
+    _fields_ = tuple(
+        (name, _int)
+        for name in (
+            *("rule", "option_count", "has_decay", "has_weight_decay", "has_momentum", "has_nesterov", "is_decoupled"),
+        )
+    )
+
+
+class NativeSteps:
+    """Trains and evaluates the trials of a stack.
+
+    A trial is computed by itself and in the same order, whatever others there are and however many steps a call takes:
+    its weights are the same bit for bit, alone or in any stack.
+
+    Args:
+        form: What the network computes, by the names of its tensors in ``trainable`` and ``frozen``.
+        loss: The name of the loss.
+        rule: How weights are updated.
+        groups: For each trainable tensor, the number of its parameter group.
+        n: How many bits an input has.
+        noisy: Whether there is label noise in any trial.
+        trainable: The names of the trainable tensors, in the order of the stack.
+        frozen: Those of the others.
+        kind: The type of the weights.
+
+    Raises:
+        NotCompiled: If there is no code for this network or rule, or no library.
+        SettingError: If others can write to the folder of compiled functions.
+    """
+
+    def __init__(
+        self,
+        form: ClosedForm,
+        loss: str,
+        rule: UpdateFunction,
+        groups: Sequence[int],
+        n: int,
+        noisy: bool,
+        trainable: Sequence[str],
+        frozen: Sequence[str],
+        kind: torch.dtype,
+    ) -> None:
+        activation = None if form.activation is None else type(form.activation)
+        if activation not in _ACTIVATIONS or loss not in _LOSSES or rule.native is None:
+            raise NotCompiled("there are no steps in C++ for its activation, loss or optimizer")
+        named = [form.weight, form.bias, form.output, form.output_bias]
+        if not {*trainable, *frozen} <= {name for name in named if name is not None}:
+            raise NotCompiled("it has tensors that its closed form does not name")
+        self._library = load_library(kind)
+        self._trainable, self._names = list(trainable), [*trainable, *frozen]
+        self._places = [None if name is None else self._names.index(name) for name in named]
+        self._state_each, self._groups = len(rule.state), list(groups)
+        self._loss, self._noisy, self._n = _LOSSES[loss], noisy, n
+        self._options_each = len(rule.options)
+        degree = getattr(form.activation, "degree", getattr(form.activation, "k", 0))
+        coefficients = [number for pair in getattr(form.activation, "newton_form", ()) for number in pair]
+        # Kept here, for the library reads them where they lie.
+        self._coefficients = (ctypes.c_double * len(coefficients))(*coefficients)
+        self._network = _Network(
+            n=n,
+            activation=_ACTIVATIONS[activation],
+            degree=degree,
+            is_product=form.is_product,
+            coefficients=ctypes.addressof(self._coefficients),
+            coefficient_count=len(coefficients) // 2,
+        )
+        self._update = _Update(option_count=(max(groups) + 1) * len(rule.options), **rule.native)
+
+    def run(
+        self, words: Sequence[Tensor], options: Tensor, steps_made: Tensor, weights: Sequence[Tensor], indices: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Takes steps of every trial, and changes its weights and its optimizer's state in place.
+
+        Args:
+            words: What the examples of each trial depend on, as in `ParityStack`.
+            options: The optimizers' options, float64 of shape ``(T, options)``; or of each step,
+                ``(steps, T, options)``.
+            steps_made: How many updates each optimizer has made, float64 of shape ``(T,)``; counted here.
+            weights: The trainable tensors, the optimizers' states of the first one, of the next and so on, the frozen
+                tensors: each contiguous and of shape ``(T, ...)``.
+            indices: Which training examples, int64 of shape ``(steps, T, B)``.
+
+        Returns:
+            The losses and the numbers of errors before each update, both of shape ``(steps, T)``.
+        """
+        steps, trials, batch = indices.shape
+        indices, options = indices.contiguous(), options.contiguous()
+        network = self._network_of(weights)
+        stream = self._stream_of(words, "train")
+        losses = torch.empty(steps, trials, dtype=weights[0].dtype)
+        errors = torch.empty(steps, trials, dtype=torch.int64)
+        self._check(
+            self._library.train(
+                *(ctypes.byref(network), ctypes.byref(stream), ctypes.byref(self._update), _int(self._loss)),
+                *(_int(trials), _int(steps), _int(batch), _at(indices), _at(options), _int(options.dim() == 3)),
+                *(_at(steps_made), _at(losses), _at(errors)),
+            )
+        )
+        return losses, errors
+
+    def errors(
+        self, words: Sequence[Tensor], weights: Sequence[Tensor], places: Tensor, first: int, end: int
+    ) -> Tensor:
+        """Counts the errors on the validation examples ``first .. end - 1``.
+
+        Args:
+            words: As of `run`.
+            weights: As of `run`.
+            places: Of which trials, int64 of shape ``(m,)``.
+            first: The first example.
+            end: The one after the last.
+
+        Returns:
+            int64 tensor of shape ``(m,)``.
+        """
+        network, stream = self._network_of(weights), self._stream_of(words, "validation")
+        places, errors = places.contiguous(), torch.empty(len(places), dtype=torch.int64)
+        self._check(
+            self._library.count_errors(
+                *(ctypes.byref(network), ctypes.byref(stream), _int(len(places)), _at(places)),
+                *(_int(first), _int(end), _at(errors)),
+            )
+        )
+        return errors
+
+    def _network_of(self, weights: Sequence[Tensor]) -> _Network:
+        """The network with the tensors of the stack."""
+        count, each = len(self._trainable), self._state_each
+        values = [*weights[:count], *weights[count + each * count :]]
+        states = weights[count : count + each * count]
+        network = self._network
+        for number, place in enumerate(self._places):
+            if place is None:
+                continue
+            parameter = network.parameters[number]
+            parameter.value = values[place].data_ptr()
+            parameter.is_trainable = place < count
+            if place < count:
+                parameter.option = self._groups[place] * self._options_each
+                for which in range(each):
+                    parameter.state[which] = states[place * each + which].data_ptr()
+        network.units = values[self._places[0]].shape[1]  # type: ignore[index]
+        return network
+
+    def _stream_of(self, words: Sequence[Tensor], stream: Any) -> _Stream:
+        low, high, relevant, flip_below = (word.data_ptr() for word in words)
+        noisy = self._noisy and stream == "train"
+        return _Stream(low, high, relevant, flip_below, input_purpose(stream), NOISE_PURPOSE, noisy)
+
+    def _check(self, status: int) -> None:
+        if status:
+            raise MemoryError("there is no memory for one trial")
+
+
+def _at(tensor: Tensor) -> ctypes.c_void_p:
+    return _pointer(tensor.data_ptr())

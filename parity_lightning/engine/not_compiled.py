@@ -1,0 +1,7 @@
+"""Why something runs without being compiled."""
+
+from __future__ import annotations
+
+
+class NotCompiled(Exception):
+    """A function cannot be compiled; the text is the reason, in one line."""
