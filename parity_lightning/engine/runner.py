@@ -12,8 +12,8 @@ from torch import Tensor
 
 from parity_lightning.data.batches import TrainingBatches
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.evaluation import BLOCK, screen_then_confirm
+from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.optimizer_options import OptimizerOptions
 from parity_lightning.engine.stack import Stack, online_indices

@@ -39,7 +39,6 @@ class Trainable(nn.Module, ABC):
         """
         return nullcontext()
 
-
     def closed_form(self) -> tuple[ClosedForm, str] | None:
         """What it computes, by the names of its tensors, and the name of its loss; None to find out by tracing it."""
         return None

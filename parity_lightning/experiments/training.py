@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import torch
 from torch import nn
 
 from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.stack import Stack, online_indices
 from parity_lightning.engine.trainable import NetworkWithLoss
 from parity_lightning.optim.losses import find_loss
@@ -32,7 +34,11 @@ def stack_networks(
         decay: The weight decay as the paper has it; see `SGDW`.
     """
     trainables = [NetworkWithLoss(network, find_loss(LOSS)) for network in networks]
-    return Stack.of(trainables, parities, lambda weights: SGDW(weights, lr=lr, decay=decay), batch_size)
+    stack = Stack.of(trainables, parities, lambda weights: SGDW(weights, lr=lr, decay=decay), batch_size)
+    # Without a compiler steps are slower, and round differently.
+    with suppress(NotCompiled):
+        stack.use_native_steps()
+    return stack
 
 
 def train_online(stack: Stack, steps: int, batch_size: int, first: int = 0) -> None:

@@ -28,8 +28,8 @@ from parity_lightning.modules.error_count import ErrorCount
 from parity_lightning.modules.optimizer_factory import OptimizerFactory
 from parity_lightning.modules.refused_run_state import refused_run_state
 from parity_lightning.modules.reinitialize import Reinitializable, needs_network_only
-from parity_lightning.nets.initializations import check_initialization, initialize
 from parity_lightning.nets.closed_form import ClosedForm
+from parity_lightning.nets.initializations import check_initialization, initialize
 from parity_lightning.optim.losses import LOSSES, find_loss
 
 _TEST_BATCH = 1024

@@ -66,12 +66,13 @@ static inline int64_t padded(int64_t count) { return (count + LANES - 1) / LANES
 // Memory for the numbers of one trial, set to zero.
 struct Scratch {
   real *at;
-  explicit Scratch(int64_t count) {
-    size_t bytes = (static_cast<size_t>(count) * sizeof(real) + 63) / 64 * 64 + 64;
+  size_t bytes;
+  explicit Scratch(int64_t count) : bytes((static_cast<size_t>(count) * sizeof(real) + 63) / 64 * 64 + 64) {
     at = static_cast<real *>(std::aligned_alloc(64, bytes));
     if (!at) throw std::bad_alloc();
-    std::memset(at, 0, bytes);
+    clear();
   }
+  void clear() { std::memset(at, 0, bytes); }
   ~Scratch() { std::free(at); }
   Scratch(const Scratch &) = delete;
   Scratch &operator=(const Scratch &) = delete;
@@ -371,6 +372,8 @@ struct Trial {
   void load(int64_t trial, bool trains) {
     for (int tensor = 0; tensor < TENSORS; ++tensor) {
       const Parameter &parameter = net.parameters[tensor];
+      // Of the trial before: one that diverged has left NaN in the columns that fill up a vector.
+      values[tensor].clear(), first[tensor].clear(), second[tensor].clear();
       if (parameter.value) read(tensor, parameter.value, trial, values[tensor].at);
       else if (tensor == OUTPUT)
         for (int64_t j = 0; j < net.units; ++j) values[OUTPUT].at[j] = 1;
