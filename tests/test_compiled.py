@@ -1,4 +1,4 @@
-"""Compiled steps do what eager ones do, in stacks of any size and in fit, and are found again on disk."""
+"""Compiled steps, and those in C++, do what eager ones do, in a stack of any size and in fit."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from parity_lightning.engine.compiled import (
     compile_stacked,
 )
 from parity_lightning.engine.library_cache import cache_folder
+from parity_lightning.engine.native.library import load_library
 from parity_lightning.engine.runner import StackRunner
 from parity_lightning.engine.trial import TrialSpec
 from parity_lightning.modules import MLP
@@ -60,7 +61,10 @@ def weights_after(case: Case, trials: int, steps: int, compiled: bool) -> tuple[
 
 
 @pytest.mark.compiles
-@pytest.mark.parametrize("name", ["decay and momentum", pytest.param("Adam", marks=pytest.mark.slow)])
+# The last two have a closed form, and their steps are taken in C++.
+@pytest.mark.parametrize(
+    "name", ["disjoint PolyNet", pytest.param("Transformer", marks=pytest.mark.slow), "decay and momentum", "Adam"]
+)
 def test_a_compiled_stack_of_any_size_does_what_an_eager_one_does(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,7 +206,10 @@ def test_a_record_goes_on_in_the_way_it_was_begun_or_not_at_all(
     assert said == (begun == "eager")
 
 
-def test_a_run_goes_on_without_a_compiler_and_says_so(fit: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_goes_on_without_a_compiler_and_says_so(
+    fit: Callable[..., Run], libraries: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_library.cache_clear()
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("CXX", "no-such-compiler")
     options = ["--data.n=11", "--data.k=2", "--trainer.max_steps=200", "--trainer.val_check_interval=50"]

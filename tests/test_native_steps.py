@@ -68,7 +68,7 @@ def stack_of(
     parities = [SparseParity(n, min(3, n), seed=seed, label_noise=0.1) for seed in seeds]
     stack = Stack.of(modules, parities, OPTIMIZERS[optimizer], batch)
     if native:
-        assert stack.use_native_steps()
+        assert stack.use_native_code()
     return stack
 
 
@@ -176,9 +176,9 @@ class Doubled(TwoLayerMLP):
 def test_a_subclass_is_not_taken_for_what_it_inherits_from() -> None:
     modules = [NetworkWithLoss(Doubled(10, 3, 5), find_loss("hinge"))]
     stack = Stack.of(modules, [SparseParity(10, 3)], OPTIMIZERS["SGD"], 8)
-    assert not stack.use_native_steps()
+    assert not stack.use_native_code()
     modules = [NetworkWithLoss(TwoLayerMLP(10, 3, 5), lambda margin: (1 - margin).abs())]
-    assert not Stack.of(modules, [SparseParity(10, 3)], OPTIMIZERS["SGD"], 8).use_native_steps()
+    assert not Stack.of(modules, [SparseParity(10, 3)], OPTIMIZERS["SGD"], 8).use_native_code()
 
 
 def test_frozen_tensors_are_left_alone() -> None:
@@ -193,7 +193,7 @@ def test_frozen_tensors_are_left_alone() -> None:
             8,
         )
         if native:
-            assert stack.use_native_steps()
+            assert stack.use_native_code()
         return stack
 
     assert_alike(stack(True), stack(False), indices_of(5, 8, range(1)))
@@ -233,7 +233,7 @@ def test_online_trials_draw_the_stream_of_their_parity() -> None:
         network.hidden.weight.zero_()
         network.hidden.weight[0, 35] = 1.0
     stack = Stack.of([NetworkWithLoss(network, find_loss("hinge"))], [parity], OPTIMIZERS["SGD"], 64)
-    assert stack.use_native_steps()
+    assert stack.use_native_code()
     x, y = parity.draw(torch.arange(500), "validation")
     assert stack.errors(0, 500).item() == int((x[:, 35] != y).sum())
     indices = online_indices(torch.zeros(1, dtype=torch.int64), 1, 64)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from parity_lightning.data.parity_stack import ParityStack, words_of
-from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.data.sparse_parity import SparseParity, Stream
 from parity_lightning.engine.allocator import keep_freed_memory
 from parity_lightning.engine.compiled import Flat, compile_stacked
 from parity_lightning.engine.native.steps import NativeSteps
+from parity_lightning.engine.native.stream import NativeDrawing
+from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.stacked_step import StackedEvaluation, StackedStep, places_of
 from parity_lightning.engine.trainable import Trainable
@@ -20,7 +23,9 @@ from parity_lightning.engine.update_rules import UpdateFunction, find_rule, grou
 
 _EVALUATED_TOGETHER = 4
 
+# The tensors of a stack: those that examples are drawn from, the options, the number of updates, the weights.
 _WORDS = len(ParityStack._fields)
+_WEIGHTS = _WORDS + 2
 
 
 class Stack:
@@ -57,14 +62,15 @@ class Stack:
         self._objective = objective
         self._rule, self._groups, self._n, self._noisy = rule, groups, parity.n, noisy
         self._state_each = len(rule.state)
-        self._step = StackedStep(objective, rule, groups, parity.n, noisy)
-        self._evaluation = StackedEvaluation(objective, parity.n)
+        self._step = StackedStep(objective, rule, groups)
+        self._evaluation = StackedEvaluation(objective)
         self._options = (max(groups) + 1) * len(rule.options)
         self._batch_size = batch_size
         self._evaluated_at_once = evaluated_at_once
         self._buffers: list[Tensor] = []
         self._views: list[Tensor] | None = None
         self._native: NativeSteps | None = None
+        self._native_drawing: NativeDrawing | None = None
         self._run_step: Flat = lambda tensors: self.step_function(*tensors)
         self._run_evaluation: Flat = lambda tensors: self.evaluation_function(*tensors)
 
@@ -111,27 +117,38 @@ class Stack:
                 stack.put(parity, module, options_of(rule, made))
         return stack
 
-    def step_function(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+    def step_function(self, index: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         """One SGD step of every trial as a function of the examples' indices and of `tensors`; see `step`."""
-        index, *rest = tensors
-        words, options, steps = ParityStack(*rest[:_WORDS]), rest[_WORDS], rest[_WORDS + 1]
-        trainable, state, frozen = self._parts(rest)
-        return self._step(index, words, options, steps, trainable, state, frozen)
+        return self.update_function(*self._draw(tensors[:_WORDS], index, "train"), *tensors[_WORDS:])
 
-    def evaluation_function(self, *tensors: Tensor) -> tuple[Tensor]:
+    def update_function(self, x: Tensor, y: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+        """One SGD step as a function of the examples and of all `tensors` but those that examples are drawn from."""
+        options, steps, *weights = tensors
+        trainable, state, frozen = self._parts(weights)
+        return self._step(x, y, options, steps, trainable, state, frozen)
+
+    def evaluation_function(self, index: Tensor, counted: Tensor, *tensors: Tensor) -> tuple[Tensor]:
         """The numbers of errors as a function of examples, parities and weights; see `StackedEvaluation`."""
-        index, counted, *rest = tensors
-        words = ParityStack(*rest[:_WORDS])
+        return self.count_function(counted, *self._draw(tensors[:_WORDS], index, "validation"), *tensors[_WORDS:])
+
+    def count_function(self, counted: Tensor, x: Tensor, y: Tensor, *weights: Tensor) -> tuple[Tensor]:
+        """The numbers of errors as a function of the examples, which of them to count, and the weights."""
         count = len(self._objective.trainable)
-        trainable, frozen = rest[_WORDS : _WORDS + count], rest[_WORDS + count :]
-        return (self._evaluation(index, counted, words, trainable, frozen),)
+        return (self._evaluation(counted, x, y, weights[:count], weights[count:]),)
+
+    def _draw(self, words: Sequence[Tensor], index: Tensor, stream: Stream) -> tuple[Tensor, Tensor]:
+        """The examples of all trials: inputs and labels, of the type of the weights."""
+        if self._native_drawing is not None:
+            return self._native_drawing(words, index, stream, self._noisy)
+        x, y = ParityStack(*words).draw(index, self._n, stream, self._noisy)
+        kind = self._buffers[_WEIGHTS].dtype
+        return x.to(kind), y.to(kind)
 
     def _parts(self, tensors: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]:
-        """The trainable weights, the optimizers' state and the frozen tensors, out of `tensors`."""
-        first = _WORDS + 2
-        state = first + len(self._objective.trainable)
-        frozen = state + self._state_each * len(self._objective.trainable)
-        return tensors[first:state], tensors[state:frozen], tensors[frozen:]
+        """The trainable weights, the optimizers' state and the frozen tensors, out of the last of `tensors`."""
+        state = len(self._objective.trainable)
+        frozen = state + self._state_each * state
+        return tensors[:state], tensors[state:frozen], tensors[frozen:]
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -139,6 +156,10 @@ class Stack:
         if self._views is None:
             self._views = [buffer[: self.size] for buffer in self._buffers]
         return self._views
+
+    @property
+    def _weight_tensors(self) -> list[Tensor]:
+        return self.tensors[_WEIGHTS:]
 
     @property
     def steps_made(self) -> Tensor:
@@ -192,17 +213,17 @@ class Stack:
 
     def weights_of(self, place: int) -> tuple[list[Tensor], list[Tensor]]:
         """The trainable and the frozen tensors of one trial, without a trial axis; they share its memory."""
-        trainable, _, frozen = self._parts([view[place] for view in self.tensors])
+        trainable, _, frozen = self._parts([view[place] for view in self._weight_tensors])
         return list(trainable), list(frozen)
 
     @property
     def weights(self) -> dict[str, Tensor]:
         """The trainable weights by the names they have in the module, each of shape ``(size, ...)``; views."""
-        return dict(zip(self._objective.names, self._parts(self.tensors)[0], strict=True))
+        return dict(zip(self._objective.names, self._parts(self._weight_tensors)[0], strict=True))
 
     def predict(self, x: Tensor) -> Tensor:
         """The outputs for inputs of shape ``(size, B, n)``, or ``(B, n)`` for all trials alike: ``(size, B)``."""
-        trainable, _, frozen = self._parts(self.tensors)
+        trainable, _, frozen = self._parts(self._weight_tensors)
         x = x if x.dim() == 3 else x.expand(self.size, *x.shape)
         with torch.no_grad():
             return self._objective.losses(trainable, frozen, x, x[..., 0])[1]
@@ -240,7 +261,7 @@ class Stack:
                 self.tensors[:_WORDS],
                 self.options if options is None else options,
                 self.steps_made,
-                self.tensors[_WORDS + 2 :],
+                self._weight_tensors,
                 indices,
             )
         losses, errors = [], []
@@ -265,8 +286,8 @@ class Stack:
         """
         if self._native is not None:
             chosen = torch.arange(self.size) if places is None else places
-            return self._native.errors(self.tensors[:_WORDS], self.tensors[_WORDS + 2 :], chosen, first, end)
-        trainable, _, frozen = self._parts(self.tensors)
+            return self._native.errors(self.tensors[:_WORDS], self._weight_tensors, chosen, first, end)
+        trainable, _, frozen = self._parts(self._weight_tensors)
         each = [*self.tensors[:_WORDS], *trainable, *frozen]
         if places is not None:
             each = [tensor[places] for tensor in each]
@@ -283,60 +304,77 @@ class Stack:
         device = self.tensors[0].device
         return [part.to(device) for part in places_of(first, end, self._evaluated_at_once)]
 
-    def use_native_steps(self) -> bool:
-        """Takes steps and evaluates in C++ from now on, if the networks have a closed form; whether it does.
+    def use_native_code(self) -> bool:
+        """Draws examples in C++ from now on and, if the networks have a closed form, takes steps and evaluates there.
+
+        Returns:
+            Whether it takes steps there.
 
         Raises:
-            NotCompiled: If there is no C++ compiler, for example.
+            NotCompiled: If there is no C++ compiler, for example; then all stays as it is.
             SettingError: If others can write to the folder of compiled functions.
         """
-        if self._objective.closed_form is None or self.tensors[0].device.type != "cpu":
+        kind = self._weight_tensors[0].dtype
+        if self.tensors[0].device.type != "cpu" or not all(tensor.is_contiguous() for tensor in self.tensors):
             return False
-        if not all(tensor.is_contiguous() for tensor in self.tensors):
-            return False
-        self._native = NativeSteps(
-            *self._objective.closed_form,
-            self._rule,
-            self._groups,
-            self._n,
-            self._noisy,
-            self._objective.names,
-            self._objective.frozen_names,
-            self._parts(self.tensors)[0][0].dtype,
-        )
-        return True
-
-    def compile_step(self) -> None:
-        """Has steps taken in C++, or compiles them; the stack must hold a trial, as an example.
-
-        Raises:
-            NotCompiled: If they cannot be compiled; then they stay as they are.
-        """
-        if not self.use_native_steps():
-            self._run_step = self._compiled_step()
+        self._native_drawing = NativeDrawing(self._n, kind)
+        if self._objective.closed_form is not None:
+            names = (self._objective.names, self._objective.frozen_names)
+            with suppress(NotCompiled):
+                self._native = NativeSteps(
+                    *self._objective.closed_form, self._rule, self._groups, self._n, self._noisy, *names, kind
+                )
+        return self.is_native
 
     @property
     def is_native(self) -> bool:
         """Whether steps are taken in C++."""
         return self._native is not None
 
-    def _compiled_step(self) -> Flat:
-        index = torch.zeros(self.size, self._batch_size, dtype=torch.int64, device=self.tensors[0].device)
-        return compile_stacked(self.step_function, [index, *self.tensors])
+    def compile(self, evaluation: bool = True) -> None:
+        """Takes steps and evaluates in C++, or compiles both; the stack must hold a trial, as an example.
 
-    def compile(self) -> None:
-        """Has steps taken and evaluations made in C++, or compiles both; the stack must hold a trial, as an example.
+        Args:
+            evaluation: Whether to compile evaluations, too.
 
         Raises:
             NotCompiled: If one of them cannot be compiled; then neither is.
         """
-        if self.use_native_steps():
+        if self.use_native_code():
             return
-        step = self._compiled_step()
-        trainable, _, frozen = self._parts(self.tensors)
-        example = [*self._examples(0, self._evaluated_at_once), *self.tensors[:_WORDS], *trainable, *frozen]
-        self._run_evaluation = compile_stacked(self.evaluation_function, example, shared=2)
-        self._run_step = step
+        run_step = self._compiled_step()
+        if evaluation:
+            self._run_evaluation = self._compiled_evaluation()
+        self._run_step = run_step
+
+    def _compiled_step(self) -> Flat:
+        index = torch.zeros(self.size, self._batch_size, dtype=torch.int64, device=self.tensors[0].device)
+        if self._native_drawing is None:
+            return compile_stacked(self.step_function, [index, *self.tensors])
+        # What is drawn in C++ need not be compiled: that is most of a small network's step.
+        examples = self._draw(self.tensors[:_WORDS], index, "train")
+        update = compile_stacked(self.update_function, [*examples, *self.tensors[_WORDS:]])
+
+        def run(tensors: list[Tensor]) -> Sequence[Tensor]:
+            drawn = self._draw(tensors[1 : 1 + _WORDS], tensors[0], "train")
+            return update([*drawn, *tensors[1 + _WORDS :]])
+
+        return run
+
+    def _compiled_evaluation(self) -> Flat:
+        trainable, _, frozen = self._parts(self._weight_tensors)
+        index, counted = self._examples(0, self._evaluated_at_once)
+        words = self.tensors[:_WORDS]
+        if self._native_drawing is None:
+            return compile_stacked(self.evaluation_function, [index, counted, *words, *trainable, *frozen], shared=2)
+        examples = self._draw(words, index, "validation")
+        count = compile_stacked(self.count_function, [counted, *examples, *trainable, *frozen], shared=1)
+
+        def run(tensors: list[Tensor]) -> Sequence[Tensor]:
+            index, counted, *rest = tensors
+            return count([counted, *self._draw(rest[:_WORDS], index, "validation"), *rest[_WORDS:]])
+
+        return run
 
 
 def online_indices(first_steps: Tensor, steps: int, batch_size: int) -> Tensor:

@@ -8,7 +8,6 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from parity_lightning.data.parity_stack import ParityStack
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.update_rules import UpdateFunction
 from parity_lightning.measures.accuracy import is_error
@@ -17,28 +16,23 @@ from parity_lightning.measures.accuracy import is_error
 class StackedStep:
     """One SGD step of every trial of a stack, which changes weights and optimizer state in place.
 
-    It is a function of tensors and of nothing else, with examples drawn inside from their indices, so that it can be
-    traced and compiled as a whole.
+    It is a function of tensors and of nothing else, so that it can be traced and compiled as a whole.
 
     Args:
         objective: What is trained.
         rule: How weights are updated.
-        groups: For each moving tensor, the number of its parameter group.
-        n: How many bits an input has.
-        noisy: Whether there is label noise in any trial.
+        groups: For each trainable tensor, the number of its parameter group.
     """
 
-    def __init__(self, objective: Objective, rule: UpdateFunction, groups: Sequence[int], n: int, noisy: bool) -> None:
+    def __init__(self, objective: Objective, rule: UpdateFunction, groups: Sequence[int]) -> None:
         self._objective = objective
         self._rule = rule
         self._groups = groups
-        self._n = n
-        self._noisy = noisy
 
     def __call__(
         self,
-        index: Tensor,
-        parities: ParityStack,
+        x: Tensor,
+        y: Tensor,
         options: Tensor,
         steps: Tensor,
         trainable: Sequence[Tensor],
@@ -48,8 +42,8 @@ class StackedStep:
         """Takes the step.
 
         Args:
-            index: Which training examples, int64 of shape ``(T, B)``.
-            parities: Of every trial.
+            x: Inputs of shape ``(T, B, n)``.
+            y: Labels of shape ``(T, B)``.
             options: Of the optimizers, float64 of shape ``(T, options)``, in the order of `options_of`.
             steps: How many updates each optimizer has made, float64 of shape ``(T,)``; counted here.
             trainable: The weights, each of shape ``(T, ...)``.
@@ -59,8 +53,6 @@ class StackedStep:
         Returns:
             The mean losses before the update, and how many examples were predicted wrongly, both of shape ``(T,)``.
         """
-        x, y = parities.draw(index, self._n, "train", self._noisy)
-        x, y = x.to(trainable[0].dtype), y.to(trainable[0].dtype)
         gradients, loss, prediction = self._objective.gradients(trainable, frozen, x, y)
         steps += 1
         names, kept = self._rule.options, len(self._rule.state)
@@ -86,35 +78,31 @@ class StackedEvaluation:
 
     Args:
         objective: What is trained.
-        n: How many bits an input has.
     """
 
-    def __init__(self, objective: Objective, n: int) -> None:
+    def __init__(self, objective: Objective) -> None:
         self._objective = objective
-        self._n = n
 
     def __call__(
         self,
-        index: Tensor,
         counted: Tensor,
-        parities: ParityStack,
+        x: Tensor,
+        y: Tensor,
         trainable: Sequence[Tensor],
         frozen: Sequence[Tensor],
     ) -> Tensor:
         """Counts.
 
         Args:
-            index: Which validation examples, int64 of shape ``(v,)``.
-            counted: Which of them to count, bool of the same shape.
-            parities: Of every trial.
+            counted: Which of the examples to count, bool of shape ``(v,)``.
+            x: Inputs of shape ``(T, v, n)``.
+            y: Labels of shape ``(T, v)``.
             trainable: The weights, each of shape ``(T, ...)``.
             frozen: Other tensors of the network.
 
         Returns:
             The numbers of errors, int64 of shape ``(T,)``.
         """
-        x, y = parities.draw(index, self._n, "validation", noisy=False)
-        x, y = x.to(trainable[0].dtype), y.to(trainable[0].dtype)
         _, prediction = self._objective.losses(trainable, frozen, x, y)
         return _count(is_error(prediction, y) & counted)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -59,8 +58,7 @@ def closed_form_of(network: nn.Module, loss: Callable[[Tensor], Tensor]) -> tupl
     if "closed_form" not in vars(type(network)) or not names:
         return None
     form: ClosedForm = network.closed_form()  # type: ignore[operator]
-    tensors = {name: f"network.{value}" for name, value in vars(form).items() if isinstance(value, str)}
-    return replace(form, **tensors), names[0]
+    return form.within("network"), names[0]
 
 
 class NetworkWithLoss(Trainable):

@@ -37,7 +37,7 @@ def stack_networks(
     stack = Stack.of(trainables, parities, lambda weights: SGDW(weights, lr=lr, decay=decay), batch_size)
     # Without a compiler steps are slower, and round differently.
     with suppress(NotCompiled):
-        stack.use_native_steps()
+        stack.use_native_code()
     return stack
 
 

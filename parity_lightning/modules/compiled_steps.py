@@ -52,7 +52,7 @@ class CompiledSteps:
         noisy = batches.parity.flip_below > 0
         self._stack = Stack(objective, self._rule, groups, batches.parity, batches.batch_size, noisy, size_limit=1)
         self._stack.adopt(batches.parity, module, self._states(optimizer), steps)
-        self._stack.compile_step()
+        self._stack.compile(evaluation=False)
         self._options: list[float] = []
 
     def _states(self, optimizer: torch.optim.Optimizer) -> list[Tensor]:
@@ -79,7 +79,7 @@ class CompiledSteps:
         errors: list[Tensor] = []
         indices = self._batches.indices(steps.first, steps.end).unsqueeze(1)
         # Schedules go on with every step, and in C++ a whole block is one call.
-        parts = indices.split(1 if self._stepper.schedulers or not self._stack.is_native else len(indices))
+        parts = torch.split(indices, len(indices) if self._stack.is_native and not self._stepper.schedulers else 1)
         with torch.no_grad():
             self._set_options()
             try:

@@ -29,3 +29,10 @@ class ClosedForm:
     output_bias: str | None = None
     activation: nn.Module | None = None
     is_product: bool = False
+
+    def within(self, part: str) -> ClosedForm:
+        """The form of a module that has the network as this part."""
+        bias, output, output_bias = (
+            None if name is None else f"{part}.{name}" for name in (self.bias, self.output, self.output_bias)
+        )
+        return ClosedForm(f"{part}.{self.weight}", bias, output, output_bias, self.activation, self.is_product)

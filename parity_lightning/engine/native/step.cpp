@@ -135,6 +135,14 @@ static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *
   }
 }
 
+// The examples of all trials: inputs (trials, count, n) and labels (trials, count). The indices are (trials, count), or
+// (count) and the same for all trials.
+extern "C" void draw_examples(const Stream *stream, int64_t trials, int64_t n, int64_t count, const int64_t *index,
+                              int64_t index_is_shared, real *x, real *y) {
+  for (int64_t t = 0; t < trials; ++t)
+    draw(*stream, t, n, index + (index_is_shared ? 0 : t * count), count, x + t * count * n, y + t * count);
+}
+
 // c[m][j] += sum over d of a(m, d) b[d][j], for M rows and V vectors of columns; a(m, d) = a[m * am + d * ad].
 template <int M, int V>
 static inline void multiply_block(const real *a, int64_t am, int64_t ad, const real *b, int64_t bd, int64_t depth, real *c,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from parity_lightning.data.sparse_parity import NOISE_PURPOSE, input_purpose
 from parity_lightning.engine.native.library import load_library
+from parity_lightning.engine.native.stream import at, stream_of
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.update_rules import UpdateFunction
 from parity_lightning.nets.activations import InfiniteZigzag, ParityPolynomial, Power, Sinusoid, Zigzag
@@ -30,13 +29,6 @@ class _Network(ctypes.Structure):
     _fields_ = (
         *((name, _int) for name in ("n", "units", "activation", "degree", "is_product")),
         *(("coefficients", _pointer), ("coefficient_count", _int), ("parameters", _Parameter * 4)),
-    )
-
-
-class _Stream(ctypes.Structure):
-    _fields_ = (
-        *((name, _pointer) for name in ("low", "high", "relevant", "flip_below")),
-        *((name, _int) for name in ("purpose", "noise_purpose", "is_noisy")),
     )
 
 
@@ -129,14 +121,14 @@ class NativeSteps:
         steps, trials, batch = indices.shape
         indices, options = indices.contiguous(), options.contiguous()
         network = self._network_of(weights)
-        stream = self._stream_of(words, "train")
+        stream = stream_of(words, "train", self._noisy)
         losses = torch.empty(steps, trials, dtype=weights[0].dtype)
         errors = torch.empty(steps, trials, dtype=torch.int64)
         self._check(
             self._library.train(
                 *(ctypes.byref(network), ctypes.byref(stream), ctypes.byref(self._update), _int(self._loss)),
-                *(_int(trials), _int(steps), _int(batch), _at(indices), _at(options), _int(options.dim() == 3)),
-                *(_at(steps_made), _at(losses), _at(errors)),
+                *(_int(trials), _int(steps), _int(batch), at(indices), at(options), _int(options.dim() == 3)),
+                *(at(steps_made), at(losses), at(errors)),
             )
         )
         return losses, errors
@@ -156,12 +148,12 @@ class NativeSteps:
         Returns:
             int64 tensor of shape ``(m,)``.
         """
-        network, stream = self._network_of(weights), self._stream_of(words, "validation")
+        network, stream = self._network_of(weights), stream_of(words, "validation", noisy=False)
         places, errors = places.contiguous(), torch.empty(len(places), dtype=torch.int64)
         self._check(
             self._library.count_errors(
-                *(ctypes.byref(network), ctypes.byref(stream), _int(len(places)), _at(places)),
-                *(_int(first), _int(end), _at(errors)),
+                *(ctypes.byref(network), ctypes.byref(stream), _int(len(places)), at(places)),
+                *(_int(first), _int(end), at(errors)),
             )
         )
         return errors
@@ -185,15 +177,6 @@ class NativeSteps:
         network.units = values[self._places[0]].shape[1]  # type: ignore[index]
         return network
 
-    def _stream_of(self, words: Sequence[Tensor], stream: Any) -> _Stream:
-        low, high, relevant, flip_below = (word.data_ptr() for word in words)
-        noisy = self._noisy and stream == "train"
-        return _Stream(low, high, relevant, flip_below, input_purpose(stream), NOISE_PURPOSE, noisy)
-
     def _check(self, status: int) -> None:
         if status:
             raise MemoryError("there is no memory for one trial")
-
-
-def _at(tensor: Tensor) -> ctypes.c_void_p:
-    return _pointer(tensor.data_ptr())
