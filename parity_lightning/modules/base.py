@@ -65,9 +65,10 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
         param_groups: Options of the optimizer that single layers have for themselves, ``{"hidden": {"lr": 0.01}}``: a
             layer goes by its name in the network, as in ``network.named_parameters()``.
         val_screen_size: How many validation examples an evaluation counts errors on first.
-        compile_after: From which SGD step on steps are compiled, which is about five times as fast for small networks:
-            0 for the first, None for never. Compiling takes half a minute, once for every network and batch size.
-            Compiled steps round differently, so which ones are compiled depends on the step number only.
+        compile_after: From which SGD step on steps are taken in C++, or compiled, which is many times as fast for small
+            networks: 0 for the first, None for never. Compiling takes some seconds, once; or half a minute for each
+            network that has no closed form. Compiled steps round differently, so which ones are compiled depends on the
+            step number only.
 
     Raises:
         SettingError: If a setting is out of range.
