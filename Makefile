@@ -58,7 +58,8 @@ theory: install ## run every experiment on the theory: the pages of docs/theory.
 bench: $(VENV)/.installed-dev ## measure speed as ratios against peers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/fit_overhead.py
-	$(BIN)/python benchmarks/stacked_trials.py
+	$(BIN)/python benchmarks/stacked_trials.py speed
+	$(BIN)/python benchmarks/stacked_trials.py cold
 	$(BIN)/python benchmarks/stacked_trials.py solve
 
 build: $(VENV)/.installed-dev ## build sdist and wheel into dist/
