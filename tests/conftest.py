@@ -51,7 +51,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips tests that compile where there is no compiler."""
-    if item.get_closest_marker("compiles") and shutil.which("g++") is None:
+    if item.get_closest_marker("compiles") and not any(map(shutil.which, ("g++", "clang++", "c++"))):
         pytest.skip("there is no C++ compiler")
 
 

@@ -15,13 +15,16 @@ from torch import Tensor, nn
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.native.library import load_library
 from parity_lightning.engine.not_compiled import NotCompiled
+from parity_lightning.engine.objective import Objective
+from parity_lightning.engine.optimizer_options import OptimizerOptions
 from parity_lightning.engine.stack import Stack, online_indices
 from parity_lightning.engine.trainable import NetworkWithLoss
+from parity_lightning.engine.update_rules import find_rule
 from parity_lightning.nets import PolyNetwork, TwoLayerMLP
+from parity_lightning.nets.closed_form import ClosedForm
 from parity_lightning.optim.losses import LOSSES, find_loss
 from parity_lightning.optim.optimizers import SGDW, SignSGD
-
-pytestmark = pytest.mark.compiles
+from parity_lightning.optim.schedules import PiecewiseSchedule
 
 NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {
     **{
@@ -46,6 +49,7 @@ OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "Adam": lambda weights: torch.optim.Adam(weights, lr=0.01),
     "Adam, weight decay": lambda weights: torch.optim.Adam(weights, lr=0.01, weight_decay=0.01),
     "AdamW": lambda weights: torch.optim.AdamW(weights, lr=0.01),
+    "Adam without eps": lambda weights: torch.optim.Adam(weights, lr=0.01, eps=0),
 }
 
 
@@ -95,6 +99,7 @@ def assert_alike(one: Stack, other: Stack, indices: Tensor) -> None:
         assert torch.equal(one.errors(130, 700, places), other.errors(130, 700, places))
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_gradients_are_those_of_autograd(network: str, loss: str) -> None:
@@ -102,6 +107,7 @@ def test_gradients_are_those_of_autograd(network: str, loss: str) -> None:
     assert_alike(*stacks, indices_of(6, 32))
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_updates_are_those_of_the_optimizers(optimizer: str) -> None:
     # Square, so that no gradient is 0 but for rounding, of which the sign is anything.
@@ -109,6 +115,7 @@ def test_updates_are_those_of_the_optimizers(optimizer: str) -> None:
     assert_alike(*stacks, indices_of(10, 32))
 
 
+@pytest.mark.compiles
 @settings(max_examples=25, deadline=None)
 @given(
     n=st.integers(1, 140), units=st.integers(1, 40), batch=st.integers(1, 70), network=st.sampled_from(list(NETWORKS))
@@ -118,11 +125,13 @@ def test_every_shape(n: int, units: int, batch: int, network: str) -> None:
     assert_alike(*stacks, indices_of(2, batch))
 
 
+@pytest.mark.compiles
 def test_a_batch_larger_than_what_is_computed_at_a_time() -> None:
     stacks = (stack_of(units=3000, batch=100, native=native) for native in (True, False))
     assert_alike(*stacks, indices_of(2, 100))
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
 @pytest.mark.parametrize("optimizer", ["SGDW, momentum", "Adam", "sign-SGD"])
 @pytest.mark.parametrize("network", ["relu", "sinusoid", "PolyNet"])
@@ -143,6 +152,7 @@ def test_a_trial_is_the_same_alone_in_company_and_in_calls_of_any_length(
         assert torch.equal(alone.errors(0, 500)[0], together.errors(0, 500)[seed])
 
 
+@pytest.mark.compiles
 def test_options_may_change_with_every_step() -> None:
     stacks = [stack_of("relu", "SGD", native=native) for native in (True, False)]
     options = torch.zeros(8, 3, 4, dtype=torch.float64)
@@ -154,6 +164,7 @@ def test_options_may_change_with_every_step() -> None:
     torch.testing.assert_close(stacks[0].weights, stacks[1].weights, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.compiles
 def test_a_diverging_trial_shows_it_and_disturbs_no_other() -> None:
     def losses_of(rate: float) -> Tensor:
         stack = stack_of("power", "SGD", "square", kind=torch.float32)
@@ -173,6 +184,7 @@ class Doubled(TwoLayerMLP):
         return 2 * super().forward(x)
 
 
+@pytest.mark.compiles
 def test_a_subclass_is_not_taken_for_what_it_inherits_from() -> None:
     modules = [NetworkWithLoss(Doubled(10, 3, 5), find_loss("hinge"))]
     stack = Stack.of(modules, [SparseParity(10, 3)], OPTIMIZERS["SGD"], 8)
@@ -181,6 +193,100 @@ def test_a_subclass_is_not_taken_for_what_it_inherits_from() -> None:
     assert not Stack.of(modules, [SparseParity(10, 3)], OPTIMIZERS["SGD"], 8).use_native_code()
 
 
+class Doubling(nn.Linear):
+    """A layer whose output is twice that of the class it inherits from."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+class Transposed(nn.Module):
+    """Names a weight that lies the other way round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(10, 4))
+
+    def closed_form(self) -> ClosedForm:
+        return ClosedForm("weight", activation=nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x @ self.weight).relu().sum(-1)
+
+
+def with_a_hook() -> nn.Module:
+    network = TwoLayerMLP(10, 3, 5)
+    network.hidden.register_forward_hook(lambda module, arguments, output: output * 2)
+    return network
+
+
+def with_another_layer() -> nn.Module:
+    network = TwoLayerMLP(10, 3, 5)
+    network.hidden = Doubling(10, 5)
+    return network
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("make", [with_a_hook, with_another_layer, Transposed])
+def test_a_form_that_is_not_the_networks_is_not_used(make: Callable[[], nn.Module]) -> None:
+    stack = Stack.of([NetworkWithLoss(make(), find_loss("hinge"))], [SparseParity(10, 3)], OPTIMIZERS["SGD"], 8)
+    assert not stack.use_native_code()
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("option", [{"decay": 0.5}, {"momentum": 0.9}, {"weight_decay": 0.5}])
+def test_what_a_schedule_switches_on_later_takes_part(option: dict[str, float], native: bool) -> None:
+    parity, steps = SparseParity(10, 3), 12
+    torch.manual_seed(0)
+    network, loss = TwoLayerMLP(10, 3, 5).double(), find_loss("square")
+
+    def optimizer_of(weights: Any) -> tuple[torch.optim.Optimizer, PiecewiseSchedule]:
+        made = SGDW(weights, lr=0.1)
+        return made, PiecewiseSchedule(made, {4: option})
+
+    module = NetworkWithLoss(network, loss)
+    made = optimizer_of(module.parameters())
+    rule = find_rule([made[0]], scheduled=True)
+    objective = Objective(module, 10)
+    stack = Stack(objective, rule, [0] * 3, parity, 8, noisy=False, size_limit=1)
+    options = OptimizerOptions(*made, rule)
+    stack.put(parity, module, options.first)
+    if native:
+        assert stack.use_native_code()
+    indices = indices_of(steps, 8, range(1))
+    with torch.no_grad():
+        stack.run(indices, options.of_steps(0, steps).unsqueeze(1))
+    optimizer, schedule = optimizer_of(module.parameters())
+    for index in indices[:, 0]:
+        x, y = parity.draw(index)
+        optimizer.zero_grad()
+        module.loss(module(x.double()), y.double()).backward()
+        optimizer.step()
+        schedule.step()
+    torch.testing.assert_close(stack.weights["network.hidden.weight"][0], network.hidden.weight.detach())
+
+
+@pytest.mark.compiles
+def test_groups_of_weights_and_trials_that_come_and_go() -> None:
+    def optimizer(weights: Any) -> torch.optim.Optimizer:
+        first, *others = list(weights)
+        return SGDW([{"params": [first]}, {"params": others, "lr": 0.01, "momentum": 0.5}], lr=0.1, momentum=0.9)
+
+    OPTIMIZERS["groups"] = optimizer
+    stacks = [stack_of("sinusoid", "groups", "square", n=129, batch=37, native=native) for native in (True, False)]
+    indices = indices_of(3, 37)
+    assert_alike(*stacks, indices)
+    for stack in stacks:
+        stack.drop(0)
+        torch.manual_seed(7)
+        module = NetworkWithLoss(NETWORKS["sinusoid"](129, 11), find_loss("square")).double()
+        stack.put(SparseParity(129, 3, seed=7), module, stack.options[0].tolist())
+    assert_alike(*stacks, indices)
+    del OPTIMIZERS["groups"]
+
+
+@pytest.mark.compiles
 def test_frozen_tensors_are_left_alone() -> None:
     def stack(native: bool) -> Stack:
         torch.manual_seed(0)
@@ -199,15 +305,19 @@ def test_frozen_tensors_are_left_alone() -> None:
     assert_alike(stack(True), stack(False), indices_of(5, 8, range(1)))
 
 
-def test_without_a_compiler_the_reason_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_compiler_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler -O2")
+    with pytest.raises(NotCompiled, match="CXX=no-such-compiler -O2: no such program"):
+        load_library.__wrapped__(torch.float32)
+    monkeypatch.delenv("CXX")
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(NotCompiled, match="no C\\+\\+ compiler"):
         load_library.__wrapped__(torch.float32)
     with pytest.raises(NotCompiled, match="bfloat16"):
         load_library.__wrapped__(torch.bfloat16)
 
 
+@pytest.mark.compiles
 def test_a_damaged_library_is_built_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -223,8 +333,15 @@ def test_a_damaged_library_is_built_again(
     load_library.__wrapped__(torch.float32)
     assert f"{library} is damaged; it is built again" in capsys.readouterr().err
     assert library.read_bytes() == whole
+    # A checksum that is no text.
+    library.with_suffix(".sha256").write_bytes(b"\xff\xfe")
+    load_library.__wrapped__(torch.float32)
+    assert f"{library} is damaged; it is built again" in capsys.readouterr().err
+    load_library.__wrapped__(torch.float32)
+    assert capsys.readouterr().err == ""
 
 
+@pytest.mark.compiles
 def test_online_trials_draw_the_stream_of_their_parity() -> None:
     """A neuron that outputs one input: its errors are those of the parity of one bit with another."""
     parity = SparseParity(40, 2, support=[3, 35], seed=9)

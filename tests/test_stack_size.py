@@ -7,6 +7,7 @@ import torch
 from conftest import CONFIGS
 
 from parity_lightning.cli.trial_config import TrialConfigCLI
+from parity_lightning.engine import stack_size
 from parity_lightning.engine.stack_size import bytes_per_trial, default_stack_size
 from parity_lightning.engine.trial_config import TrialConfig
 
@@ -36,11 +37,15 @@ def test_float64_takes_twice_as_much() -> None:
 
 def test_small_networks_are_stacked_by_the_dozen_and_wide_ones_by_four() -> None:
     assert default_stack_size(setting_of(), CPU) == 64
-    between = setting_of("--model.width=5000")
-    assert default_stack_size(between, CPU) == 2**25 // bytes_per_trial(between)
+    # About 6 MB a trial, of 32 MiB of cache.
+    assert 4 < default_stack_size(setting_of("--model.width=5000"), CPU) < 12
     assert default_stack_size(setting_of("--model.width=100000"), CPU) == 4
 
 
-def test_no_more_are_stacked_than_half_the_memory_of_a_worker_holds() -> None:
-    setting = setting_of("--model.width=100000")
-    assert default_stack_size(setting, CPU, workers=10**9) == 1
+def test_no_more_are_stacked_than_half_the_memory_of_a_worker_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = setting_of()
+    free = 20.5 * bytes_per_trial(setting)
+    monkeypatch.setattr(stack_size, "_free_memory", lambda device, workers: free / workers)
+    assert default_stack_size(setting, CPU) == 10
+    assert default_stack_size(setting, CPU, workers=2) == 5
+    assert default_stack_size(setting, CPU, workers=1000) == 1

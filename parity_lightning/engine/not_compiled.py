@@ -1,4 +1,4 @@
-"""Why something runs without being compiled."""
+"""The exception for what cannot be compiled."""
 
 from __future__ import annotations
 

@@ -144,7 +144,8 @@ class Objective:
             y: Labels of shape ``(T, B)``.
 
         Returns:
-            The gradients of the moving tensors, the losses of shape ``(T,)`` and the predictions of shape ``(T, B)``.
+            The gradients of the trainable tensors, the losses of shape ``(T,)`` and the predictions of shape
+            ``(T, B)``.
         """
         each = vmap(grad_and_value(self._call, has_aux=True))
         gradients, (loss, prediction) = each(tuple(trainable), tuple(frozen), x, y)

@@ -94,8 +94,10 @@ class StackRunner:
         # Loaded with the weights of a trial that ends, to read its first layer.
         self._reader = first.module.reinitialize().to(self._device, torch.float64 if first.double else None)
         self._objective = Objective(self._reader, first.parity.n)
-        rule = find_rule([setting.module.make_optimizer()[0] for setting in settings])
-        self._options = [OptimizerOptions(*setting.module.make_optimizer(), rule) for setting in settings]
+        made = [setting.module.make_optimizer() for setting in settings]
+        scheduled = any(schedule is not None for _, schedule in made)
+        rule = find_rule([optimizer for optimizer, _ in made], scheduled)
+        self._options = [OptimizerOptions(optimizer, schedule, rule) for optimizer, schedule in made]
         self.stack = Stack(
             self._objective,
             rule,
@@ -164,7 +166,7 @@ class StackRunner:
         self._to_compile = False
         try:
             self.stack.compile()
-            self._computed = computed_by("C++" if self.stack.is_native else "compiled", self._device)
+            self._computed = computed_by(self.stack.computed, self._device)
         except NotCompiled as why:
             self.note = f"running without compiled steps, at a tenth of their speed ({why})"
 

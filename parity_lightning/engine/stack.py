@@ -13,6 +13,7 @@ from parity_lightning.data.parity_stack import ParityStack, words_of
 from parity_lightning.data.sparse_parity import SparseParity, Stream
 from parity_lightning.engine.allocator import keep_freed_memory
 from parity_lightning.engine.compiled import Flat, compile_stacked
+from parity_lightning.engine.native.check import check_closed_form
 from parity_lightning.engine.native.steps import NativeSteps
 from parity_lightning.engine.native.stream import NativeDrawing
 from parity_lightning.engine.not_compiled import NotCompiled
@@ -314,22 +315,26 @@ class Stack:
             NotCompiled: If there is no C++ compiler, for example; then all stays as it is.
             SettingError: If others can write to the folder of compiled functions.
         """
-        kind = self._weight_tensors[0].dtype
         if self.tensors[0].device.type != "cpu" or not all(tensor.is_contiguous() for tensor in self.tensors):
             return False
-        self._native_drawing = NativeDrawing(self._n, kind)
+        weights = self._weight_tensors
+        self._native_drawing = NativeDrawing(self._n, weights[0].dtype)
         if self._objective.closed_form is not None:
-            names = (self._objective.names, self._objective.frozen_names)
-            with suppress(NotCompiled):
-                self._native = NativeSteps(
-                    *self._objective.closed_form, self._rule, self._groups, self._n, self._noisy, *names, kind
-                )
+            trainable, _, frozen = self._parts(weights)
+            with suppress(NotCompiled), torch.no_grad():
+                check_closed_form(self._objective, self._n, trainable, frozen)
+                self._native = NativeSteps(self._objective, self._rule, self._groups, self._n, self._noisy, weights)
         return self.is_native
 
     @property
     def is_native(self) -> bool:
         """Whether steps are taken in C++."""
         return self._native is not None
+
+    @property
+    def computed(self) -> str:
+        """How steps are computed once `compile` was called: in C++, with the version of the library, or compiled."""
+        return "compiled" if self._native is None else f"C++ {self._native.version}"
 
     def compile(self, evaluation: bool = True) -> None:
         """Takes steps and evaluates in C++, or compiles both; the stack must hold a trial, as an example.
@@ -340,8 +345,10 @@ class Stack:
         Raises:
             NotCompiled: If one of them cannot be compiled; then neither is.
         """
-        if self.use_native_code():
-            return
+        # What cannot be built in C++ may still be compiled.
+        with suppress(NotCompiled):
+            if self.use_native_code():
+                return
         run_step = self._compiled_step()
         if evaluation:
             self._run_evaluation = self._compiled_evaluation()

@@ -1,8 +1,7 @@
 """The updates of PyTorch's optimizers as functions of stacked tensors, with options of their own for every trial.
 
 They compute what the optimizers compute, operation by operation, so that a stacked trial rounds as a single run. An
-optimizer
-without an update here cannot be stacked: `find_rule` raises an error.
+optimizer without an update here cannot be stacked: `find_rule` raises an error.
 """
 
 from __future__ import annotations
@@ -25,12 +24,16 @@ class UpdateFunction(ABC):
 
     Args:
         groups: The parameter groups of the optimizers of all trials: what is 0 in all of them is left out.
+        scheduled: Whether a schedule may change any option later on; then nothing is left out.
     """
 
     options: ClassVar[tuple[str, ...]]
     """The numbers of a group that it reads."""
 
-    def __init__(self, groups: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, groups: Sequence[Mapping[str, Any]], scheduled: bool = False) -> None:
+        self.ignored = tuple(name for name in ("decay", "weight_decay", "momentum") if name in groups[0])
+        """The options that are left out, for they are 0."""
+        self.ignored = () if scheduled else tuple(name for name in self.ignored if not _uses(groups, name))
         self.state: tuple[str, ...] = ()
         """What the optimizer keeps for each parameter, by its names in ``optimizer.state``; all begin at 0."""
         self.native: Mapping[str, int] | None = None
@@ -67,19 +70,19 @@ def _refuse(groups: Sequence[Mapping[str, Any]], *switches: str) -> None:
 class _SGD(UpdateFunction):
     options = ("lr", "momentum", "weight_decay", "decay")
 
-    def __init__(self, groups: Sequence[Mapping[str, Any]]) -> None:
-        super().__init__(groups)
+    def __init__(self, groups: Sequence[Mapping[str, Any]], scheduled: bool = False) -> None:
+        super().__init__(groups, scheduled)
         _refuse(groups, "dampening", "maximize", "differentiable")
-        self._decay = any(group.get("decay") for group in groups)
-        self._weight_decay = _uses(groups, "weight_decay")
+        self._decay = "decay" in groups[0] and "decay" not in self.ignored
+        self._weight_decay = "weight_decay" not in self.ignored
         self._nesterov = any(group["nesterov"] for group in groups)
         if self._nesterov and not all(group["nesterov"] for group in groups):
             raise Unstackable("nesterov is on in some groups only")
-        if _uses(groups, "momentum"):
+        if "momentum" not in self.ignored:
             self.state = ("momentum_buffer",)
         self.native = {
             "rule": 0,
-            "has_decay": bool(self._decay),
+            "has_decay": self._decay,
             "has_weight_decay": self._weight_decay,
             "has_momentum": bool(self.state),
             "has_nesterov": self._nesterov,
@@ -97,7 +100,8 @@ class _SGD(UpdateFunction):
         if self.state:
             momentum = option["momentum"].to(kind)
             buffer = state[0] * momentum + gradient
-            new_state = [buffer]
+            # As in PyTorch, the buffer waits while the momentum is 0.
+            new_state = [torch.where(momentum != 0, buffer, state[0])]
             gradient = gradient + buffer * momentum if self._nesterov else buffer
         return parameter - gradient * option["lr"].to(kind), new_state
 
@@ -105,8 +109,9 @@ class _SGD(UpdateFunction):
 class _SignSGD(UpdateFunction):
     options = ("lr", "decay")
 
-    def __init__(self, groups: Sequence[Mapping[str, Any]]) -> None:
-        super().__init__(groups)
+    def __init__(self, groups: Sequence[Mapping[str, Any]], scheduled: bool = False) -> None:
+        super().__init__(groups, scheduled)
+        self.ignored = ()
         self.native = {"rule": 1}
 
     def __call__(
@@ -120,10 +125,10 @@ class _SignSGD(UpdateFunction):
 class _Adam(UpdateFunction):
     options = ("lr", "beta1", "beta2", "eps", "weight_decay")
 
-    def __init__(self, groups: Sequence[Mapping[str, Any]]) -> None:
-        super().__init__(groups)
+    def __init__(self, groups: Sequence[Mapping[str, Any]], scheduled: bool = False) -> None:
+        super().__init__(groups, scheduled)
         _refuse(groups, "amsgrad", "maximize", "differentiable", "capturable")
-        self._weight_decay = _uses(groups, "weight_decay")
+        self._weight_decay = "weight_decay" not in self.ignored
         self._decoupled = any(group.get("decoupled_weight_decay") for group in groups)
         self.state = ("exp_avg", "exp_avg_sq")
         self.native = {"rule": 2, "has_weight_decay": self._weight_decay, "is_decoupled": self._decoupled}
@@ -156,11 +161,12 @@ _RULES: dict[type[torch.optim.Optimizer], type[UpdateFunction]] = {
 }
 
 
-def find_rule(optimizers: Sequence[torch.optim.Optimizer]) -> UpdateFunction:
+def find_rule(optimizers: Sequence[torch.optim.Optimizer], scheduled: bool = False) -> UpdateFunction:
     """The update that the optimizers of all trials make.
 
     Args:
         optimizers: Of the same class.
+        scheduled: Whether a schedule may change any option later on.
 
     Raises:
         Unstackable: If there is none here, or if an optimizer has hooks.
@@ -176,7 +182,8 @@ def find_rule(optimizers: Sequence[torch.optim.Optimizer]) -> UpdateFunction:
     hooks = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
     if any(getattr(optimizer, name) for optimizer in optimizers for name in hooks):
         raise Unstackable("the optimizer has hooks")
-    return _RULES[type(first)]([group for optimizer in optimizers for group in optimizer.param_groups])
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    return _RULES[type(first)](groups, scheduled)
 
 
 def groups_of(optimizer: torch.optim.Optimizer, weights: Sequence[Tensor]) -> list[int]:

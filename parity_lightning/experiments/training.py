@@ -12,6 +12,7 @@ from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.stack import Stack, online_indices
 from parity_lightning.engine.trainable import NetworkWithLoss
+from parity_lightning.errors import SettingError
 from parity_lightning.optim.losses import find_loss
 from parity_lightning.optim.optimizers import SGDW
 
@@ -35,8 +36,8 @@ def stack_networks(
     """
     trainables = [NetworkWithLoss(network, find_loss(LOSS)) for network in networks]
     stack = Stack.of(trainables, parities, lambda weights: SGDW(weights, lr=lr, decay=decay), batch_size)
-    # Without a compiler steps are slower, and round differently.
-    with suppress(NotCompiled):
+    # Without a compiler, or a folder to keep the library in, steps are slower, and round differently.
+    with suppress(NotCompiled, SettingError):
         stack.use_native_code()
     return stack
 

@@ -42,18 +42,22 @@ class CompiledSteps:
     """
 
     def __init__(self, module: Trainable, batches: TrainingBatches, stepper: Stepper, steps: int) -> None:
+        self._module = module
         self._batches = batches
         self._stepper = stepper
-        optimizer = stepper.optimizer
-        self._rule = find_rule([optimizer])
-        objective = Objective(module, batches.parity.n)
-        self._weights = objective.parameters_of(module)
-        groups = groups_of(optimizer, self._weights)
-        noisy = batches.parity.flip_below > 0
-        self._stack = Stack(objective, self._rule, groups, batches.parity, batches.batch_size, noisy, size_limit=1)
-        self._stack.adopt(batches.parity, module, self._states(optimizer), steps)
-        self._stack.compile(evaluation=False)
         self._options: list[float] = []
+        self._make_stack(steps)
+
+    def _make_stack(self, steps: int) -> None:
+        optimizer, parity = self._stepper.optimizer, self._batches.parity
+        self._rule = find_rule([optimizer], scheduled=bool(self._stepper.schedulers))
+        objective = Objective(self._module, parity.n)
+        self._weights = objective.parameters_of(self._module)
+        groups = groups_of(optimizer, self._weights)
+        noisy = parity.flip_below > 0
+        self._stack = Stack(objective, self._rule, groups, parity, self._batches.batch_size, noisy, size_limit=1)
+        self._stack.adopt(parity, self._module, self._states(optimizer), steps)
+        self._stack.compile(evaluation=False)
 
     def _states(self, optimizer: torch.optim.Optimizer) -> list[Tensor]:
         """The optimizer's state of each weight; where it has none yet, it gets zeros."""
@@ -77,33 +81,39 @@ class CompiledSteps:
         """
         losses: list[Tensor] = []
         errors: list[Tensor] = []
-        indices = self._batches.indices(steps.first, steps.end).unsqueeze(1)
-        # Schedules go on with every step, and in C++ a whole block is one call.
-        parts = torch.split(indices, len(indices) if self._stack.is_native and not self._stepper.schedulers else 1)
         with torch.no_grad():
-            self._set_options()
+            self._set_options(steps.first)
+            indices = self._batches.indices(steps.first, steps.end).unsqueeze(1)
+            # Schedules go on with every step, and in C++ a whole block is one call.
+            at_once = len(indices) if self._stack.is_native and not self._stepper.schedulers else 1
+            before = int(self._stack.steps_made[0])
             try:
-                for part in parts:
+                for part in torch.split(indices, at_once):
                     loss, wrong = self._stack.run(part)
                     losses.append(loss[:, 0])
                     errors.append(wrong[:, 0])
                     if self._stepper.schedulers:
                         self._stepper.step_schedules()
-                        self._set_options()
+                        self._set_options(steps.first + len(losses))
             finally:
                 # If the block is interrupted, the steps that were taken count.
-                self._stepper.counter.add(sum(map(len, losses)))
-            if "exp_avg" in self._rule.state:
-                for weight in self._weights:
-                    self._state_of(weight)["step"] = self._stack.steps_made[0].to(torch.float32).clone()
+                self._stepper.counter.add(int(self._stack.steps_made[0]) - before)
+                if "exp_avg" in self._rule.state:
+                    for weight in self._weights:
+                        self._state_of(weight)["step"] = self._stack.steps_made[0].to(torch.float32).clone()
             return torch.cat(losses), torch.cat(errors).sum()
 
     def _state_of(self, weight: Tensor) -> dict[str, Any]:
         state: dict[str, Any] = self._stepper.optimizer.state[weight]
         return state
 
-    def _set_options(self) -> None:
+    def _set_options(self, step: int) -> None:
         # Schedules change them at every step, and callbacks may between blocks.
+        groups = self._stepper.optimizer.param_groups
+        if any(group[name] for group in groups for name in self._rule.ignored):
+            # A callback has set what was 0 when the steps were compiled.
+            self._options = []
+            self._make_stack(step)
         options = options_of(self._rule, self._stepper.optimizer)
         if options != self._options:
             self._stack.options[0] = torch.tensor(options, dtype=torch.float64)

@@ -11,8 +11,8 @@ from torch import nn
 class ClosedForm:
     """``f(x) = c + sum_j u_j sigma(w_j . x + b_j)``, or the product of the terms ``sigma(w_j . x + b_j)`` over j.
 
-    A network that says so in a method ``closed_form`` trains some times as fast. Its subclasses are not taken at the
-    method's word: each class must define it for itself.
+    A network that says so in a method ``closed_form`` trains several times as fast. A subclass must define the method
+    again, and before it is used, loss and gradient are compared with autograd's.
 
     Attributes:
         weight: The name of w in the network, of shape ``(r, n)``.

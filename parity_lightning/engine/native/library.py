@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -23,8 +25,20 @@ _TYPES = {torch.float32: "float", torch.float64: "double"}
 _FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=c++17", "-fPIC", "-shared")
 
 
+class Library(NamedTuple):
+    """The library for one kind of number.
+
+    Attributes:
+        functions: Those of step.cpp.
+        version: Names source, compiler and instructions: where it is the same, so are the numbers.
+    """
+
+    functions: ctypes.CDLL
+    version: str
+
+
 @cache
-def load_library(kind: torch.dtype) -> ctypes.CDLL:
+def load_library(kind: torch.dtype) -> Library:
     """The library for numbers of a kind; built if there is none yet, which takes some seconds.
 
     Args:
@@ -36,19 +50,37 @@ def load_library(kind: torch.dtype) -> ctypes.CDLL:
     """
     if kind not in _TYPES:
         raise NotCompiled(f"there are no steps in C++ for {kind}")
-    compiler = shutil.which(os.environ.get("CXX") or "g++") or shutil.which("clang++")
-    if compiler is None:
-        raise NotCompiled("there is no C++ compiler; install g++, or set CXX")
+    compiler = _find_compiler()
     options = [*_FLAGS, f"-DREAL={_TYPES[kind]}"]
     # The compiler's version and this processor's instructions: a folder may be shared by several machines.
-    target = _run([compiler, "-march=native", "-dM", "-E", "-x", "c++", os.devnull])
+    target = _run([*compiler, "-march=native", "-dM", "-E", "-x", "c++", os.devnull])
     parts = (_SOURCE.read_bytes(), repr(options).encode(), target)
-    name = hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
-    path = private_cache() / f"{name}.so"
-    if not _is_whole(path):
-        _build(compiler, options, path)
-    check_private(path, "remove it")
-    return ctypes.CDLL(str(path))
+    version = hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
+    path = private_cache() / f"{version}.so"
+    for _ in range(2):
+        if not _is_whole(path):
+            _build(compiler, options, path)
+        check_private(path, "remove it")
+        try:
+            return Library(ctypes.CDLL(str(path)), version[:8])
+        except OSError as error:
+            why = " ".join(f"{error}".split())
+            path.unlink(missing_ok=True)
+    raise NotCompiled(
+        f"the library that was built cannot be loaded ({why}); set PARITY_LIGHTNING_CACHE to another folder"
+    )
+
+
+def _find_compiler() -> list[str]:
+    """The C++ compiler and what its command begins with: ``$CXX``, or the first that is found."""
+    if given := shlex.split(os.environ.get("CXX", "")):
+        if shutil.which(given[0]) is None:
+            raise NotCompiled(f"CXX={os.environ['CXX']}: no such program; name a C++ compiler")
+        return given
+    for name in ("g++", "clang++", "c++"):
+        if shutil.which(name):
+            return [name]
+    raise NotCompiled("there is no C++ compiler; install g++, or set CXX")
 
 
 def _run(command: list[str]) -> bytes:
@@ -65,24 +97,27 @@ def _checksum_file(path: Path) -> Path:
 
 def _is_whole(path: Path) -> bool:
     """Whether a library is there, as it was written."""
-    if not path.exists() or not _checksum_file(path).exists():
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest().encode() == _checksum_file(path).read_bytes()
+    except FileNotFoundError:
         return False
-    if hashlib.sha256(path.read_bytes()).hexdigest() == _checksum_file(path).read_text():
-        return True
-    print(f"{path} is damaged; it is built again", file=sys.stderr, flush=True)
-    return False
 
 
-def _build(compiler: str, options: list[str], path: Path) -> None:
+def _build(compiler: list[str], options: list[str], path: Path) -> None:
     from filelock import FileLock
 
     with FileLock(path.with_suffix(".lock"), mode=0o600):
-        if path.exists() and _is_whole(path):
+        if _is_whole(path):
             # Another process has built it meanwhile.
             return
+        reason = f"{path} is damaged; it is built again" if path.exists() else "compiling the steps in C++, once"
+        print(f"{reason}: some seconds", file=sys.stderr, flush=True)
+        for left in path.parent.glob(f"{path.stem}-building-*"):
+            # Left by a killed process: this process holds the lock.
+            shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.stem}-building-") as folder:
             new = Path(folder) / path.name
-            _run([compiler, *options, str(_SOURCE), "-o", str(new), "-lm"])
+            _run([*compiler, *options, str(_SOURCE), "-o", str(new), "-lm"])
             new.chmod(0o600)
             checksum = _checksum_file(new)
             checksum.write_text(hashlib.sha256(new.read_bytes()).hexdigest())

@@ -335,8 +335,10 @@ static void update_values(const Update &update, const Options &o, real *__restri
     for (int64_t i = 0; i < count; ++i) {
       const real value = update.has_decay ? p[i] * o.keep : p[i];
       const real g = update.has_weight_decay ? gradient[i] + value * o.weight_decay : gradient[i];
-      first[i] = first[i] * o.momentum + g;
-      p[i] = value - (update.has_nesterov ? g + first[i] * o.momentum : first[i]) * o.lr;
+      const real buffer = first[i] * o.momentum + g;
+      // As in PyTorch, the buffer waits while the momentum is 0.
+      if (o.momentum != 0) first[i] = buffer;
+      p[i] = value - (update.has_nesterov ? g + buffer * o.momentum : buffer) * o.lr;
     }
   }
 }
@@ -375,6 +377,13 @@ struct Trial {
         for (int64_t i = 0; i < net.n; ++i) to[j * net.n + i] = from[i * columns + j];
     else
       std::memcpy(to, from, size(tensor) * sizeof(real));
+  }
+
+  // The columns that only fill up a vector stay 0, whatever an update makes of them: they are summed up with the others.
+  void clear_padding(int tensor) {
+    const int64_t rows = tensor == WEIGHT ? net.n : tensor == OUTPUT_BIAS ? 0 : 1;
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = net.units; j < columns; ++j) values[tensor].at[i * columns + j] = 0;
   }
 
   void load(int64_t trial, bool trains) {
@@ -432,8 +441,7 @@ struct Trial {
         for (int64_t j = net.units; j < columns; ++j) row[j] = 0;
       } else {
         for (int64_t j = 0; j < columns; ++j) row[j] *= out[b] * u[j];
-        // Not of the columns that only fill up a vector: their weights must stay 0.
-        for (int64_t j = 0; j < net.units; ++j) du[j] += out[b] * units[j];
+        for (int64_t j = 0; j < columns; ++j) du[j] += out[b] * units[j];
       }
       for (int64_t j = 0; j < columns; ++j) db[j] += row[j];
       gradients[OUTPUT_BIAS].at[0] += out[b];
@@ -447,6 +455,11 @@ static int64_t chunk_of(int64_t columns, int64_t batch) {
   int64_t chunk = (1 << 17) / static_cast<int64_t>(sizeof(real)) / columns / 8 * 8;
   chunk = chunk < 8 ? 8 : chunk;
   return chunk < batch ? chunk : batch;
+}
+
+// The sizes of what is handed over, for the caller to compare with its own.
+extern "C" void structure_sizes(int64_t *sizes) {
+  sizes[0] = sizeof(Parameter), sizes[1] = sizeof(Network), sizes[2] = sizeof(Stream), sizes[3] = sizeof(Update);
 }
 
 extern "C" int train(const Network *net, const Stream *stream, const Update *update, int64_t loss, int64_t trials,
@@ -483,6 +496,7 @@ extern "C" int train(const Network *net, const Stream *stream, const Update *upd
         const Options read = read_options(*update, own + parameter.option, steps_made[t]);
         update_values(*update, read, trial.values[tensor].at, trial.gradients[tensor].at, trial.first[tensor].at,
                       trial.second[tensor].at, trial.padded_size(tensor));
+        trial.clear_padding(tensor);
       }
       losses[step * trials + t] = total / batch;
       errors[step * trials + t] = wrong;

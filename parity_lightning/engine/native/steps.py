@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from parity_lightning.engine.native.library import load_library
-from parity_lightning.engine.native.stream import at, stream_of
+from parity_lightning.engine.native.stream import ParityStream, address_of, stream_of
 from parity_lightning.engine.not_compiled import NotCompiled
+from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.update_rules import UpdateFunction
 from parity_lightning.nets.activations import InfiniteZigzag, ParityPolynomial, Power, Sinusoid, Zigzag
-from parity_lightning.nets.closed_form import ClosedForm
 
 # By the numbers that step.cpp has for them.
 _ACTIVATIONS = {None: 0, nn.ReLU: 1, Power: 2, Zigzag: 3, InfiniteZigzag: 4, ParityPolynomial: 5, Sinusoid: 6}
@@ -27,17 +27,26 @@ class _Parameter(ctypes.Structure):
 
 class _Network(ctypes.Structure):
     _fields_ = (
-        *((name, _int) for name in ("n", "units", "activation", "degree", "is_product")),
-        *(("coefficients", _pointer), ("coefficient_count", _int), ("parameters", _Parameter * 4)),
+        ("n", _int),
+        ("units", _int),
+        ("activation", _int),
+        ("degree", _int),
+        ("is_product", _int),
+        ("coefficients", _pointer),
+        ("coefficient_count", _int),
+        ("parameters", _Parameter * 4),
     )
 
 
 class _Update(ctypes.Structure):
-    _fields_ = tuple(
-        (name, _int)
-        for name in (
-            *("rule", "option_count", "has_decay", "has_weight_decay", "has_momentum", "has_nesterov", "is_decoupled"),
-        )
+    _fields_ = (
+        ("rule", _int),
+        ("option_count", _int),
+        ("has_decay", _int),
+        ("has_weight_decay", _int),
+        ("has_momentum", _int),
+        ("has_nesterov", _int),
+        ("is_decoupled", _int),
     )
 
 
@@ -48,15 +57,12 @@ class NativeSteps:
     its weights are the same bit for bit, alone or in any stack.
 
     Args:
-        form: What the network computes, by the names of its tensors in ``trainable`` and ``frozen``.
-        loss: The name of the loss.
+        objective: What is trained; it has a closed form.
         rule: How weights are updated.
         groups: For each trainable tensor, the number of its parameter group.
         n: How many bits an input has.
         noisy: Whether there is label noise in any trial.
-        trainable: The names of the trainable tensors, in the order of the stack.
-        frozen: Those of the others.
-        kind: The type of the weights.
+        weights: The tensors of the trials as `run` gets them, for their types and shapes.
 
     Raises:
         NotCompiled: If there is no code for this network or rule, or no library.
@@ -65,26 +71,28 @@ class NativeSteps:
 
     def __init__(
         self,
-        form: ClosedForm,
-        loss: str,
+        objective: Objective,
         rule: UpdateFunction,
         groups: Sequence[int],
         n: int,
         noisy: bool,
-        trainable: Sequence[str],
-        frozen: Sequence[str],
-        kind: torch.dtype,
+        weights: Sequence[Tensor],
     ) -> None:
+        assert objective.closed_form is not None
+        form, loss = objective.closed_form
         activation = None if form.activation is None else type(form.activation)
         if activation not in _ACTIVATIONS or loss not in _LOSSES or rule.native is None:
             raise NotCompiled("there are no steps in C++ for its activation, loss or optimizer")
         named = [form.weight, form.bias, form.output, form.output_bias]
-        if not {*trainable, *frozen} <= {name for name in named if name is not None}:
-            raise NotCompiled("it has tensors that its closed form does not name")
-        self._library = load_library(kind)
-        self._trainable, self._names = list(trainable), [*trainable, *frozen]
-        self._places = [None if name is None else self._names.index(name) for name in named]
-        self._state_each, self._groups = len(rule.state), list(groups)
+        names = [*objective.names, *objective.frozen_names]
+        if set(names) != {name for name in named if name is not None}:
+            raise NotCompiled("its closed form does not name the tensors it has")
+        self._places = [None if name is None else names.index(name) for name in named]
+        self._trainable_count, self._state_each, self._groups = len(objective.names), len(rule.state), list(groups)
+        self._check_shapes(self._values_of(weights), n)
+        library = load_library(weights[0].dtype)
+        self._library, self.version = library.functions, library.version
+        _check_layout(self._library)
         self._loss, self._noisy, self._n = _LOSSES[loss], noisy, n
         self._options_each = len(rule.options)
         degree = getattr(form.activation, "degree", getattr(form.activation, "k", 0))
@@ -124,13 +132,22 @@ class NativeSteps:
         stream = stream_of(words, "train", self._noisy)
         losses = torch.empty(steps, trials, dtype=weights[0].dtype)
         errors = torch.empty(steps, trials, dtype=torch.int64)
-        self._check(
-            self._library.train(
-                *(ctypes.byref(network), ctypes.byref(stream), ctypes.byref(self._update), _int(self._loss)),
-                *(_int(trials), _int(steps), _int(batch), at(indices), at(options), _int(options.dim() == 3)),
-                *(at(steps_made), at(losses), at(errors)),
-            )
+        status = self._library.train(
+            ctypes.byref(network),
+            ctypes.byref(stream),
+            ctypes.byref(self._update),
+            _int(self._loss),
+            _int(trials),
+            _int(steps),
+            _int(batch),
+            address_of(indices),
+            address_of(options),
+            _int(options.dim() == 3),
+            address_of(steps_made),
+            address_of(losses),
+            address_of(errors),
         )
+        self._check(status)
         return losses, errors
 
     def errors(
@@ -150,18 +167,37 @@ class NativeSteps:
         """
         network, stream = self._network_of(weights), stream_of(words, "validation", noisy=False)
         places, errors = places.contiguous(), torch.empty(len(places), dtype=torch.int64)
-        self._check(
-            self._library.count_errors(
-                *(ctypes.byref(network), ctypes.byref(stream), _int(len(places)), at(places)),
-                *(_int(first), _int(end), at(errors)),
-            )
+        status = self._library.count_errors(
+            ctypes.byref(network),
+            ctypes.byref(stream),
+            _int(len(places)),
+            address_of(places),
+            _int(first),
+            _int(end),
+            address_of(errors),
         )
+        self._check(status)
         return errors
+
+    def _values_of(self, weights: Sequence[Tensor]) -> list[Tensor]:
+        """The tensors of the networks, without the optimizers' state."""
+        count = self._trainable_count
+        return [*weights[:count], *weights[count + self._state_each * count :]]
+
+    def _check_shapes(self, values: Sequence[Tensor], n: int) -> None:
+        weight = values[self._places[0]]  # type: ignore[index]
+        units = weight.shape[1]
+        for place, shape in zip(self._places, ((units, n), (units,), (1, units), (1,)), strict=True):
+            if place is None:
+                continue
+            if values[place].shape[1:] != shape or values[place].dtype != weight.dtype:
+                found = f"{tuple(values[place].shape[1:])}, {values[place].dtype}"
+                raise NotCompiled(f"its closed form names a tensor of {found} where {shape}, {weight.dtype} is needed")
 
     def _network_of(self, weights: Sequence[Tensor]) -> _Network:
         """The network with the tensors of the stack."""
-        count, each = len(self._trainable), self._state_each
-        values = [*weights[:count], *weights[count + each * count :]]
+        count, each = self._trainable_count, self._state_each
+        values = self._values_of(weights)
         states = weights[count : count + each * count]
         network = self._network
         for number, place in enumerate(self._places):
@@ -179,4 +215,12 @@ class NativeSteps:
 
     def _check(self, status: int) -> None:
         if status:
-            raise MemoryError("there is no memory for one trial")
+            raise MemoryError("one trial does not fit into memory; use fewer units")
+
+
+def _check_layout(library: ctypes.CDLL) -> None:
+    """Compares the structures here with those of the library: a mistake would write to wrong places."""
+    sizes = (_int * 4)()
+    library.structure_sizes(sizes)
+    expected = [ctypes.sizeof(each) for each in (_Parameter, _Network, ParityStream, _Update)]
+    assert list(sizes) == expected, "the structures in steps.py and stream.py are not those of step.cpp"

@@ -18,8 +18,13 @@ class ParityStream(ctypes.Structure):
     """A stream of the parities of a stack, as step.cpp has it."""
 
     _fields_ = (
-        *((name, _pointer) for name in ("low", "high", "relevant", "flip_below")),
-        *((name, _int) for name in ("purpose", "noise_purpose", "is_noisy")),
+        ("low", _pointer),
+        ("high", _pointer),
+        ("relevant", _pointer),
+        ("flip_below", _pointer),
+        ("purpose", _int),
+        ("noise_purpose", _int),
+        ("is_noisy", _int),
     )
 
 
@@ -35,7 +40,7 @@ def stream_of(words: Sequence[Tensor], stream: Stream, noisy: bool) -> ParityStr
     return ParityStream(low, high, relevant, flip_below, input_purpose(stream), NOISE_PURPOSE, noisy)
 
 
-def at(tensor: Tensor) -> ctypes.c_void_p:
+def address_of(tensor: Tensor) -> ctypes.c_void_p:
     """Where a tensor lies."""
     return _pointer(tensor.data_ptr())
 
@@ -53,7 +58,7 @@ class NativeDrawing:
     """
 
     def __init__(self, n: int, kind: torch.dtype) -> None:
-        self._library = load_library(kind)
+        self._library = load_library(kind).functions
         self._n, self._kind = n, kind
 
     def __call__(self, words: Sequence[Tensor], index: Tensor, stream: Stream, noisy: bool) -> tuple[Tensor, Tensor]:
@@ -74,7 +79,13 @@ class NativeDrawing:
         y = torch.empty(trials, count, dtype=self._kind)
         drawn = stream_of(words, stream, noisy and stream == "train")
         self._library.draw_examples(
-            *(ctypes.byref(drawn), _int(trials), _int(self._n), _int(count), at(index), _int(index.dim() == 1)),
-            *(at(x), at(y)),
+            ctypes.byref(drawn),
+            _int(trials),
+            _int(self._n),
+            _int(count),
+            address_of(index),
+            _int(index.dim() == 1),
+            address_of(x),
+            address_of(y),
         )
         return x, y
