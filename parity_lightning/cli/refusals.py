@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from parity_lightning.cli.class_names import find_class, why_not
+from parity_lightning.cli.first_page import OPTIONS
 from parity_lightning.cli.given import GivenSettings, Setting, parts_of
 from parity_lightning.cli.nearest_option import nearest_option
 from parity_lightning.cli.option_types import (
@@ -241,6 +242,9 @@ class Walk(NamedTuple):
         if renamed := new_option(path):
             raise SettingError(f"--{path}", None, f"is called --{renamed} now; use that")
         near = nearest_option(path, self.paths())
+        if near is None and "model" in self.options:
+            # Which options a model has depends on its class; without one, those of the shipped configurations.
+            near = nearest_option(path, (entry.option for entry in OPTIONS))
         if near is not None:
             raise SettingError(f"--{path}", None, f"no such option; did you mean --{near}?")
         tops = dict.fromkeys(name.partition(".")[0] for name in options if name != "help")
