@@ -77,7 +77,7 @@ def test_a_compiled_stack_of_any_size_does_what_an_eager_one_does(
             torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-10)
         assert wrong == wrong_eager
         # A step and an evaluation are compiled at most once, whatever the number of trials.
-        assert capsys.readouterr().err.count("compiling") <= (2 if trials == 1 else 0)
+        assert capsys.readouterr().err.count("compiling for this network") <= (2 if trials == 1 else 0)
 
 
 @pytest.mark.compiles
