@@ -22,13 +22,13 @@ from parity_lightning.experiments.section3_random_search.claims import is_tellin
 from parity_lightning.experiments.section3_random_search.experiment import row_of
 from parity_lightning.statistics.memoryless import (
     after_the_first,
+    detectable_deviation,
     deviation_pvalue,
     dispersion_pvalue,
     first_success_pvalue,
     geometric_law,
     rate_of,
     samples_for,
-    told_deviation,
     uniform_law,
 )
 from parity_lightning.theory.random_search import langevin_search, search_subsets
@@ -164,7 +164,7 @@ def test_a_mixture_of_rates_is_told_by_its_wide_spread() -> None:
 
 def test_the_deviation_that_is_told_is_the_one_whose_p_is_the_level() -> None:
     # All times are 1 where the law has probability 1 - d of at most 1: so far from it as d.
-    far = told_deviation(500, 0.01)
+    far = detectable_deviation(500, 0.01)
     assert deviation_pvalue(np.ones(500), geometric_law(1 - far)) == pytest.approx(0.01)
     assert 1 / (1 + samples_for(10**6, 0.01)) < 0.01
 

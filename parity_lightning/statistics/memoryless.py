@@ -159,11 +159,11 @@ def samples_for(trials: int, level: float) -> int:
     return min(max(999, math.ceil(2 / level)), max(_FEWEST_SAMPLES, _MOST_DRAWS // trials))
 
 
-def told_deviation(trials: int, level: float) -> float:
+def detectable_deviation(trials: int, level: float) -> float:
     """How far times must lie from a law for `deviation_pvalue` to be below a level.
 
     Example:
-        >>> round(told_deviation(2000, 0.01), 4)
+        >>> round(detectable_deviation(2000, 0.01), 4)
         0.0364
     """
     return math.sqrt(math.log(2 / level) / (2 * trials))

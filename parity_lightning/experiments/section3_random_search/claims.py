@@ -15,9 +15,9 @@ from parity_lightning.studies.claims import Claim, Estimate, Statement
 LEVEL = 0.01
 """The level of the tests of all claims of one kind together."""
 
-TELLING, TELLING_SHARE, TELLING_DEVIATION = 100, 0.9, 0.1
-"""Trials, and the share of them solved, from which on tests that refute nothing tell something; and the deviation from
-a law that would have been told."""
+TELLING, TELLING_SHARE, DETECTED_DEVIATION = 100, 0.9, 0.1
+"""A test that rejects nothing supports a claim from so many trials on, with this share of them solved, and if it would
+detect this deviation from the law."""
 
 _FEW = 5
 """Of fewer solved trials nothing is claimed."""
@@ -71,18 +71,18 @@ def _key(sample: Sample) -> str:
 
 def _lawful(sample: Sample, level: float, p: float) -> Claim:
     law = "geometric" if "drawn" in sample.search else "uniform"
-    told = memoryless.told_deviation(len(sample.times), level)
+    detectable = memoryless.detectable_deviation(len(sample.times), level)
     text = (
         f"times of exhaustive search are {law} ({sample.search}, ({sample.n}, {sample.k})): p of so large a deviation, "
-        f"where one above {told:.2g} would be told"
+        f"where one above {detectable:.2g} would be detected"
     )
     statement = Statement(f"law-{_key(sample)}", text, _SECTION, _GEOMETRIC, f"{law}: p at least {level:.2g}")
     return Claim.not_rejected(
         statement,
         Estimate(p, n=len(sample.times)),
         level,
-        conclusive=told <= TELLING_DEVIATION,
-        caveat=f"trials enough to tell a deviation of {TELLING_DEVIATION}",
+        conclusive=detectable <= DETECTED_DEVIATION,
+        caveat=f"trials enough to detect a deviation of {DETECTED_DEVIATION}",
     )
 
 
@@ -94,7 +94,7 @@ def _forgetful(sample: Sample, level: float, row: Row, seed: int) -> Claim:
         draws = memoryless.samples_for(len(sample.times), level)
         spreads = memoryless.simulated_spreads(sample.times, sample.every, sample.limit, draws, seed)
         low, high = np.quantile(spreads, [level, 1 - level])
-        text += f": smallest p of three, where a spread below {low:.2f} or above {high:.2f} would be told"
+        text += f": smallest p of three, where a spread below {low:.2f} or above {high:.2f} would be detected"
         worst = min(row.p_early, row.p_narrow, row.p_wide)
     statement = Statement(f"memoryless-{_key(sample)}", text, _SECTION, paper=f"memoryless: p at least {level:.2g}")
     return Claim.not_rejected(

@@ -13,9 +13,9 @@ from parity_lightning.experiments.estimates import finite
 from parity_lightning.experiments.findings import Findings
 from parity_lightning.experiments.recorded_times import Sample, read_trials
 from parity_lightning.experiments.section3_random_search.claims import (
+    DETECTED_DEVIATION,
     LEVEL,
     TELLING,
-    TELLING_DEVIATION,
     TELLING_SHARE,
     make_claims,
     rarity_claims,
@@ -54,7 +54,7 @@ def run(options: Options) -> Findings:
         "p early is exact for times without rounding, p narrow and p wide are by Monte Carlo; a search in random "
         "order does have a memory, of the sets it tried",
         f"times that no test refutes count as memoryless if at least {TELLING} trials and {TELLING_SHARE:.0%} of all "
-        f"were solved; as those of a law if a deviation of {TELLING_DEVIATION} would have been told",
+        f"were solved; as those of a law if a deviation of {DETECTED_DEVIATION} would have been detected",
         "early convergence is refuted if a trial took less than a tenth of the median",
         f"a set is tried on {EXAMPLES} fresh examples; a Langevin network has {UNITS} ReLU units, standard normal "
         "parameters",
