@@ -18,6 +18,8 @@ from hypothesis import settings
 from parity_lightning.callbacks import ProgressPicture
 from parity_lightning.cli import main
 from parity_lightning.cli.training import ParityCLI
+from parity_lightning.engine.native.library import find_compiler
+from parity_lightning.engine.not_compiled import NotCompiled
 
 # How long an example takes depends on what else the machine does, and decides nothing.
 settings.register_profile("untimed", deadline=None)
@@ -51,8 +53,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips tests that compile where there is no compiler."""
-    if item.get_closest_marker("compiles") and not any(map(shutil.which, ("g++", "clang++", "c++"))):
-        pytest.skip("there is no C++ compiler")
+    if item.get_closest_marker("compiles"):
+        try:
+            find_compiler()
+        except NotCompiled as why:
+            pytest.skip(str(why))
 
 
 class Run(NamedTuple):

@@ -37,6 +37,12 @@ NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {
     "PolyNet without biases": lambda n, r: PolyNetwork(n, min(r, 3, n), bias=False),
 }
 
+
+def in_groups(weights: Any) -> torch.optim.Optimizer:
+    first, *others = list(weights)
+    return SGDW([{"params": [first]}, {"params": others, "lr": 0.01, "momentum": 0.5}], lr=0.1, momentum=0.9)
+
+
 OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "SGD": lambda weights: torch.optim.SGD(weights, lr=0.05),
     "momentum": lambda weights: torch.optim.SGD(weights, lr=0.05, momentum=0.9),
@@ -49,6 +55,7 @@ OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "Adam": lambda weights: torch.optim.Adam(weights, lr=0.01),
     "Adam, weight decay": lambda weights: torch.optim.Adam(weights, lr=0.01, weight_decay=0.01),
     "AdamW": lambda weights: torch.optim.AdamW(weights, lr=0.01),
+    "groups": in_groups,
     "Adam without eps": lambda weights: torch.optim.Adam(weights, lr=0.01, eps=0),
 }
 
@@ -269,11 +276,6 @@ def test_what_a_schedule_switches_on_later_takes_part(option: dict[str, float], 
 
 @pytest.mark.compiles
 def test_groups_of_weights_and_trials_that_come_and_go() -> None:
-    def optimizer(weights: Any) -> torch.optim.Optimizer:
-        first, *others = list(weights)
-        return SGDW([{"params": [first]}, {"params": others, "lr": 0.01, "momentum": 0.5}], lr=0.1, momentum=0.9)
-
-    OPTIMIZERS["groups"] = optimizer
     stacks = [stack_of("sinusoid", "groups", "square", n=129, batch=37, native=native) for native in (True, False)]
     indices = indices_of(3, 37)
     assert_alike(*stacks, indices)
@@ -283,7 +285,6 @@ def test_groups_of_weights_and_trials_that_come_and_go() -> None:
         module = NetworkWithLoss(NETWORKS["sinusoid"](129, 11), find_loss("square")).double()
         stack.put(SparseParity(129, 3, seed=7), module, stack.options[0].tolist())
     assert_alike(*stacks, indices)
-    del OPTIMIZERS["groups"]
 
 
 @pytest.mark.compiles

@@ -14,9 +14,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +23,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from parity_lightning.engine.library_cache import building_in, cache_folder, check_private, is_whole, private_cache
+from parity_lightning.engine.library_cache import (
+    building_in,
+    cache_folder,
+    check_private,
+    folder_to_build_in,
+    is_whole,
+    private_cache,
+)
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.errors import SettingError
 
@@ -169,17 +174,14 @@ def _build(
             empty, for a compiler that was killed may have left files half written.
     """
     print("compiling for this network and batch size, once: about half a minute", file=sys.stderr, flush=True)
-    for left in stem.parent.glob(f"{stem.name}-building-*"):
-        # Left by a killed process: this process holds the lock of the name.
-        shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=stem.parent, prefix=f"{stem.name}-building-") as folder:
-        with building_in(compiler_cache or Path(folder)):
+    with folder_to_build_in(stem) as folder:
+        with building_in(compiler_cache or folder):
             try:
                 program, ending = _exported(function, arguments, shared), ""
             except Exception:
                 single = [*arguments[:shared], *(argument[:1] for argument in arguments[shared:])]
                 program, ending = _exported(function, single), _SINGLE
-            path = torch._inductor.aoti_compile_and_package(program, package_path=f"{folder}/new.pt2")
+            path = torch._inductor.aoti_compile_and_package(program, package_path=str(folder / "new.pt2"))
         library = stem.with_name(f"{stem.name}{ending}.pt2")
         os.replace(path, library)
     return library

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,6 +120,22 @@ def _check_above(folder: Path, parent: Path) -> None:
     if found.st_uid not in (0, os.geteuid()) or (_others_can_write(found) and not sticky):
         message = f"others can write to {parent} above it; name a folder of your own, or: chmod go-w {parent}"
         raise SettingError(f"${FOLDER_VARIABLE}", folder, message)
+
+
+@contextmanager
+def folder_to_build_in(stem: Path) -> Iterator[Path]:
+    """A folder beside a library, in which it is built before it is moved to its place; removed in the end.
+
+    Those that killed processes have left are removed, too, so the caller must hold the lock of the library.
+
+    Args:
+        stem: The path of the library, but for its ending.
+    """
+    prefix = f"{stem.name}-building-"
+    for left in stem.parent.glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=stem.parent, prefix=prefix) as folder:
+        yield Path(folder)
 
 
 @contextmanager

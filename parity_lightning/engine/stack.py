@@ -238,11 +238,8 @@ class Stack:
         Returns:
             The losses and the numbers of errors before the update, both of shape ``(size,)``.
         """
-        if self._native is not None:
-            losses, counts = self.run(index.unsqueeze(0))
-            return losses[0], counts[0]
-        loss, errors = self._run_step([index, *self.tensors])
-        return loss, errors
+        losses, errors = self.run(index.unsqueeze(0))
+        return losses[0], errors[0]
 
     def run(self, indices: Tensor, options: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Takes several SGD steps of every trial.
@@ -269,7 +266,7 @@ class Stack:
         for step, index in enumerate(indices.unbind()):
             if options is not None:
                 self.options.copy_(options[step])
-            loss, wrong = self.step(index)
+            loss, wrong = self._run_step([index, *self.tensors])
             losses.append(loss)
             errors.append(wrong)
         return torch.stack(losses), torch.stack(errors)

@@ -29,11 +29,14 @@ class UpdateFunction(ABC):
 
     options: ClassVar[tuple[str, ...]]
     """The numbers of a group that it reads."""
+    optional: ClassVar[tuple[str, ...]] = ()
+    """Those of them whose part of the update is left out where they are 0."""
 
     def __init__(self, groups: Sequence[Mapping[str, Any]], scheduled: bool = False) -> None:
-        self.ignored = tuple(name for name in ("decay", "weight_decay", "momentum") if name in groups[0])
-        """The options that are left out, for they are 0."""
-        self.ignored = () if scheduled else tuple(name for name in self.ignored if not _uses(groups, name))
+        self.ignored = tuple(
+            name for name in self.optional if name in groups[0] and not (scheduled or _uses(groups, name))
+        )
+        """The options whose part of the update is left out, for they are 0."""
         self.state: tuple[str, ...] = ()
         """What the optimizer keeps for each parameter, by its names in ``optimizer.state``; all begin at 0."""
         self.native: Mapping[str, int] | None = None
@@ -69,6 +72,7 @@ def _refuse(groups: Sequence[Mapping[str, Any]], *switches: str) -> None:
 
 class _SGD(UpdateFunction):
     options = ("lr", "momentum", "weight_decay", "decay")
+    optional = ("momentum", "weight_decay", "decay")
 
     def __init__(self, groups: Sequence[Mapping[str, Any]], scheduled: bool = False) -> None:
         super().__init__(groups, scheduled)
@@ -111,7 +115,6 @@ class _SignSGD(UpdateFunction):
 
     def __init__(self, groups: Sequence[Mapping[str, Any]], scheduled: bool = False) -> None:
         super().__init__(groups, scheduled)
-        self.ignored = ()
         self.native = {"rule": 1}
 
     def __call__(
@@ -124,6 +127,7 @@ class _SignSGD(UpdateFunction):
 
 class _Adam(UpdateFunction):
     options = ("lr", "beta1", "beta2", "eps", "weight_decay")
+    optional = ("weight_decay",)
 
     def __init__(self, groups: Sequence[Mapping[str, Any]], scheduled: bool = False) -> None:
         super().__init__(groups, scheduled)

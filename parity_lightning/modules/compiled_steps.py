@@ -82,7 +82,7 @@ class CompiledSteps:
         losses: list[Tensor] = []
         errors: list[Tensor] = []
         with torch.no_grad():
-            self._set_options(steps.first)
+            self._set_options()
             indices = self._batches.indices(steps.first, steps.end).unsqueeze(1)
             # Schedules go on with every step, and in C++ a whole block is one call.
             at_once = len(indices) if self._stack.is_native and not self._stepper.schedulers else 1
@@ -94,7 +94,7 @@ class CompiledSteps:
                     errors.append(wrong[:, 0])
                     if self._stepper.schedulers:
                         self._stepper.step_schedules()
-                        self._set_options(steps.first + len(losses))
+                        self._set_options()
             finally:
                 # If the block is interrupted, the steps that were taken count.
                 self._stepper.counter.add(int(self._stack.steps_made[0]) - before)
@@ -107,13 +107,13 @@ class CompiledSteps:
         state: dict[str, Any] = self._stepper.optimizer.state[weight]
         return state
 
-    def _set_options(self, step: int) -> None:
+    def _set_options(self) -> None:
         # Schedules change them at every step, and callbacks may between blocks.
         groups = self._stepper.optimizer.param_groups
         if any(group[name] for group in groups for name in self._rule.ignored):
             # A callback has set what was 0 when the steps were compiled.
             self._options = []
-            self._make_stack(step)
+            self._make_stack(int(self._stack.steps_made[0]))
         options = options_of(self._rule, self._stepper.optimizer)
         if options != self._options:
             self._stack.options[0] = torch.tensor(options, dtype=torch.float64)

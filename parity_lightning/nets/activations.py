@@ -107,19 +107,19 @@ class ParityPolynomial(nn.Module):
         super().__init__()
         self.k = check_int("k", k, at_least=1, at_most=30)
         values = {z * z: Fraction((-1) ** ((k - z) // 2), z if k % 2 else 1) for z in range(k % 2, k + 1, 2)}
-        self._squares: list[int] = []
-        while rest := values.keys() - self._squares:
-            self._squares.append(
-                max(rest, key=lambda square: math.prod(abs(square - known) for known in self._squares))
-            )
-        column = [values[square] for square in self._squares]
-        self._coefficients = [float(column[0])]
+        squares: list[int] = []
+        while rest := values.keys() - squares:
+            squares.append(max(rest, key=lambda square: math.prod(abs(square - known) for known in squares)))
+        column = [values[square] for square in squares]
+        coefficients = [float(column[0])]
         for order in range(1, len(column)):
             column = [
-                (after - before) / (self._squares[i + order] - self._squares[i])
+                (after - before) / (squares[i + order] - squares[i])
                 for i, (before, after) in enumerate(pairwise(column))
             ]
-            self._coefficients.append(float(column[0]))
+            coefficients.append(float(column[0]))
+        self.newton_form = [(coefficients[-1], 0), *zip(coefficients[-2::-1], squares[-2::-1], strict=True)]
+        """The coefficients, the innermost first, each with the knot that what is inside it is multiplied by."""
 
     def forward(self, z: Tensor) -> Tensor:
         """Applies the polynomial to each element."""
@@ -129,11 +129,6 @@ class ParityPolynomial(nn.Module):
         for coefficient, knot in others:
             value = coefficient + value * (square - knot)
         return value * z if self.k % 2 else value
-
-    @property
-    def newton_form(self) -> list[tuple[float, int]]:
-        """The coefficients, the innermost first, each with the knot that what is inside it is multiplied by."""
-        return [(self._coefficients[-1], 0), *zip(self._coefficients[-2::-1], self._squares[-2::-1], strict=True)]
 
     def extra_repr(self) -> str:
         """Shows k."""

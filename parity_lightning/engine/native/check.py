@@ -38,8 +38,8 @@ def check_closed_form(objective: Objective, n: int, trainable: Sequence[Tensor],
         return (values / math.sqrt(like.shape[-1])).to(like.dtype)
 
     weights, others = [draw(tensor) for tensor in trainable], [draw(tensor) for tensor in frozen]
-    parity = SparseParity(n, 1)
-    x, y = (part.to(weights[0].dtype).unsqueeze(0) for part in parity.draw(torch.arange(_EXAMPLES)))
+    parity, index = SparseParity(n, 1), torch.arange(_EXAMPLES)
+    x, y = (part.to(weights[0].dtype).unsqueeze(0) for part in parity.draw(index))
     gradients, loss, _ = objective.gradients(weights, others, x, y)
     # A step of plain SGD with the learning rate 1 takes the gradient off the weights.
     rule = find_rule([torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)])
@@ -47,15 +47,10 @@ def check_closed_form(objective: Objective, n: int, trainable: Sequence[Tensor],
     groups = [0] * len(weights)
     steps = NativeSteps(objective, rule, groups, n, False, [*weights, *others])
     after = [weight.clone() for weight in weights]
-    losses, _ = steps.run(
-        stack_parities([parity]), options, torch.zeros(1, dtype=torch.float64), [*after, *others], _first_examples()
-    )
+    steps_made = torch.zeros(1, dtype=torch.float64)
+    losses, _ = steps.run(stack_parities([parity]), options, steps_made, [*after, *others], index.reshape(1, 1, -1))
     found = [losses[0], *(before - new for before, new in zip(weights, after, strict=True))]
     for wanted, value in zip([loss, *gradients], found, strict=True):
         scale = float(wanted.abs().max())
         if not torch.allclose(value, wanted, rtol=1e-3, atol=1e-3 * scale + 1e-5, equal_nan=True):
             raise NotCompiled("its closed form does not compute what the network does")
-
-
-def _first_examples() -> Tensor:
-    return torch.arange(_EXAMPLES).reshape(1, 1, -1)

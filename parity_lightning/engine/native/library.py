@@ -9,14 +9,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from parity_lightning.engine.library_cache import check_private, private_cache
+from parity_lightning.engine.library_cache import check_private, folder_to_build_in, private_cache
 from parity_lightning.engine.not_compiled import NotCompiled
 
 _SOURCE = Path(__file__).with_name("step.cpp")
@@ -50,7 +49,7 @@ def load_library(kind: torch.dtype) -> Library:
     """
     if kind not in _TYPES:
         raise NotCompiled(f"there are no steps in C++ for {kind}")
-    compiler = _find_compiler()
+    compiler = find_compiler()
     options = [*_FLAGS, f"-DREAL={_TYPES[kind]}"]
     # The compiler's version and this processor's instructions: a folder may be shared by several machines.
     target = _run([*compiler, "-march=native", "-dM", "-E", "-x", "c++", os.devnull])
@@ -71,8 +70,12 @@ def load_library(kind: torch.dtype) -> Library:
     )
 
 
-def _find_compiler() -> list[str]:
-    """The C++ compiler and what its command begins with: ``$CXX``, or the first that is found."""
+def find_compiler() -> list[str]:
+    """The C++ compiler and what its command begins with: ``$CXX``, or the first that is found.
+
+    Raises:
+        NotCompiled: If there is none.
+    """
     if given := shlex.split(os.environ.get("CXX", "")):
         if shutil.which(given[0]) is None:
             raise NotCompiled(f"CXX={os.environ['CXX']}: no such program; name a C++ compiler")
@@ -86,9 +89,11 @@ def _find_compiler() -> list[str]:
 def _run(command: list[str]) -> bytes:
     try:
         return subprocess.run(command, capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        told = error.stderr.decode(errors="replace") if isinstance(error, subprocess.CalledProcessError) else str(error)
-        raise NotCompiled(" ".join(f"{command[0]}: {told}".split())[:300]) from None
+    except OSError as error:
+        why = str(error)
+    except subprocess.CalledProcessError as error:
+        why = error.stderr.decode(errors="replace")
+    raise NotCompiled(" ".join(f"{command[0]}: {why}".split())[:300])
 
 
 def _checksum_file(path: Path) -> Path:
@@ -112,11 +117,8 @@ def _build(compiler: list[str], options: list[str], path: Path) -> None:
             return
         reason = f"{path} is damaged; it is built again" if path.exists() else "compiling the steps in C++, once"
         print(f"{reason}: some seconds", file=sys.stderr, flush=True)
-        for left in path.parent.glob(f"{path.stem}-building-*"):
-            # Left by a killed process: this process holds the lock.
-            shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.stem}-building-") as folder:
-            new = Path(folder) / path.name
+        with folder_to_build_in(path.with_suffix("")) as folder:
+            new = folder / path.name
             _run([*compiler, *options, str(_SOURCE), "-o", str(new), "-lm"])
             new.chmod(0o600)
             checksum = _checksum_file(new)

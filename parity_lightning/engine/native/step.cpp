@@ -1,8 +1,8 @@
 // SGD steps and evaluations of two-layer networks and products of linear forms, for any number of inputs, units,
 // examples and trials: nothing in here depends on a shape, so it is compiled once for float and once for double.
 //
-// A trial is computed by itself, whatever others there are, and in the same order however many steps a call takes:
-// its weights do not depend on the company it is trained in, bit for bit.
+// Each trial is computed separately and in a fixed order. So its weights are the same bit for bit alone and in any stack,
+// and however many steps a call takes.
 
 #include <cmath>
 #include <cstdint>
@@ -91,6 +91,22 @@ static inline void philox(uint32_t (*c)[COUNTERS], uint32_t k0, uint32_t k1) {
   }
 }
 
+// Four random words for each of some examples, at most COUNTERS; see random_words in data/philox.py.
+static inline void draw_words(const int64_t *index, int count, int64_t block, int64_t purpose, uint32_t k0, uint32_t k1,
+                              uint32_t (*c)[COUNTERS]) {
+  for (int l = 0; l < COUNTERS; ++l) {
+    const uint64_t i = index[l < count ? l : 0];
+    c[0][l] = static_cast<uint32_t>(i), c[1][l] = static_cast<uint32_t>(i >> 32);
+    c[2][l] = static_cast<uint32_t>(block), c[3][l] = static_cast<uint32_t>(purpose);
+  }
+  philox(c, k0, k1);
+}
+
+// A bit b as the input (-1)^b.
+static inline real input_of(uint32_t word, int64_t bit) {
+  return static_cast<real>(1 - 2 * static_cast<int32_t>((word >> bit) & 1));
+}
+
 // The inputs, (count, n), and labels of some examples of a trial.
 static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *index, int64_t count, real *x, real *y) {
   const int64_t words = (n + 31) / 32, blocks = (n + 127) / 128;
@@ -101,34 +117,25 @@ static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *
     uint32_t odd[COUNTERS] = {};
     for (int64_t block = 0; block < blocks; ++block) {
       uint32_t c[4][COUNTERS];
-      for (int l = 0; l < COUNTERS; ++l) {
-        const uint64_t i = index[first + (l < here ? l : 0)];
-        c[0][l] = static_cast<uint32_t>(i), c[1][l] = static_cast<uint32_t>(i >> 32);
-        c[2][l] = static_cast<uint32_t>(block), c[3][l] = static_cast<uint32_t>(stream.purpose);
-      }
-      philox(c, k0, k1);
+      draw_words(index + first, here, block, stream.purpose, k0, k1, c);
       for (int64_t w = 0; w < 4 && 4 * block + w < words; ++w) {
         const int64_t word = 4 * block + w, bits = n - 32 * word < 32 ? n - 32 * word : 32;
         for (int l = 0; l < here; ++l) {
           odd[l] ^= c[w][l] & static_cast<uint32_t>(relevant[word]);
           real *to = x + (first + l) * n + 32 * word;
           const uint32_t drawn = c[w][l];
+          // With a number of bits that the compiler knows it makes vector instructions.
           if (bits == 32)
-            for (int j = 0; j < 32; ++j) to[j] = static_cast<real>(1 - 2 * static_cast<int32_t>((drawn >> j) & 1));
+            for (int j = 0; j < 32; ++j) to[j] = input_of(drawn, j);
           else
-            for (int64_t j = 0; j < bits; ++j) to[j] = static_cast<real>(1 - 2 * static_cast<int32_t>((drawn >> j) & 1));
+            for (int64_t j = 0; j < bits; ++j) to[j] = input_of(drawn, j);
         }
       }
     }
     for (int l = 0; l < here; ++l) y[first + l] = __builtin_parity(odd[l]) ? real(-1) : real(1);
     if (stream.is_noisy) {
       uint32_t c[4][COUNTERS];
-      for (int l = 0; l < COUNTERS; ++l) {
-        const uint64_t i = index[first + (l < here ? l : 0)];
-        c[0][l] = static_cast<uint32_t>(i), c[1][l] = static_cast<uint32_t>(i >> 32), c[2][l] = 0;
-        c[3][l] = static_cast<uint32_t>(stream.noise_purpose);
-      }
-      philox(c, k0, k1);
+      draw_words(index + first, here, 0, stream.noise_purpose, k0, k1, c);
       for (int l = 0; l < here; ++l)
         if (static_cast<int64_t>(c[0][l]) < stream.flip_below[trial]) y[first + l] = -y[first + l];
     }
@@ -188,12 +195,13 @@ static inline real power(real z, int64_t degree) {
 }
 
 // A triangle wave of period 4, and its derivative; see nets/activations.py.
-static inline real wave(real z, real k) {
-  const real shifted = z - k, rest = shifted - 4 * std::floor(shifted / 4);
-  return std::fabs(rest - 2) - 1;
+static inline real place_in_period(real z, real k) {
+  const real shifted = z - k;
+  return shifted - 4 * std::floor(shifted / 4);
 }
+static inline real wave(real z, real k) { return std::fabs(place_in_period(z, k) - 2) - 1; }
 static inline real wave_slope(real z, real k) {
-  const real shifted = z - k, rest = shifted - 4 * std::floor(shifted / 4);
+  const real rest = place_in_period(z, k);
   return rest > 2 ? real(1) : rest < 2 ? real(-1) : rest == 2 ? real(0) : rest;
 }
 

@@ -53,8 +53,8 @@ class _Update(ctypes.Structure):
 class NativeSteps:
     """Trains and evaluates the trials of a stack.
 
-    A trial is computed by itself and in the same order, whatever others there are and however many steps a call takes:
-    its weights are the same bit for bit, alone or in any stack.
+    Each trial is computed separately and in a fixed order. So its weights are the same bit for bit alone and in any
+    stack, and however many steps a call takes.
 
     Args:
         objective: What is trained; it has a closed form.
@@ -165,7 +165,7 @@ class NativeSteps:
         Returns:
             int64 tensor of shape ``(m,)``.
         """
-        network, stream = self._network_of(weights), stream_of(words, "validation", noisy=False)
+        network, stream = self._network_of(weights), stream_of(words, "validation", self._noisy)
         places, errors = places.contiguous(), torch.empty(len(places), dtype=torch.int64)
         status = self._library.count_errors(
             ctypes.byref(network),

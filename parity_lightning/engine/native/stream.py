@@ -34,9 +34,10 @@ def stream_of(words: Sequence[Tensor], stream: Stream, noisy: bool) -> ParityStr
     Args:
         words: What their examples depend on, as in `ParityStack`; contiguous.
         stream: Which.
-        noisy: Whether labels may be flipped.
+        noisy: Whether labels of the training stream may be flipped.
     """
     low, high, relevant, flip_below = (word.data_ptr() for word in words)
+    noisy = noisy and stream == "train"
     return ParityStream(low, high, relevant, flip_below, input_purpose(stream), NOISE_PURPOSE, noisy)
 
 
@@ -77,7 +78,7 @@ class NativeDrawing:
         index = index.contiguous()
         x = torch.empty(trials, count, self._n, dtype=self._kind)
         y = torch.empty(trials, count, dtype=self._kind)
-        drawn = stream_of(words, stream, noisy and stream == "train")
+        drawn = stream_of(words, stream, noisy)
         self._library.draw_examples(
             ctypes.byref(drawn),
             _int(trials),
