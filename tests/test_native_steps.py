@@ -70,12 +70,13 @@ def stack_of(
     seeds: range = range(3),
     kind: torch.dtype = torch.float64,
     native: bool = True,
+    device: str = "cpu",
 ) -> Stack:
     """Trials of these seeds, each with noisy labels of a parity of its own."""
     modules = []
     for seed in seeds:
         torch.manual_seed(seed)
-        modules.append(NetworkWithLoss(NETWORKS[network](n, units), find_loss(loss)).to(kind))
+        modules.append(NetworkWithLoss(NETWORKS[network](n, units), find_loss(loss)).to(device, kind))
     parities = [SparseParity(n, min(3, n), seed=seed, label_noise=0.1) for seed in seeds]
     stack = Stack.of(modules, parities, OPTIMIZERS[optimizer], batch)
     if native:

@@ -14,6 +14,7 @@ from parity_lightning.data.sparse_parity import SparseParity, Stream
 from parity_lightning.engine.allocator import keep_freed_memory
 from parity_lightning.engine.compiled import Flat, compile_stacked
 from parity_lightning.engine.native.check import check_closed_form
+from parity_lightning.engine.native.make import make_steps
 from parity_lightning.engine.native.steps import NativeSteps
 from parity_lightning.engine.native.stream import NativeDrawing
 from parity_lightning.engine.not_compiled import NotCompiled
@@ -283,7 +284,7 @@ class Stack:
             int64 tensor of shape ``(size,)``, or of one count for each place.
         """
         if self._native is not None:
-            chosen = torch.arange(self.size) if places is None else places
+            chosen = torch.arange(self.size, device=self.options.device) if places is None else places
             return self._native.errors(self.tensors[:_WORDS], self._weight_tensors, chosen, first, end)
         trainable, _, frozen = self._parts(self._weight_tensors)
         each = [*self.tensors[:_WORDS], *trainable, *frozen]
@@ -303,7 +304,9 @@ class Stack:
         return [part.to(device) for part in places_of(first, end, self._evaluated_at_once)]
 
     def use_native_code(self) -> bool:
-        """Draws examples in C++ from now on and, if the networks have a closed form, takes steps and evaluates there.
+        """Takes steps and evaluates by code of our own from now on, if the networks have a closed form.
+
+        On a CPU it is C++, and draws examples for other networks, too; on an NVIDIA GPU it is CUDA.
 
         Returns:
             Whether it takes steps there.
@@ -312,29 +315,32 @@ class Stack:
             NotCompiled: If there is no C++ compiler, for example; then all stays as it is.
             SettingError: If others can write to the folder of compiled functions.
         """
-        if self.tensors[0].device.type != "cpu" or not all(tensor.is_contiguous() for tensor in self.tensors):
+        if not all(tensor.is_contiguous() for tensor in self.tensors):
             return False
         weights = self._weight_tensors
-        self._native_drawing = NativeDrawing(self._n, weights[0].dtype)
+        if weights[0].device.type == "cpu":
+            self._native_drawing = NativeDrawing(self._n, weights[0].dtype)
         if self._objective.closed_form is not None:
             trainable, _, frozen = self._parts(weights)
             with suppress(NotCompiled), torch.no_grad():
                 check_closed_form(self._objective, self._n, trainable, frozen)
-                self._native = NativeSteps(self._objective, self._rule, self._groups, self._n, self._noisy, weights)
+                self._native = make_steps(
+                    self._objective, self._rule, self._groups, self._n, self._noisy, weights, self._batch_size
+                )
         return self.is_native
 
     @property
     def is_native(self) -> bool:
-        """Whether steps are taken in C++."""
+        """Whether steps are taken by code of our own."""
         return self._native is not None
 
     @property
     def computed(self) -> str:
-        """How steps are computed once `compile` was called: in C++, with the version of the library, or compiled."""
-        return "compiled" if self._native is None else f"C++ {self._native.version}"
+        """How steps are computed once `compile` was called: by which code of our own, or compiled."""
+        return "compiled" if self._native is None else self._native.version
 
     def compile(self, evaluation: bool = True) -> None:
-        """Takes steps and evaluates in C++, or compiles both; the stack must hold a trial, as an example.
+        """Takes steps and evaluates by code of our own, or compiles both; the stack must hold a trial, as an example.
 
         Args:
             evaluation: Whether to compile evaluations, too.
@@ -342,7 +348,7 @@ class Stack:
         Raises:
             NotCompiled: If one of them cannot be compiled; then neither is.
         """
-        # What cannot be built in C++ may still be compiled.
+        # What our own code cannot do may still be compiled.
         with suppress(NotCompiled):
             if self.use_native_code():
                 return

@@ -18,7 +18,7 @@ import torch
 from parity_lightning.engine.library_cache import check_private, folder_to_build_in, private_cache
 from parity_lightning.engine.not_compiled import NotCompiled
 
-_SOURCE = Path(__file__).with_name("step.cpp")
+_SOURCE, _HEADER = (Path(__file__).with_name(name) for name in ("step.cpp", "arithmetic.h"))
 _TYPES = {torch.float32: "float", torch.float64: "double"}
 # No option that lets the compiler change what is computed: infinities and NaN must show that a trial diverged.
 _FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=c++17", "-fPIC", "-shared")
@@ -53,7 +53,7 @@ def load_library(kind: torch.dtype) -> Library:
     options = [*_FLAGS, f"-DREAL={_TYPES[kind]}"]
     # The compiler's version and this processor's instructions: a folder may be shared by several machines.
     target = _run([*compiler, "-march=native", "-dM", "-E", "-x", "c++", os.devnull])
-    parts = (_SOURCE.read_bytes(), repr(options).encode(), target)
+    parts = (_SOURCE.read_bytes(), _HEADER.read_bytes(), repr(options).encode(), target)
     version = hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
     path = private_cache() / f"{version}.so"
     for _ in range(2):

@@ -4,62 +4,15 @@
 // Each trial is computed separately and in a fixed order. So its weights are the same bit for bit alone and in any stack,
 // and however many steps a call takes.
 
-#include <cmath>
-#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
 
-#ifndef REAL
-#define REAL float
-#endif
-typedef REAL real;
+#include "arithmetic.h"
 
 // GCC and Clang make vector instructions of these on any machine.
 constexpr int LANES = 32 / sizeof(real);
 typedef real vec __attribute__((vector_size(32)));
-
-// The vectorized sine and cosine of glibc.
-#if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-extern "C" __attribute__((simd("notinbranch"), const)) float sinf(float) noexcept;
-extern "C" __attribute__((simd("notinbranch"), const)) float cosf(float) noexcept;
-extern "C" __attribute__((simd("notinbranch"), const)) double sin(double) noexcept;
-extern "C" __attribute__((simd("notinbranch"), const)) double cos(double) noexcept;
-#endif
-static inline float sine(float z) { return sinf(z); }
-static inline double sine(double z) { return sin(z); }
-static inline float cosine(float z) { return cosf(z); }
-static inline double cosine(double z) { return cos(z); }
-
-enum Activation { IDENTITY, RELU, POWER, ZIGZAG, INFINITE_ZIGZAG, POLYNOMIAL, SINUSOID };
-enum Loss { HINGE, SQUARE, CROSS_ENTROPY, CORRELATION };
-enum Rule { SGD, SIGN_SGD, ADAM };
-enum Tensor { WEIGHT, BIAS, OUTPUT, OUTPUT_BIAS, TENSORS };
-
-// A trial's tensors follow one another: trial t has those at t times their size.
-struct Parameter {
-  real *value;           // null if the network has none
-  real *state[2];        // of the optimizer; null if it keeps none
-  int64_t is_trainable;  // frozen ones are left alone
-  int64_t option;        // where the options of its group begin
-};
-
-struct Network {
-  int64_t n, units, activation, degree, is_product;
-  const double *coefficients;  // of the polynomial: pairs of coefficient and knot, the innermost first
-  int64_t coefficient_count;
-  Parameter parameters[TENSORS];
-};
-
-struct Stream {
-  const int64_t *low, *high, *relevant, *flip_below;  // of each trial; relevant: words of 32 bits
-  int64_t purpose, noise_purpose, is_noisy;
-};
-
-struct Update {
-  int64_t rule, option_count;
-  int64_t has_decay, has_weight_decay, has_momentum, has_nesterov, is_decoupled;
-};
 
 static inline int64_t padded(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
 
@@ -78,34 +31,8 @@ struct Scratch {
   Scratch &operator=(const Scratch &) = delete;
 };
 
-// Philox4x32-10 of several counters at once; see data/philox.py.
+// For how many examples random words are drawn at once.
 constexpr int COUNTERS = 8;
-static inline void philox(uint32_t (*c)[COUNTERS], uint32_t k0, uint32_t k1) {
-  for (int round = 0; round < 10; ++round) {
-    for (int l = 0; l < COUNTERS; ++l) {
-      uint64_t p0 = static_cast<uint64_t>(c[0][l]) * 0xD2511F53u, p1 = static_cast<uint64_t>(c[2][l]) * 0xCD9E8D57u;
-      uint32_t c0 = static_cast<uint32_t>(p1 >> 32) ^ c[1][l] ^ k0, c2 = static_cast<uint32_t>(p0 >> 32) ^ c[3][l] ^ k1;
-      c[1][l] = static_cast<uint32_t>(p1), c[3][l] = static_cast<uint32_t>(p0), c[0][l] = c0, c[2][l] = c2;
-    }
-    k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
-  }
-}
-
-// Four random words for each of some examples, at most COUNTERS; see random_words in data/philox.py.
-static inline void draw_words(const int64_t *index, int count, int64_t block, int64_t purpose, uint32_t k0, uint32_t k1,
-                              uint32_t (*c)[COUNTERS]) {
-  for (int l = 0; l < COUNTERS; ++l) {
-    const uint64_t i = index[l < count ? l : 0];
-    c[0][l] = static_cast<uint32_t>(i), c[1][l] = static_cast<uint32_t>(i >> 32);
-    c[2][l] = static_cast<uint32_t>(block), c[3][l] = static_cast<uint32_t>(purpose);
-  }
-  philox(c, k0, k1);
-}
-
-// A bit b as the input (-1)^b.
-static inline real input_of(uint32_t word, int64_t bit) {
-  return static_cast<real>(1 - 2 * static_cast<int32_t>((word >> bit) & 1));
-}
 
 // The inputs, (count, n), and labels of some examples of a trial.
 static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *index, int64_t count, real *x, real *y) {
@@ -117,7 +44,7 @@ static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *
     uint32_t odd[COUNTERS] = {};
     for (int64_t block = 0; block < blocks; ++block) {
       uint32_t c[4][COUNTERS];
-      draw_words(index + first, here, block, stream.purpose, k0, k1, c);
+      draw_words<COUNTERS>(index + first, here, block, stream.purpose, k0, k1, c);
       for (int64_t w = 0; w < 4 && 4 * block + w < words; ++w) {
         const int64_t word = 4 * block + w, bits = n - 32 * word < 32 ? n - 32 * word : 32;
         for (int l = 0; l < here; ++l) {
@@ -135,7 +62,7 @@ static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *
     for (int l = 0; l < here; ++l) y[first + l] = __builtin_parity(odd[l]) ? real(-1) : real(1);
     if (stream.is_noisy) {
       uint32_t c[4][COUNTERS];
-      draw_words(index + first, here, 0, stream.noise_purpose, k0, k1, c);
+      draw_words<COUNTERS>(index + first, here, 0, stream.noise_purpose, k0, k1, c);
       for (int l = 0; l < here; ++l)
         if (static_cast<int64_t>(c[0][l]) < stream.flip_below[trial]) y[first + l] = -y[first + l];
     }
@@ -187,99 +114,30 @@ static void multiply(const real *a, int64_t am, int64_t ad, const real *b, int64
   for (; j < columns; j += LANES) multiply_columns<1>(a, am, ad, b + j, bd, rows, depth, c + j, cm);
 }
 
-static inline real power(real z, int64_t degree) {
-  real value = 1;
-  for (; degree > 0; degree >>= 1, z *= z)
-    if (degree & 1) value *= z;
-  return value;
-}
-
-// A triangle wave of period 4, and its derivative; see nets/activations.py.
-static inline real place_in_period(real z, real k) {
-  const real shifted = z - k;
-  return shifted - 4 * std::floor(shifted / 4);
-}
-static inline real wave(real z, real k) { return std::fabs(place_in_period(z, k) - 2) - 1; }
-static inline real wave_slope(real z, real k) {
-  const real rest = place_in_period(z, k);
-  return rest > 2 ? real(1) : rest < 2 ? real(-1) : rest == 2 ? real(0) : rest;
-}
-
 // Replaces z by the activation, and by its derivative if there is a place for that.
-static void activate(const Network &net, real *__restrict__ z, real *__restrict__ slope, int64_t count) {
-  const real k = static_cast<real>(net.degree), sign = net.degree % 2 ? real(-1) : real(1);
-  switch (net.activation) {
-    case IDENTITY:
-      if (slope)
-        for (int64_t i = 0; i < count; ++i) slope[i] = 1;
-      break;
-    case RELU:
-      if (slope)
-        for (int64_t i = 0; i < count; ++i) slope[i] = z[i] <= 0 ? real(0) : real(1);
-      for (int64_t i = 0; i < count; ++i) z[i] = z[i] <= 0 ? real(0) : z[i];
-      break;
-    case POWER:
-      for (int64_t i = 0; i < count; ++i) {
-        const real below = power(z[i], net.degree - 1);
-        if (slope) slope[i] = k * below;
-        z[i] *= below;
-      }
-      break;
-    case ZIGZAG:
-      for (int64_t i = 0; i < count; ++i) {
-        const real value = z[i], inside = value < -k ? -k : value > k ? k : value;
-        const real above = value - k > 0 ? value - k : real(0), below = -value - k > 0 ? -value - k : real(0);
-        if (slope)
-          slope[i] = (value >= -k && value <= k ? wave_slope(inside, k) : value != value ? value : real(0)) +
-                     (above > 0 ? real(1) : real(0)) - (below > 0 ? sign : real(0));
-        z[i] = wave(inside, k) + above + sign * below;
-      }
-      break;
-    case INFINITE_ZIGZAG:
-      for (int64_t i = 0; i < count; ++i) {
-        if (slope) slope[i] = wave_slope(z[i], k);
-        z[i] = wave(z[i], k);
-      }
-      break;
-    case POLYNOMIAL:
-      for (int64_t i = 0; i < count; ++i) {
-        const real at = z[i], square = at * at;
-        real value = static_cast<real>(net.coefficients[0]), inner = 0;
-        for (int64_t c = 1; c < net.coefficient_count; ++c) {
-          const real knot = static_cast<real>(net.coefficients[2 * c + 1]);
-          inner = inner * (square - knot) + value;
-          value = static_cast<real>(net.coefficients[2 * c]) + value * (square - knot);
-        }
-        // inner is the derivative by the square.
-        if (slope) slope[i] = net.degree % 2 ? value + 2 * square * inner : 2 * at * inner;
-        z[i] = net.degree % 2 ? value * at : value;
-      }
-      break;
-    case SINUSOID:
-      if (slope)
-        for (int64_t i = 0; i < count; ++i) slope[i] = cosine(z[i]);
-      for (int64_t i = 0; i < count; ++i) z[i] = sine(z[i]);
-      break;
+template <int ACTIVATION>
+static void activate_all(const Network &net, real *__restrict__ z, real *__restrict__ slope, int64_t count) {
+  real unused;
+  if (slope && ACTIVATION == SINUSOID) {
+    // Of sine and cosine of the same number the compiler makes one call, and no vector instructions.
+    for (int64_t i = 0; i < count; ++i) slope[i] = cosine(z[i]);
+    slope = nullptr;
   }
+  if (slope)
+    for (int64_t i = 0; i < count; ++i) z[i] = activation_of<ACTIVATION, true>(net, z[i], slope[i]);
+  else
+    for (int64_t i = 0; i < count; ++i) z[i] = activation_of<ACTIVATION, false>(net, z[i], unused);
 }
 
-// The loss of a margin y f, and its derivative by the margin.
-static inline real loss_of(int64_t loss, real margin, real *slope) {
-  switch (loss) {
-    case HINGE:
-      *slope = 1 - margin <= 0 ? real(0) : real(-1);
-      return 1 - margin <= 0 ? real(0) : 1 - margin;
-    case SQUARE:
-      *slope = -2 * (1 - margin);
-      return (1 - margin) * (1 - margin);
-    case CROSS_ENTROPY: {
-      const real grown = std::exp(-std::fabs(margin));
-      *slope = margin >= 0 ? -grown / (1 + grown) : -1 / (1 + grown);
-      return (margin > 0 ? real(0) : -margin) + std::log1p(grown);
-    }
-    default:
-      *slope = -1;
-      return -margin;
+static void activate(const Network &net, real *z, real *slope, int64_t count) {
+  switch (net.activation) {
+    case IDENTITY: return activate_all<IDENTITY>(net, z, slope, count);
+    case RELU: return activate_all<RELU>(net, z, slope, count);
+    case POWER: return activate_all<POWER>(net, z, slope, count);
+    case ZIGZAG: return activate_all<ZIGZAG>(net, z, slope, count);
+    case INFINITE_ZIGZAG: return activate_all<INFINITE_ZIGZAG>(net, z, slope, count);
+    case POLYNOMIAL: return activate_all<POLYNOMIAL>(net, z, slope, count);
+    case SINUSOID: return activate_all<SINUSOID>(net, z, slope, count);
   }
 }
 
@@ -293,62 +151,17 @@ static inline real weighted_sum(const real *u, const real *h, int64_t columns) {
   return total;
 }
 
-struct Options {
-  real lr, momentum, weight_decay, keep;                        // SGD: keep is 1 - decay
-  real mean_rate, square_keep, square_rate, length, scale, eps;  // Adam
-};
-
-static Options read_options(const Update &update, const double *o, double steps) {
-  Options read = {};
-  if (update.rule == ADAM) {
-    const double lr = o[0], beta1 = o[1], beta2 = o[2], weight_decay = o[4];
-    read.mean_rate = static_cast<real>(1 - beta1), read.square_keep = static_cast<real>(beta2);
-    read.square_rate = static_cast<real>(1 - beta2), read.eps = static_cast<real>(o[3]);
-    read.length = static_cast<real>(lr / (1 - std::pow(beta1, steps)));
-    read.scale = static_cast<real>(std::sqrt(1 - std::pow(beta2, steps)));
-    read.weight_decay = static_cast<real>(weight_decay), read.keep = static_cast<real>(1 - lr * weight_decay);
-  } else if (update.rule == SIGN_SGD) {
-    read.lr = static_cast<real>(o[0]), read.keep = static_cast<real>(1 - o[1]);
-  } else {
-    read.lr = static_cast<real>(o[0]), read.momentum = static_cast<real>(o[1]);
-    read.weight_decay = static_cast<real>(o[2]), read.keep = static_cast<real>(1 - o[3]);
-  }
-  return read;
-}
-
-// The updates of engine/update_rules.py, of a parameter and its state in place.
+// Updates a parameter and its state in place.
 static void update_values(const Update &update, const Options &o, real *__restrict__ p, const real *__restrict__ gradient,
                           real *__restrict__ first, real *__restrict__ second, int64_t count) {
-  if (update.rule == ADAM) {
-    for (int64_t i = 0; i < count; ++i) {
-      real g = gradient[i], value = p[i];
-      if (update.has_weight_decay && update.is_decoupled) value = value * o.keep;
-      else if (update.has_weight_decay) g = g + value * o.weight_decay;
-      first[i] = first[i] + (g - first[i]) * o.mean_rate;
-      second[i] = second[i] * o.square_keep + g * g * o.square_rate;
-      p[i] = value - first[i] / (std::sqrt(second[i]) / o.scale + o.eps) * o.length;
-    }
-  } else if (update.rule == SIGN_SGD) {
-    for (int64_t i = 0; i < count; ++i) {
-      const real g = gradient[i], sign = g > 0 ? real(1) : g < 0 ? real(-1) : g == 0 ? real(0) : g;
-      p[i] = p[i] * o.keep - sign * o.lr;
-    }
-  } else if (!update.has_momentum) {
-    for (int64_t i = 0; i < count; ++i) {
-      const real value = update.has_decay ? p[i] * o.keep : p[i];
-      const real g = update.has_weight_decay ? gradient[i] + value * o.weight_decay : gradient[i];
-      p[i] = value - g * o.lr;
-    }
-  } else {
-    for (int64_t i = 0; i < count; ++i) {
-      const real value = update.has_decay ? p[i] * o.keep : p[i];
-      const real g = update.has_weight_decay ? gradient[i] + value * o.weight_decay : gradient[i];
-      const real buffer = first[i] * o.momentum + g;
-      // As in PyTorch, the buffer waits while the momentum is 0.
-      if (o.momentum != 0) first[i] = buffer;
-      p[i] = value - (update.has_nesterov ? g + buffer * o.momentum : buffer) * o.lr;
-    }
-  }
+  if (update.rule == ADAM)
+    for (int64_t i = 0; i < count; ++i) adam(update, o, p[i], gradient[i], first[i], second[i]);
+  else if (update.rule == SIGN_SGD)
+    for (int64_t i = 0; i < count; ++i) sign_sgd(o, p[i], gradient[i]);
+  else if (!update.has_momentum)
+    for (int64_t i = 0; i < count; ++i) plain_sgd(update, o, p[i], gradient[i]);
+  else
+    for (int64_t i = 0; i < count; ++i) sgd_with_momentum(update, o, p[i], gradient[i], first[i]);
 }
 
 // One trial's tensors, laid out for the loops: the weights as (n, units), units filled up to vectors with zeros.
