@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <type_traits>
+#include <vector>
 
 #include "arithmetic.h"
 
@@ -34,8 +36,9 @@ struct Scratch {
 // For how many examples random words are drawn at once.
 constexpr int COUNTERS = 8;
 
-// The inputs, (count, n), and labels of some examples of a trial.
-static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *index, int64_t count, real *x, real *y) {
+// The inputs of some examples of a trial as bits, (count, words), and their labels.
+static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *index, int64_t count, uint32_t *bits,
+                 real *y) {
   const int64_t words = (n + 31) / 32, blocks = (n + 127) / 128;
   const uint32_t k0 = stream.low[trial], k1 = stream.high[trial];
   const int64_t *relevant = stream.relevant + trial * words;
@@ -45,19 +48,11 @@ static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *
     for (int64_t block = 0; block < blocks; ++block) {
       uint32_t c[4][COUNTERS];
       draw_words<COUNTERS>(index + first, here, block, stream.purpose, k0, k1, c);
-      for (int64_t w = 0; w < 4 && 4 * block + w < words; ++w) {
-        const int64_t word = 4 * block + w, bits = n - 32 * word < 32 ? n - 32 * word : 32;
+      for (int64_t word = 4 * block; word < words && word < 4 * block + 4; ++word)
         for (int l = 0; l < here; ++l) {
-          odd[l] ^= c[w][l] & static_cast<uint32_t>(relevant[word]);
-          real *to = x + (first + l) * n + 32 * word;
-          const uint32_t drawn = c[w][l];
-          // With a number of bits that the compiler knows it makes vector instructions.
-          if (bits == 32)
-            for (int j = 0; j < 32; ++j) to[j] = input_of(drawn, j);
-          else
-            for (int64_t j = 0; j < bits; ++j) to[j] = input_of(drawn, j);
+          odd[l] ^= c[word % 4][l] & static_cast<uint32_t>(relevant[word]);
+          bits[(first + l) * words + word] = c[word % 4][l];
         }
-      }
     }
     for (int l = 0; l < here; ++l) y[first + l] = __builtin_parity(odd[l]) ? real(-1) : real(1);
     if (stream.is_noisy) {
@@ -69,12 +64,79 @@ static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *
   }
 }
 
+// The inputs, (count, n), of bits.
+static void expand(const uint32_t *bits, int64_t n, int64_t count, real *x) {
+  const int64_t words = (n + 31) / 32;
+  for (int64_t b = 0; b < count; ++b)
+    for (int64_t word = 0; word < words; ++word) {
+      const uint32_t drawn = bits[b * words + word];
+      real *to = x + b * n + 32 * word;
+      // With a number of bits that the compiler knows it makes vector instructions.
+      if (n - 32 * word >= 32)
+        for (int j = 0; j < 32; ++j) to[j] = input_of(drawn, j);
+      else
+        for (int64_t j = 0; j < n - 32 * word; ++j) to[j] = input_of(drawn, j);
+    }
+}
+
 // The examples of all trials: inputs (trials, count, n) and labels (trials, count). The indices are (trials, count), or
 // (count) and the same for all trials.
-extern "C" void draw_examples(const Stream *stream, int64_t trials, int64_t n, int64_t count, const int64_t *index,
-                              int64_t index_is_shared, real *x, real *y) {
-  for (int64_t t = 0; t < trials; ++t)
-    draw(*stream, t, n, index + (index_is_shared ? 0 : t * count), count, x + t * count * n, y + t * count);
+extern "C" int draw_examples(const Stream *stream, int64_t trials, int64_t n, int64_t count, const int64_t *index,
+                             int64_t index_is_shared, real *x, real *y) try {
+  std::vector<uint32_t> bits(count * ((n + 31) / 32));
+  for (int64_t t = 0; t < trials; ++t) {
+    draw(*stream, t, n, index + (index_is_shared ? 0 : t * count), count, bits.data(), y + t * count);
+    expand(bits.data(), n, count, x + t * count * n);
+  }
+  return 0;
+} catch (const std::bad_alloc &) {
+  return 1;
+}
+
+// Inputs are signs, so the weights of GROUP of them have only PATTERNS sums. For many examples it is faster to make a table
+// of these and to look sums up than to multiply.
+constexpr int GROUP = 4, PATTERNS = 1 << GROUP;
+constexpr int64_t FEW_EXAMPLES = 8;
+// How many examples' units are held at a time where only outputs are wanted, and of how many examples.
+constexpr int64_t TILE = 64, EVALUATED = 1024;
+
+// For how many vectors of units tables stay in the cache, 4 at least and 7 at most.
+static int64_t widest_table(int64_t n) {
+  const int64_t fits = 24 * 1024 / ((n + GROUP - 1) / GROUP * PATTERNS * static_cast<int64_t>(sizeof(vec)));
+  return fits < 4 ? 4 : fits > 7 ? 7 : fits;
+}
+
+// The sums of the weights of each group of inputs, for V vectors of units; the first group's begin at the bias.
+template <int V>
+static void make_tables(const real *weights, int64_t columns, const real *bias, int64_t n, vec (*table)[PATTERNS][V]) {
+  for (int64_t first = 0; first < n; first += GROUP, ++table) {
+    vec (*sums)[V] = *table;
+    for (int v = 0; v < V; ++v) sums[0][v] = first ? vec{} : *reinterpret_cast<const vec *>(bias + v * LANES);
+    for (int bit = 0; bit < GROUP; ++bit)
+      for (int v = 0; v < V; ++v) {
+        const vec w = first + bit < n ? *reinterpret_cast<const vec *>(weights + (first + bit) * columns + v * LANES) : vec{};
+        for (int pattern = 0; pattern < 1 << bit; ++pattern) {
+          sums[pattern | 1 << bit][v] = sums[pattern][v] - w;
+          sums[pattern][v] += w;
+        }
+      }
+  }
+}
+
+template <int V>
+static void look_up(const vec (*table)[PATTERNS][V], const uint32_t *bits, int64_t n, int64_t count, real *z,
+                    int64_t columns) {
+  const int64_t words = (n + 31) / 32, groups = (n + GROUP - 1) / GROUP;
+  for (int64_t b = 0; b < count; ++b) {
+    vec sum[V];
+    uint32_t word = bits[b * words];
+    for (int v = 0; v < V; ++v) sum[v] = table[0][word % PATTERNS][v];
+    for (int64_t group = 1; group < groups; ++group) {
+      word = group % (32 / GROUP) ? word >> GROUP : bits[b * words + group / (32 / GROUP)];
+      for (int v = 0; v < V; ++v) sum[v] += table[group][word % PATTERNS][v];
+    }
+    for (int v = 0; v < V; ++v) *reinterpret_cast<vec *>(z + b * columns + v * LANES) = sum[v];
+  }
 }
 
 // c[m][j] += sum over d of a(m, d) b[d][j], for M rows and V vectors of columns; a(m, d) = a[m * am + d * ad].
@@ -141,14 +203,18 @@ static void activate(const Network &net, real *z, real *slope, int64_t count) {
   }
 }
 
+static inline real sum_of(const vec &sum) {
+  real total = 0;
+  for (int l = 0; l < LANES; ++l) total += sum[l];
+  return total;
+}
+
 // The sum of u_j h_j over a row; its order depends on nothing but the number of units.
 static inline real weighted_sum(const real *u, const real *h, int64_t columns) {
   vec sum = {};
   for (int64_t j = 0; j < columns; j += LANES)
     sum += *reinterpret_cast<const vec *>(u + j) * *reinterpret_cast<const vec *>(h + j);
-  real total = 0;
-  for (int l = 0; l < LANES; ++l) total += sum[l];
-  return total;
+  return sum_of(sum);
 }
 
 // Updates a parameter and its state in place.
@@ -167,15 +233,16 @@ static void update_values(const Update &update, const Options &o, real *__restri
 // One trial's tensors, laid out for the loops: the weights as (n, units), units filled up to vectors with zeros.
 struct Trial {
   const Network &net;
-  const int64_t columns;
-  Scratch values[TENSORS], gradients[TENSORS], first[TENSORS], second[TENSORS];
+  const int64_t columns, widest;
+  Scratch values[TENSORS], gradients[TENSORS], first[TENSORS], second[TENSORS], tables;
 
   Trial(const Network &network, bool trains)
-      : net(network), columns(padded(network.units)),
+      : net(network), columns(padded(network.units)), widest(widest_table(network.n)),
         values{Scratch(network.n * columns), Scratch(columns), Scratch(columns), Scratch(1)},
         gradients{Scratch(trains ? network.n * columns : 1), Scratch(columns), Scratch(columns), Scratch(1)},
         first{Scratch(has_state(trains, 0) ? network.n * columns : 1), Scratch(columns), Scratch(columns), Scratch(1)},
-        second{Scratch(has_state(trains, 1) ? network.n * columns : 1), Scratch(columns), Scratch(columns), Scratch(1)} {}
+        second{Scratch(has_state(trains, 1) ? network.n * columns : 1), Scratch(columns), Scratch(columns), Scratch(1)},
+        tables((network.n + GROUP - 1) / GROUP * PATTERNS * widest * LANES) {}
 
   bool has_state(bool trains, int which) const { return trains && net.parameters[WEIGHT].state[which]; }
   int64_t size(int tensor) const {
@@ -229,10 +296,71 @@ struct Trial {
     }
   }
 
+  // Calls work(V, j) for V vectors of columns from j on, about as many each time and no more than have tables that stay in
+  // the cache.
+  template <typename Work>
+  void for_columns(Work work) const {
+    const int64_t vectors = columns / LANES, parts = (vectors + widest - 1) / widest;
+    for (int64_t part = 0; part < parts; ++part) {
+      const int64_t begin = part * vectors / parts, end = (part + 1) * vectors / parts;
+      switch (end - begin) {
+        case 1: work(std::integral_constant<int, 1>(), begin * LANES); break;
+        case 2: work(std::integral_constant<int, 2>(), begin * LANES); break;
+        case 3: work(std::integral_constant<int, 3>(), begin * LANES); break;
+        case 4: work(std::integral_constant<int, 4>(), begin * LANES); break;
+        case 5: work(std::integral_constant<int, 5>(), begin * LANES); break;
+        case 6: work(std::integral_constant<int, 6>(), begin * LANES); break;
+        case 7: work(std::integral_constant<int, 7>(), begin * LANES); break;
+      }
+    }
+  }
+
+  // The units before the activation, z of shape (count, columns). Which way they are computed depends on the number of
+  // examples only.
+  void linear(const uint32_t *bits, const real *x, int64_t count, real *z) {
+    if (count < FEW_EXAMPLES) {
+      for (int64_t b = 0; b < count; ++b) std::memcpy(z + b * columns, values[BIAS].at, columns * sizeof(real));
+      multiply(x, net.n, 1, values[WEIGHT].at, columns, count, columns, net.n, z, columns);
+      return;
+    }
+    for_columns([&](auto width, int64_t j) {
+      const auto table = reinterpret_cast<vec (*)[PATTERNS][width()]>(tables.at);
+      make_tables<width()>(values[WEIGHT].at + j, columns, values[BIAS].at + j, net.n, table);
+      look_up<width()>(table, bits, net.n, count, z + j, columns);
+    });
+  }
+
+  // Adds to the sums u_j h_j of some examples those over V vectors of units, or multiplies products by units.
+  template <int V>
+  void add_outputs(int64_t j, const uint32_t *bits, int64_t count, vec *sums) {
+    const auto table = reinterpret_cast<vec (*)[PATTERNS][V]>(tables.at);
+    make_tables<V>(values[WEIGHT].at + j, columns, values[BIAS].at + j, net.n, table);
+    const int64_t words = (net.n + 31) / 32;
+    alignas(64) real units[TILE * V * LANES];
+    for (int64_t first = 0; first < count; first += TILE) {
+      const int64_t here = count - first < TILE ? count - first : TILE;
+      look_up<V>(table, bits + first * words, net.n, here, units, V * LANES);
+      activate(net, units, nullptr, here * V * LANES);
+      for (int64_t b = 0; b < here; ++b)
+        for (int v = 0; v < V; ++v) {
+          const vec h = *reinterpret_cast<const vec *>(units + (b * V + v) * LANES);
+          if (!net.is_product) sums[first + b] += h * *reinterpret_cast<const vec *>(values[OUTPUT].at + j + v * LANES);
+          else
+            for (int l = 0; l < LANES && j + v * LANES + l < net.units; ++l) sums[first + b][0] *= h[l];
+        }
+    }
+  }
+
+  // The outputs of some examples, without their units.
+  void outputs(const uint32_t *bits, int64_t count, vec *sums, real *f) {
+    for (int64_t b = 0; b < count; ++b) sums[b] = net.is_product ? vec{1} : vec{};
+    for_columns([&](auto width, int64_t j) { add_outputs<width()>(j, bits, count, sums); });
+    for (int64_t b = 0; b < count; ++b) f[b] = net.is_product ? sums[b][0] : sum_of(sums[b]) + values[OUTPUT_BIAS].at[0];
+  }
+
   // The outputs of some examples; z, (count, columns), becomes the units, and slope their derivatives.
-  void forward(const real *x, int64_t count, real *z, real *slope, real *f) const {
-    for (int64_t b = 0; b < count; ++b) std::memcpy(z + b * columns, values[BIAS].at, columns * sizeof(real));
-    multiply(x, net.n, 1, values[WEIGHT].at, columns, count, columns, net.n, z, columns);
+  void forward(const uint32_t *bits, const real *x, int64_t count, real *z, real *slope, real *f) {
+    linear(bits, x, count, z);
     activate(net, z, slope, count * columns);
     for (int64_t b = 0; b < count; ++b) {
       if (net.is_product) {
@@ -273,7 +401,7 @@ struct Trial {
 
 // How many examples are computed at a time, so that their units stay in the cache.
 static int64_t chunk_of(int64_t columns, int64_t batch) {
-  int64_t chunk = (1 << 17) / static_cast<int64_t>(sizeof(real)) / columns / 8 * 8;
+  int64_t chunk = (1 << 15) / static_cast<int64_t>(sizeof(real)) / columns / 8 * 8;
   chunk = chunk < 8 ? 8 : chunk;
   return chunk < batch ? chunk : batch;
 }
@@ -289,6 +417,7 @@ extern "C" int train(const Network *net, const Stream *stream, const Update *upd
   Trial trial(*net, true);
   const int64_t columns = trial.columns, chunk = chunk_of(columns, batch);
   Scratch x(chunk * net->n), y(chunk), z(chunk * columns), slope(chunk * columns), f(chunk);
+  std::vector<uint32_t> bits(chunk * ((net->n + 31) / 32));
   for (int64_t t = 0; t < trials; ++t) {
     trial.load(t, true);
     for (int64_t step = 0; step < steps; ++step) {
@@ -298,8 +427,9 @@ extern "C" int train(const Network *net, const Stream *stream, const Update *upd
       int64_t wrong = 0;
       for (int64_t begin = 0; begin < batch; begin += chunk) {
         const int64_t count = batch - begin < chunk ? batch - begin : chunk;
-        draw(*stream, t, net->n, index + (step * trials + t) * batch + begin, count, x.at, y.at);
-        trial.forward(x.at, count, z.at, slope.at, f.at);
+        draw(*stream, t, net->n, index + (step * trials + t) * batch + begin, count, bits.data(), y.at);
+        expand(bits.data(), net->n, count, x.at);
+        trial.forward(bits.data(), x.at, count, z.at, slope.at, f.at);
         for (int64_t b = 0; b < count; ++b) {
           const real margin = y.at[b] * f.at[b];
           wrong += !(margin > 0);
@@ -333,23 +463,22 @@ extern "C" int train(const Network *net, const Stream *stream, const Update *upd
 extern "C" int count_errors(const Network *net, const Stream *stream, int64_t count_trials, const int64_t *places,
                             int64_t first, int64_t end, int64_t *errors) try {
   Trial trial(*net, false);
-  const int64_t columns = trial.columns, chunk = chunk_of(columns, end - first);
-  Scratch x(chunk * net->n), y(chunk), z(chunk * columns), f(chunk);
-  int64_t *index = static_cast<int64_t *>(std::malloc(chunk * sizeof(int64_t)));
-  if (!index) return 1;
+  const int64_t most = end - first < EVALUATED ? end - first : EVALUATED;
+  Scratch y(most), sums(most * LANES), f(most);
+  std::vector<uint32_t> bits(most * ((net->n + 31) / 32));
+  std::vector<int64_t> index(most);
   for (int64_t place = 0; place < count_trials; ++place) {
     trial.load(places[place], false);
     int64_t wrong = 0;
-    for (int64_t begin = first; begin < end; begin += chunk) {
-      const int64_t count = end - begin < chunk ? end - begin : chunk;
+    for (int64_t begin = first; begin < end; begin += most) {
+      const int64_t count = end - begin < most ? end - begin : most;
       for (int64_t b = 0; b < count; ++b) index[b] = begin + b;
-      draw(*stream, places[place], net->n, index, count, x.at, y.at);
-      trial.forward(x.at, count, z.at, nullptr, f.at);
+      draw(*stream, places[place], net->n, index.data(), count, bits.data(), y.at);
+      trial.outputs(bits.data(), count, reinterpret_cast<vec *>(sums.at), f.at);
       for (int64_t b = 0; b < count; ++b) wrong += !(y.at[b] * f.at[b] > 0);
     }
     errors[place] = wrong;
   }
-  std::free(index);
   return 0;
 } catch (const std::bad_alloc &) {
   return 1;
