@@ -281,7 +281,7 @@ def test_groups_of_weights_and_trials_that_come_and_go() -> None:
     indices = indices_of(3, 37)
     assert_alike(*stacks, indices)
     for stack in stacks:
-        stack.drop(0)
+        stack.drop([0])
         torch.manual_seed(7)
         module = NetworkWithLoss(NETWORKS["sinusoid"](129, 11), find_loss("square")).double()
         stack.put(SparseParity(129, 3, seed=7), module, stack.options[0].tolist())

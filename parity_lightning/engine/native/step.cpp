@@ -337,17 +337,21 @@ struct Trial {
     make_tables<V>(values[WEIGHT].at + j, columns, values[BIAS].at + j, net.n, table);
     const int64_t words = (net.n + 31) / 32;
     alignas(64) real units[TILE * V * LANES];
+    vec u[V];
+    for (int v = 0; v < V; ++v) u[v] = *reinterpret_cast<const vec *>(values[OUTPUT].at + j + v * LANES);
     for (int64_t first = 0; first < count; first += TILE) {
       const int64_t here = count - first < TILE ? count - first : TILE;
       look_up<V>(table, bits + first * words, net.n, here, units, V * LANES);
       activate(net, units, nullptr, here * V * LANES);
-      for (int64_t b = 0; b < here; ++b)
-        for (int v = 0; v < V; ++v) {
-          const vec h = *reinterpret_cast<const vec *>(units + (b * V + v) * LANES);
-          if (!net.is_product) sums[first + b] += h * *reinterpret_cast<const vec *>(values[OUTPUT].at + j + v * LANES);
-          else
-            for (int l = 0; l < LANES && j + v * LANES + l < net.units; ++l) sums[first + b][0] *= h[l];
-        }
+      for (int64_t b = 0; b < here; ++b) {
+        const vec *h = reinterpret_cast<const vec *>(units + b * V * LANES);
+        vec sum = sums[first + b];
+        if (!net.is_product)
+          for (int v = 0; v < V; ++v) sum += h[v] * u[v];
+        else
+          for (int l = 0; l < V * LANES && j + l < net.units; ++l) sum[0] *= h[l / LANES][l % LANES];
+        sums[first + b] = sum;
+      }
     }
   }
 
