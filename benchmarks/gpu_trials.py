@@ -36,8 +36,7 @@ def measure(only: str) -> dict[str, Any]:
     work = WORKS["ReLU, r=100"]
     runner = runner_of(work, 64, device=DEVICE)
     with torch.no_grad():
-        for seed in range(64):
-            runner.add(TrialSpec(seed, 0, seed))
+        runner.add(*(TrialSpec(seed, 0, seed) for seed in range(64)))
         added = time.perf_counter()
         runner.stack.compile()
         runner.train(200).cpu()

@@ -97,8 +97,7 @@ def our_rate(work: Work, trials: int, device: str = "cpu") -> float:
     steps = 100 if work.width * work.batch_size < 100_000 else 5
     runner = runner_of(work, trials, device=device)
     with torch.no_grad():
-        for seed in range(trials):
-            runner.add(TrialSpec(seed, 0, seed))
+        runner.add(*(TrialSpec(seed, 0, seed) for seed in range(trials)))
         runner.stack.compile()
         # The losses are looked at, so a GPU is waited for.
         return calls_per_second(lambda: runner.train(steps).cpu()) * steps * trials
@@ -147,8 +146,7 @@ def measure_cold(only: str) -> dict[str, Any]:
             begun = time.perf_counter()
             runner = runner_of(shape, 16)
             with torch.no_grad():
-                for seed in range(16):
-                    runner.add(TrialSpec(seed, 0, seed))
+                runner.add(*(TrialSpec(seed, 0, seed) for seed in range(16)))
                 runner.stack.compile()
                 runner.train(200)
             ours = time.perf_counter() - begun

@@ -6,7 +6,10 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include <vector>
 
@@ -22,7 +25,10 @@ struct Place {
   unsigned int x, y;
 };
 static Place threadIdx, blockIdx, blockDim;
-unsigned char memory[227 * 1024] __attribute__((aligned(64)));
+
+// A block's memory, before a page that nothing may touch.
+static unsigned char *memory;
+#define BLOCK_MEMORY memory
 
 namespace on_cpu {
 constexpr size_t STACK = 1 << 18;
@@ -45,15 +51,20 @@ static void begin(int own) {
   swapcontext(&threads[own], &scheduler);
 }
 
-// Runs a kernel for all blocks, one after another.
-static void launch(unsigned int blocks_x, unsigned int blocks_y, unsigned int count, void (*kernel)()) {
+// Runs a kernel for all blocks, one after another; each has so many bytes of memory.
+static void launch(unsigned int blocks_x, unsigned int blocks_y, unsigned int count, unsigned int bytes, void (*kernel)()) {
+  const size_t page = sysconf(_SC_PAGESIZE), pages = (bytes + page - 1) / page;
+  void *mapped = mmap(nullptr, (pages + 1) * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  unsigned char *end = static_cast<unsigned char *>(mapped) + pages * page;
+  mprotect(end, page, PROT_NONE);
+  memory = end - (bytes + 31) / 32 * 32;
   std::vector<char> stacks(STACK * count);
   work = kernel;
   blockDim.x = count;
   for (blockIdx.y = 0; blockIdx.y < blocks_y; ++blockIdx.y)
     for (blockIdx.x = 0; blockIdx.x < blocks_x; ++blockIdx.x) {
       // What a block finds in its memory is anything.
-      for (unsigned char &byte : memory) byte = 0xFF;
+      for (unsigned char *byte = memory; byte < end; ++byte) *byte = 0xFF;
       threads.assign(count, {});
       has_ended.assign(count, 0);
       for (unsigned int thread = 0; thread < count; ++thread) {
@@ -73,6 +84,7 @@ static void launch(unsigned int blocks_x, unsigned int blocks_y, unsigned int co
         if (ended && ended < count) abort();
       }
     }
+  munmap(mapped, (pages + 1) * page);
 }
 }  // namespace on_cpu
 
@@ -90,6 +102,17 @@ template <typename Number>
 static inline Number __shfl_xor_sync(unsigned int all, Number value, int distance) {
   return __shfl_sync(all, value, static_cast<int>(threadIdx.x % 32) ^ distance);
 }
+static inline float __uint_as_float(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+static inline uint32_t __byte_perm(uint32_t low, uint32_t high, uint32_t chosen) {
+  const uint64_t both = static_cast<uint64_t>(high) << 32 | low;
+  uint32_t bytes = 0;
+  for (int place = 0; place < 4; ++place) bytes |= (both >> 8 * (chosen >> 4 * place & 7) & 0xFF) << 8 * place;
+  return bytes;
+}
 static inline int __popc(unsigned int word) { return __builtin_popcount(word); }
 static inline void atomicAdd(unsigned long long *to, unsigned long long value) { *to += value; }
 
@@ -101,17 +124,19 @@ template <typename Argument>
 static Argument &argument(int place) {
   return *static_cast<Argument *>(given[place]);
 }
-extern "C" void launch_train(unsigned int blocks_x, unsigned int blocks_y, unsigned int count, void **arguments) {
+extern "C" void launch_train(unsigned int blocks_x, unsigned int blocks_y, unsigned int count, unsigned int bytes,
+                             void **arguments) {
   given = arguments;
-  on_cpu::launch(blocks_x, blocks_y, count, [] {
+  on_cpu::launch(blocks_x, blocks_y, count, bytes, [] {
     train(argument<Network>(0), argument<Stream>(1), argument<Update>(2), argument<int64_t>(3), argument<int64_t>(4),
           argument<int64_t>(5), argument<int64_t>(6), argument<const int64_t *>(7), argument<const double *>(8),
           argument<int64_t>(9), argument<double *>(10), argument<real *>(11), argument<int64_t *>(12));
   });
 }
-extern "C" void launch_count_errors(unsigned int blocks_x, unsigned int blocks_y, unsigned int count, void **arguments) {
+extern "C" void launch_count_errors(unsigned int blocks_x, unsigned int blocks_y, unsigned int count, unsigned int bytes,
+                             void **arguments) {
   given = arguments;
-  on_cpu::launch(blocks_x, blocks_y, count, [] {
+  on_cpu::launch(blocks_x, blocks_y, count, bytes, [] {
     count_errors(argument<Network>(0), argument<Stream>(1), argument<const int64_t *>(2), argument<int64_t>(3),
                  argument<int64_t>(4), argument<int64_t>(5), argument<int64_t *>(6));
   });

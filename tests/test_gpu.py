@@ -26,8 +26,9 @@ def steps_of(stack: Stack, indices: Tensor) -> tuple[Tensor, Tensor]:
     return losses.cpu(), errors.cpu()
 
 
-@pytest.mark.parametrize("optimizer", ["SGDW, momentum", "Adam"])
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    ("network", "optimizer"), [*((network, "SGDW, momentum") for network in NETWORKS), ("relu", "Adam")]
+)
 def test_kernels_do_what_a_cpu_does(network: str, optimizer: str) -> None:
     indices = indices_of(6, 40)
     gpu = stack_of(network, optimizer, "square", batch=40, device="cuda")

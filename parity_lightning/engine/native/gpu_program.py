@@ -1,4 +1,4 @@
-"""Kernels for NVIDIA's GPUs, compiled when they are needed, by the compiler that comes with PyTorch."""
+"""Kernels for NVIDIA's GPUs, compiled once and kept, by the compiler that comes with PyTorch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import torch
 
+from parity_lightning.engine.library_cache import private_cache
+from parity_lightning.engine.native.build import build_once
 from parity_lightning.engine.not_compiled import NotCompiled
 
 _SOURCE, _HEADER = (Path(__file__).with_name(name) for name in ("step.cu", "arithmetic.h"))
@@ -49,6 +51,7 @@ class GpuProgram:
 
     Raises:
         NotCompiled: If they cannot be compiled.
+        SettingError: If others can write to the folder of compiled functions.
     """
 
     def __init__(self, device: torch.device, defined: Sequence[str]) -> None:
@@ -60,7 +63,7 @@ class GpuProgram:
         properties: Any = torch.cuda.get_device_properties(device)
         architecture = f"sm_{properties.major}{properties.minor}"
         options = [f"--gpu-architecture={architecture}", "--std=c++17", *(f"--define-macro={each}" for each in defined)]
-        image = _compile(nvrtc, options)
+        image = _image(nvrtc, options)
         self.version = f"CUDA {hashlib.sha256(image).hexdigest()[:8]}"
         self.most_memory = properties.shared_memory_per_block_optin
         with torch.cuda.device(device):
@@ -99,6 +102,20 @@ def _checked(result: tuple[Any, ...]) -> Any:
     if error.value:
         raise NotCompiled(f"a call of CUDA failed: {error.name}")
     return values[0] if values else None
+
+
+def _image(nvrtc: Any, options: Sequence[str]) -> bytes:
+    """The kernels for these options; compiled if that has not been done before."""
+    compiler = nvrtc.nvrtcVersion()[1:]
+    parts = (_SOURCE.read_bytes(), _HEADER.read_bytes(), repr((options, compiler)).encode())
+    digest = hashlib.sha256(b"\0".join(parts)).hexdigest()
+    path = private_cache() / f"{digest[:32]}.cubin"
+
+    def build(new: Path) -> None:
+        new.write_bytes(_compile(nvrtc, options))
+
+    build_once(path, build, "the steps for this GPU")
+    return path.read_bytes()
 
 
 def _compile(nvrtc: Any, options: Sequence[str]) -> bytes:

@@ -20,8 +20,11 @@ constexpr int MOST_THREADS = 256;
 constexpr int TOGETHER = 8 / EACH;
 
 // The memory of a block.
+#ifndef BLOCK_MEMORY
 extern __shared__ __align__(32) unsigned char memory[];
-DEVICE real *number(int at) { return reinterpret_cast<real *>(memory) + at; }
+#define BLOCK_MEMORY memory
+#endif
+DEVICE real *number(int at) { return reinterpret_cast<real *>(BLOCK_MEMORY) + at; }
 
 // The numbers of a thread's units.
 struct alignas(sizeof(real) * EACH) Units {
@@ -30,10 +33,17 @@ struct alignas(sizeof(real) * EACH) Units {
 DEVICE Units read_units(int at) { return *reinterpret_cast<const Units *>(number(at)); }
 DEVICE void write_units(int at, const Units &units) { *reinterpret_cast<Units *>(number(at)) = units; }
 
-// The inputs of four examples.
-struct alignas(sizeof(real) * 4) Four {
-  real at[4];
+// An input of sixteen examples: the highest byte of 1.0f or -1.0f for each.
+struct alignas(16) Signs {
+  uint32_t at[4];
 };
+constexpr unsigned char PLUS = 0x3F, MINUS = 0xBF;
+DEVICE unsigned char *sign_byte(int input, int example) { return BLOCK_MEMORY + input * WARP + example; }
+DEVICE Signs read_signs(int input, int example) { return *reinterpret_cast<const Signs *>(sign_byte(input, example)); }
+// The sign of an example: its byte, 0x80 and two zeros.
+DEVICE real sign_of(const Signs &signs, int example) {
+  return __uint_as_float(__byte_perm(signs.at[example / 4], 0x80, (example % 4) << 12 | 0x455));
+}
 
 DEVICE int lane() { return threadIdx.x % WARP; }
 
@@ -57,7 +67,7 @@ DEVICE real sums_over_warp(real *value) {
   else return value[0];
 }
 
-// Where things begin in the memory of a block: inputs of 32 examples, one input after another; a trial's weights as
+// Where things begin in the memory of a block: signs of 32 examples, one input after another; a trial's weights as
 // (n, units), biases and so on; the gradient by the weights, if a batch has several parts; the optimizer's states; sums of
 // each warp.
 struct Layout {
@@ -67,7 +77,9 @@ struct Layout {
   DEVICE Layout(const Network &net, bool has_parts)
       : n(static_cast<int>(net.n)), units(static_cast<int>(net.units)), columns((units + EACH - 1) / EACH * EACH) {
     size = (n + 2) * columns + 4;
-    values = n * WARP, gradients = values + size;
+    // Gradients are summed up for TOGETHER inputs, whether there are so many left or not.
+    values = (n + TOGETHER - 1) / TOGETHER * TOGETHER * WARP / static_cast<int>(sizeof(real));
+    gradients = values + size;
     states = gradients + (has_parts ? n * columns : 0);
     sums = states + STATES * size;
   }
@@ -108,13 +120,11 @@ DEVICE void load_network(const Layout &layout, const Network &net, int64_t trial
     load(layout, tensor, net.parameters[tensor].value, trial, layout.values, tensor == OUTPUT ? real(1) : real(0));
 }
 
-// Draws an example for each thread of a warp and returns its label; the first warp writes the inputs, zeros if there is no
-// such example.
-DEVICE real draw(const Stream &stream, int64_t trial, int n, int64_t index, bool is_there) {
+// Draws an example for each thread of a warp and returns its label; the first warp writes the inputs.
+DEVICE real draw(const Stream &stream, int64_t trial, int n, int64_t index) {
   const int words = (n + 31) / 32;
   const uint32_t k0 = static_cast<uint32_t>(stream.low[trial]), k1 = static_cast<uint32_t>(stream.high[trial]);
   const int64_t *relevant = stream.relevant + trial * words;
-  const real zero = is_there ? real(1) : real(0), one = is_there ? real(-1) : real(0);
   uint32_t odd = 0, c[4][1];
   for (int first = 0; first < words; first += 4) {
     draw_words<1>(&index, 1, first / 4, stream.purpose, k0, k1, c);
@@ -124,10 +134,10 @@ DEVICE real draw(const Stream &stream, int64_t trial, int n, int64_t index, bool
       if (word >= words) break;
       odd ^= c[w][0] & static_cast<uint32_t>(relevant[word]);
       if (threadIdx.x >= WARP) continue;
-      const int to = word * 32 * WARP + lane(), bits = n - 32 * word;
-#pragma unroll
-      for (int j = 0; j < 32; ++j)
-        if (j < bits) *number(to + j * WARP) = c[w][0] & (1u << j) ? one : zero;
+      const int bits = n - 32 * word;
+#pragma unroll 8
+      for (int j = 0; j < 32 && j < bits; ++j)
+        *sign_byte(32 * word + j, lane()) = c[w][0] >> j & 1 ? MINUS : PLUS;
     }
   }
   real y = __popc(odd) & 1 ? real(-1) : real(1);
@@ -151,7 +161,6 @@ struct Trial {
   // Where a row of the weights, or what comes after them, has the thread's units.
   DEVICE int at(int row) const { return row * layout.columns + first; }
   DEVICE Units units(int row) const { return count > 0 ? read_units(layout.values + at(row)) : Units{}; }
-  DEVICE Four four(int i, int b) const { return *reinterpret_cast<const Four *>(number(i * WARP + b)); }
 
   DEVICE void linear() {
     const Units bias = units(layout.n);
@@ -163,10 +172,11 @@ struct Trial {
     for (int i = 0; i < layout.n; ++i) {
       const Units w = read_units(layout.values + at(i));
 #pragma unroll
-      for (int b = 0; b < WARP; b += 4) {
-        const Four x = four(i, b);
-        for (int part = 0; part < 4; ++part)
-          for (int e = 0; e < EACH; ++e) z[b + part][e] += w.at[e] * x.at[part];
+      for (int half = 0; half < WARP; half += WARP / 2) {
+        const Signs signs = read_signs(i, half);
+#pragma unroll
+        for (int b = 0; b < WARP / 2; ++b)
+          for (int e = 0; e < EACH; ++e) z[half + b][e] += w.at[e] * sign_of(signs, b);
       }
     }
   }
@@ -231,16 +241,16 @@ struct Trial {
     }
   }
 
-  // The derivatives of a sum over the examples by the weights of some inputs.
+  // The derivatives of a sum over the examples by the weights of some inputs; behind the last input they are anything.
   DEVICE void by_weights(int i, Units (&sum)[TOGETHER]) const {
 #pragma unroll
-    for (int b = 0; b < WARP; b += 4) {
+    for (int half = 0; half < WARP; half += WARP / 2) {
 #pragma unroll
       for (int row = 0; row < TOGETHER; ++row) {
-        // Behind the last input something else lies; what comes of it is left out.
-        const Four x = four(i + row, b);
-        for (int part = 0; part < 4; ++part)
-          for (int e = 0; e < EACH; ++e) sum[row].at[e] += z[b + part][e] * x.at[part];
+        const Signs signs = read_signs(i + row, half);
+#pragma unroll
+        for (int b = 0; b < WARP / 2; ++b)
+          for (int e = 0; e < EACH; ++e) sum[row].at[e] += z[half + b][e] * sign_of(signs, b);
       }
     }
   }
@@ -294,7 +304,8 @@ train(Network net, Stream stream, Update update, int64_t loss, int64_t trials, i
       const bool is_there = begin + lane() < batch;
       // Others may still be reading the inputs before.
       __syncthreads();
-      const real y = draw(stream, t, layout.n, places[is_there ? begin + lane() : 0], is_there);
+      // Where a part is not full, the first example stands in, and counts for nothing.
+      const real y = draw(stream, t, layout.n, places[is_there ? begin + lane() : 0]);
       __syncthreads();
       trial.linear();
       const real margin = y * trial.output();
@@ -371,7 +382,7 @@ count_errors(Network net, Stream stream, const int64_t *places, int64_t first, i
   for (int64_t begin = from; begin < to; begin += WARP) {
     const bool is_there = begin + lane() < to;
     __syncthreads();
-    const real y = draw(stream, t, layout.n, begin + lane(), is_there);
+    const real y = draw(stream, t, layout.n, is_there ? begin + lane() : from);
     __syncthreads();
     trial.linear();
     const real margin = y * trial.output();
