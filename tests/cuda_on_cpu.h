@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -101,17 +100,6 @@ static inline Number __shfl_sync(unsigned int, Number value, int from) {
 template <typename Number>
 static inline Number __shfl_xor_sync(unsigned int all, Number value, int distance) {
   return __shfl_sync(all, value, static_cast<int>(threadIdx.x % 32) ^ distance);
-}
-static inline float __uint_as_float(uint32_t bits) {
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-static inline uint32_t __byte_perm(uint32_t low, uint32_t high, uint32_t chosen) {
-  const uint64_t both = static_cast<uint64_t>(high) << 32 | low;
-  uint32_t bytes = 0;
-  for (int place = 0; place < 4; ++place) bytes |= (both >> 8 * (chosen >> 4 * place & 7) & 0xFF) << 8 * place;
-  return bytes;
 }
 static inline int __popc(unsigned int word) { return __builtin_popcount(word); }
 static inline void atomicAdd(unsigned long long *to, unsigned long long value) { *to += value; }

@@ -71,7 +71,7 @@ class GpuSteps(NativeSteps):
         self._tensors = n * columns + 2 * columns + 4
         self._weights_only = n * columns
         together = 8 // each
-        self._signs = -(-n // together) * together * _WARP
+        self._inputs = -(-n // together) * together * _WARP
         defined = {
             "REAL": _TYPES[kind],
             "EACH": each,
@@ -92,8 +92,8 @@ class GpuSteps(NativeSteps):
     def _memory(self, batch_size: int) -> int:
         """How many bytes a block needs; see Layout in step.cu."""
         gradients = self._weights_only if batch_size > _WARP else 0
-        numbers = (1 + self._state_each) * self._tensors + gradients + self._threads
-        return self._signs + self._bytes_each * numbers
+        numbers = self._inputs + (1 + self._state_each) * self._tensors + gradients + self._threads
+        return self._bytes_each * numbers
 
     def run(
         self, words: Sequence[Tensor], options: Tensor, steps_made: Tensor, weights: Sequence[Tensor], indices: Tensor

@@ -33,17 +33,10 @@ struct alignas(sizeof(real) * EACH) Units {
 DEVICE Units read_units(int at) { return *reinterpret_cast<const Units *>(number(at)); }
 DEVICE void write_units(int at, const Units &units) { *reinterpret_cast<Units *>(number(at)) = units; }
 
-// An input of sixteen examples: the highest byte of 1.0f or -1.0f for each.
-struct alignas(16) Signs {
-  uint32_t at[4];
+// An input of four examples.
+struct alignas(sizeof(real) * 4) Four {
+  real at[4];
 };
-constexpr unsigned char PLUS = 0x3F, MINUS = 0xBF;
-DEVICE unsigned char *sign_byte(int input, int example) { return BLOCK_MEMORY + input * WARP + example; }
-DEVICE Signs read_signs(int input, int example) { return *reinterpret_cast<const Signs *>(sign_byte(input, example)); }
-// The sign of an example: its byte, 0x80 and two zeros.
-DEVICE real sign_of(const Signs &signs, int example) {
-  return __uint_as_float(__byte_perm(signs.at[example / 4], 0x80, (example % 4) << 12 | 0x455));
-}
 
 DEVICE int lane() { return threadIdx.x % WARP; }
 
@@ -67,7 +60,7 @@ DEVICE real sums_over_warp(real *value) {
   else return value[0];
 }
 
-// Where things begin in the memory of a block: signs of 32 examples, one input after another; a trial's weights as
+// Where things begin in the memory of a block: inputs of 32 examples, one input after another; a trial's weights as
 // (n, units), biases and so on; the gradient by the weights, if a batch has several parts; the optimizer's states; sums of
 // each warp.
 struct Layout {
@@ -78,7 +71,7 @@ struct Layout {
       : n(static_cast<int>(net.n)), units(static_cast<int>(net.units)), columns((units + EACH - 1) / EACH * EACH) {
     size = (n + 2) * columns + 4;
     // Gradients are summed up for TOGETHER inputs, whether there are so many left or not.
-    values = (n + TOGETHER - 1) / TOGETHER * TOGETHER * WARP / static_cast<int>(sizeof(real));
+    values = (n + TOGETHER - 1) / TOGETHER * TOGETHER * WARP;
     gradients = values + size;
     states = gradients + (has_parts ? n * columns : 0);
     sums = states + STATES * size;
@@ -136,8 +129,8 @@ DEVICE real draw(const Stream &stream, int64_t trial, int n, int64_t index) {
       if (threadIdx.x >= WARP) continue;
       const int bits = n - 32 * word;
 #pragma unroll 8
-      for (int j = 0; j < 32 && j < bits; ++j)
-        *sign_byte(32 * word + j, lane()) = c[w][0] >> j & 1 ? MINUS : PLUS;
+      for (int j = 0; j < 32; ++j)
+        if (j < bits) *number((32 * word + j) * WARP + lane()) = c[w][0] >> j & 1 ? real(-1) : real(1);
     }
   }
   real y = __popc(odd) & 1 ? real(-1) : real(1);
@@ -162,6 +155,8 @@ struct Trial {
   DEVICE int at(int row) const { return row * layout.columns + first; }
   DEVICE Units units(int row) const { return count > 0 ? read_units(layout.values + at(row)) : Units{}; }
 
+  DEVICE Four four(int i, int b) const { return *reinterpret_cast<const Four *>(number(i * WARP + b)); }
+
   DEVICE void linear() {
     const Units bias = units(layout.n);
 #pragma unroll
@@ -172,11 +167,10 @@ struct Trial {
     for (int i = 0; i < layout.n; ++i) {
       const Units w = read_units(layout.values + at(i));
 #pragma unroll
-      for (int half = 0; half < WARP; half += WARP / 2) {
-        const Signs signs = read_signs(i, half);
-#pragma unroll
-        for (int b = 0; b < WARP / 2; ++b)
-          for (int e = 0; e < EACH; ++e) z[half + b][e] += w.at[e] * sign_of(signs, b);
+      for (int b = 0; b < WARP; b += 4) {
+        const Four x = four(i, b);
+        for (int part = 0; part < 4; ++part)
+          for (int e = 0; e < EACH; ++e) z[b + part][e] += w.at[e] * x.at[part];
       }
     }
   }
@@ -244,13 +238,12 @@ struct Trial {
   // The derivatives of a sum over the examples by the weights of some inputs; behind the last input they are anything.
   DEVICE void by_weights(int i, Units (&sum)[TOGETHER]) const {
 #pragma unroll
-    for (int half = 0; half < WARP; half += WARP / 2) {
+    for (int b = 0; b < WARP; b += 4) {
 #pragma unroll
       for (int row = 0; row < TOGETHER; ++row) {
-        const Signs signs = read_signs(i + row, half);
-#pragma unroll
-        for (int b = 0; b < WARP / 2; ++b)
-          for (int e = 0; e < EACH; ++e) sum[row].at[e] += z[half + b][e] * sign_of(signs, b);
+        const Four x = four(i + row, b);
+        for (int part = 0; part < 4; ++part)
+          for (int e = 0; e < EACH; ++e) sum[row].at[e] += z[b + part][e] * x.at[part];
       }
     }
   }
