@@ -3,49 +3,66 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from parity_lightning.cli.paths import shown_path
-from parity_lightning.display.table import format_table
+from parity_lightning.display.heading import conditions, heading
+from parity_lightning.display.table import format_table, format_value
+from parity_lightning.statistics.scaling import Course, courses_of
 from parity_lightning.statistics.survival import Quantile, quantile_of, solved_share
-from parity_lightning.studies.record import Record
+from parity_lightning.studies.trials_file import TrialsFile
 
 _QUANTILES = (0.1, 0.5, 0.9)
 _MOST_ROWS = 40
 
 
-def report(record: Record, varied: Sequence[str], output: str | None = None) -> None:
+def report(file: TrialsFile, varied: Sequence[Mapping[str, Any]], output: str | None = None) -> None:
     """Prints a table, a row for each setting, and draws the convergence times.
 
     Args:
-        record: Of trials that are all done.
-        varied: The columns in which settings differ.
+        file: Of trials that are all done.
+        varied: What varies, by column, of each setting.
         output: The file that was asked for; None for one in a folder of its own.
     """
-    times = record.convergence_times()
-    first = record.settings[0]
-    print(_title(first, record.trials))
-    print(table([{name: setting.get(name) for name in varied} for setting in record.settings], times))
+    times = file.convergence_times()
+    settings = [{**each.row(), **own} for each, own in zip(file.settings, varied, strict=True)]
+    names = list(varied[0])
+    trials = f"{file.extent.trials:,} trials" + (" of each setting" if len(settings) > 1 else "")
+    print(f"{', '.join([heading(settings), *conditions(settings)])}: {trials}")
+    print(table(varied, times))
+    for line in power_laws(courses_of(settings, names, list(times))):
+        print(line)
     # Matplotlib takes half a second to import.
     from parity_lightning.display.trials_picture import draw_trials
 
-    picture = draw_trials(record.path.with_suffix(".png"), record.settings, varied, times)
+    picture = draw_trials(file.path.with_suffix(".png"), settings, names, times)
     print(f"picture: {shown_path(picture, output)}")
-    print(f"trials: {shown_path(record.path, output)}", flush=True)
+    print(f"trials: {shown_path(file.path, output)}", flush=True)
 
 
-def _title(setting: dict[str, object], trials: int) -> str:
-    kind = str(setting["architecture"]).rpartition(".")[2]
-    regime = "online" if setting["num_samples"] is None else f"m={setting['num_samples']:,}"
-    return (
-        f"{kind} on the ({setting['n']}, {setting['k']})-parity, {regime}, B={setting['batch_size']:,}, "
-        f"evaluated every {setting['val_check_interval']:,} steps: {trials:,} trials"
-    )
+def power_laws(courses: Sequence[Course]) -> Iterator[str]:
+    """A line for each power law that was fitted.
+
+    Example:
+        >>> settings = [{"n": n, "max_steps": 999} for n in (10, 20, 40)]
+        >>> times = [np.full(3, 5.0), np.full(3, 20.0), np.full(3, np.inf)]
+        >>> for line in power_laws(courses_of(settings, ["n"], times)): print(line)
+        t_c ~ n^2.00 (95 % interval 2.00 to 2.00), fitted to 2 medians; 1 more was not reached
+    """
+    for course in courses[:_MOST_ROWS]:
+        if (law := course.law) is not None:
+            others = ", ".join(f"{name}={format_value(value)}" for name, value in course.others.items())
+            name = f"{others}: " if others else ""
+            ends = f"(95 % interval {law.low:.2f} to {law.high:.2f})"
+            were = "was" if law.unsolved == 1 else "were"
+            missing = f"; {law.unsolved} more {were} not reached" if law.unsolved else ""
+            yield f"{name}t_c ~ {course.column}^{law.exponent:.2f} {ends}, fitted to {law.points} medians{missing}"
 
 
-def table(settings: Sequence[dict[str, object]], times: np.ndarray) -> str:
+def table(settings: Sequence[Mapping[str, Any]], times: np.ndarray) -> str:
     """Convergence times as a table for a terminal.
 
     Args:
