@@ -75,6 +75,11 @@ class FitSettings:
         self.paths = {name: path for name in names if (path := _path_of(name, first)) is not None}
         self._columns = {name: _column(name, self.paths.get(name)) for name in names}
 
+    @property
+    def columns(self) -> list[str]:
+        """The columns of what varies."""
+        return list(self._columns.values())
+
     def varied_in(self, cell: Cell) -> dict[str, Any]:
         """The values that a cell gives to what varies, by column."""
         return {self._columns[name]: value for name, value in cell.items()}
@@ -94,7 +99,7 @@ class FitSettings:
             values["data.init_args.seed"] = None
         values |= {"version": parity_lightning.__version__, "compiled": self._compiled, "code": cli.own_code()}
         overlays = {option: as_text(value) for option, value in cell.items() if option_path(option) == "config"}
-        return Settings(_plain(values), {}, {**cli.settings(), **overlays})
+        return Settings(_plain(values), {}, {**cli.names(), **overlays})
 
     def _seeded(self, settings: Settings, cell: Cell) -> Settings:
         # The seed of the data is no matter of the parser: there may be thousands.

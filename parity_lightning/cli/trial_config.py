@@ -106,13 +106,13 @@ class TrialConfigCLI(ParityCLI):
         root: str = self.part_of(self.config, "trainer").default_root_dir
         return root
 
-    def settings(self) -> dict[str, Any]:
-        """What stands beside every trial."""
+    def names(self) -> dict[str, Any]:
+        """What stands beside every trial and is no option: the network's class and the regime."""
         kind = type(self.model)
-        data = self.datamodule.settings()
-        message = {name: data[name] for name in ("n", "k", "regime", "num_samples", "batch_size", "label_noise")}
-        trainer = {"max_steps": self.trainer.max_steps, "val_check_interval": self.trainer.val_check_interval}
-        return {"architecture": f"{kind.__module__}.{kind.__qualname__}", **message, **trainer}
+        return {
+            "architecture": f"{kind.__module__}.{kind.__qualname__}",
+            "regime": self.datamodule.settings()["regime"],
+        }
 
     def whole_config(self) -> dict[str, Any]:
         """All that decides what the trials do, to tell them from others."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from parity_lightning.cli.paths import shown_path
 from parity_lightning.display.heading import conditions, heading
-from parity_lightning.display.table import format_table, format_value
-from parity_lightning.statistics.scaling import Course, courses_of
+from parity_lightning.display.power_law_lines import power_laws
+from parity_lightning.display.table import format_table
+from parity_lightning.statistics.scaling import courses_of
 from parity_lightning.statistics.survival import Quantile, quantile_of, solved_share
 from parity_lightning.studies.trials_file import TrialsFile
 
@@ -41,25 +42,6 @@ def report(file: TrialsFile, varied: Sequence[Mapping[str, Any]], output: str | 
     picture = draw_trials(file.path.with_suffix(".png"), settings, names, times)
     print(f"picture: {shown_path(picture, output)}")
     print(f"trials: {shown_path(file.path, output)}", flush=True)
-
-
-def power_laws(courses: Sequence[Course]) -> Iterator[str]:
-    """A line for each power law that was fitted.
-
-    Example:
-        >>> settings = [{"n": n, "max_steps": 999} for n in (10, 20, 40)]
-        >>> times = [np.full(3, 5.0), np.full(3, 20.0), np.full(3, np.inf)]
-        >>> for line in power_laws(courses_of(settings, ["n"], times)): print(line)
-        t_c ~ n^2.00 (95 % interval 2.00 to 2.00), fitted to 2 medians; 1 more was not reached
-    """
-    for course in courses[:_MOST_ROWS]:
-        if (law := course.law) is not None:
-            others = ", ".join(f"{name}={format_value(value)}" for name, value in course.others.items())
-            name = f"{others}: " if others else ""
-            ends = f"(95 % interval {law.low:.2f} to {law.high:.2f})"
-            were = "was" if law.unsolved == 1 else "were"
-            missing = f"; {law.unsolved} more {were} not reached" if law.unsolved else ""
-            yield f"{name}t_c ~ {course.column}^{law.exponent:.2f} {ends}, fitted to {law.points} medians{missing}"
 
 
 def table(settings: Sequence[Mapping[str, Any]], times: np.ndarray) -> str:

@@ -139,7 +139,7 @@ def _output(given: str | None, planned: FitSettings) -> Path:
     cli = planned.first
     about = " ".join([str(cli.seed), *(each.key for each in planned.settings)])
     digest = hashlib.sha256(about.encode()).hexdigest()[:8]
-    rows = [each.columns for each in planned.settings]
+    rows = [each.row() for each in planned.settings]
     # What varies is in no name.
     parts = [f"{name}{rows[0][name]}" for name in ("n", "k") if all(row[name] == rows[0][name] for row in rows)]
     name = "-".join(["trials", type(cli.model).__name__, *parts, digest])

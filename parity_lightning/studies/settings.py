@@ -76,7 +76,8 @@ class Settings(NamedTuple):
             varied: Paths of settings that must have a column.
         """
         row = dict(self.columns)
-        for path, value in self.values.items():
+        # The parity first.
+        for path, value in sorted(self.values.items(), key=lambda item: not item[0].startswith("data.")):
             name = column_of(path)
             if name is None and path in varied and path not in _OF_EACH_TRIAL:
                 name = path.rpartition(".")[2]

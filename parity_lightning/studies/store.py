@@ -47,6 +47,7 @@ class Store:
         extent: How many trials each has.
         option: The option that names the file, for messages.
         shown: What the option was given, if that is another file.
+        varied: The columns of what varies.
 
     Raises:
         SettingError: If the file is damaged, in use, of another version, or of a study that is no part of this one.
@@ -64,6 +65,7 @@ class Store:
         extent: Extent,
         option: str = "--store",
         shown: Path | None = None,
+        varied: Sequence[str] = (),
     ) -> None:
         self.path = path
         self.extent = extent
@@ -76,7 +78,7 @@ class Store:
         self._file = SQLiteFile(path, option, self._shown)
         try:
             self._database = self._file.database
-            self._open(cells, settings)
+            self._open(cells, settings, varied)
         except (OSError, sqlite3.Error, UnicodeDecodeError, KeyError, ValueError) as error:
             self.close()
             if isinstance(error, SettingError):
@@ -85,7 +87,7 @@ class Store:
             damage = error if isinstance(error, (OSError, sqlite3.Error)) else sqlite3.DatabaseError(str(error))
             raise self._file.explained(damage) from error
 
-    def _open(self, cells: Sequence[Cell], settings: Sequence[Settings]) -> None:
+    def _open(self, cells: Sequence[Cell], settings: Sequence[Settings], varied: Sequence[str]) -> None:
         known = self._known()
         # Before anything is changed: it may be the store of other trials.
         keys = [each.key for each in settings]
@@ -94,7 +96,7 @@ class Store:
         with self._database:
             for table in _TABLES:
                 self._database.execute(table)
-            self._write_plan(cells, settings, keys)
+            self._write_plan(cells, settings, keys, varied)
         keep = ((key,) for key in keys)
         with self._database:
             self._database.execute("CREATE TEMPORARY TABLE ours (key TEXT PRIMARY KEY)")
@@ -133,7 +135,9 @@ class Store:
         if most and (why := there.why_not_in(self.extent, settings)):
             raise SettingError(self._option, self._shown, why)
 
-    def _write_plan(self, cells: Sequence[Cell], settings: Sequence[Settings], keys: Sequence[str]) -> None:
+    def _write_plan(
+        self, cells: Sequence[Cell], settings: Sequence[Settings], keys: Sequence[str], varied: Sequence[str]
+    ) -> None:
         common = common_of(settings)
         plan = {
             "format": FORMAT,
@@ -141,6 +145,7 @@ class Store:
             "trials": self.extent.trials,
             "decided_at": self.extent.decided_at,
             "common": common,
+            "varied": list(varied),
         }
         rows = [(name, json.dumps(value, default=str)) for name, value in plan.items()]
         self._database.executemany("INSERT OR REPLACE INTO study VALUES (?, ?)", rows)
@@ -169,6 +174,11 @@ class Store:
     def total(self) -> int:
         """How many trials there are to be."""
         return len(self._ids) * self.extent.trials
+
+    def __len__(self) -> int:
+        """How many trials have a row."""
+        (count,) = self._database.execute("SELECT COUNT(*) FROM trials").fetchone()
+        return int(count)
 
     def _number(self, cell: int, trial: int) -> int:
         return self._place_of[cell] * self.extent.trials + trial
