@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import parity_lightning
@@ -38,7 +39,7 @@ class FitSettings:
 
     Raises:
         SettingError: If seeds are varied, which are replicates.
-        SystemExit: With 2, if options are refused.
+        UsageError: If options are refused.
 
     Attributes:
         first: The first cell, parsed.
@@ -73,12 +74,13 @@ class FitSettings:
             self.settings = list(self._put_together(cells))
         first = self.settings[0].values
         self.paths = {name: path for name in names if (path := _path_of(name, first)) is not None}
+        self._constant = {name for name in names if len(list(islice(values_of(cells, name), 2))) < 2}
         self._columns = {name: _column(name, self.paths.get(name)) for name in names}
 
     @property
     def columns(self) -> list[str]:
-        """The columns of what varies."""
-        return list(self._columns.values())
+        """The columns of options that have several values."""
+        return [column for name, column in self._columns.items() if name not in self._constant]
 
     def varied_in(self, cell: Cell) -> dict[str, Any]:
         """The values that a cell gives to what varies, by column."""

@@ -14,7 +14,7 @@ from parity_lightning.cli.results_report import courses_of_groups, report_result
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.display.heading import heading
 from parity_lightning.errors import SettingError
-from parity_lightning.studies.export import tables_of, write_table
+from parity_lightning.studies.export import check_target, tables_of, write_table
 from parity_lightning.studies.results import Results
 from parity_lightning.studies.stored_study import StoredStudy
 
@@ -42,31 +42,34 @@ def _run(path: Path, options: Mapping[str, Any]) -> None:
     try:
         results = Results.of(study).where(options["where"])
         by = [name.strip() for name in options["group_by"].split(",")] if options["group_by"] else None
+        results.check_columns("--group_by", by or [])
         against = options["against"]
         if against is not None:
             results.check_columns("--against", [against])
             if against not in (results.varied if by is None else by):
                 raise SettingError("--against", against, "is the same everywhere, or not among --group_by")
+        target = options["export"] and Path(options["export"]).expanduser().absolute()
+        if target:
+            check_target(target, "--export")
+        if options["picture"] and not options["picture"].endswith(".png"):
+            raise SettingError("--picture", options["picture"], "must end with .png")
         with silent_on_closed_pipe():
             for line in report_results(results, by, against):
                 print(line)
         if options["picture"] is not None:
             _draw(Path(options["picture"]).expanduser(), results, by, against, options["picture"])
-        if options["export"] is not None:
-            target = Path(options["export"]).expanduser()
+        if target:
             settings = study.settings
             chosen = [settings[place] for place in results.places]
             place_of = {place: number for number, place in enumerate(results.places)}
             rows = ((place_of[place], row) for place, row in study.rows(results.places))
-            write_table(target.absolute(), "--export", tables_of(chosen, study.extent.first_seed, rows))
-            print(f"trials: {shown_path(target.absolute(), options['export'])}")
+            write_table(target, tables_of(chosen, study.extent.first_seed, rows))
+            print(f"trials: {shown_path(target, options['export'])}")
     finally:
         study.close()
 
 
 def _draw(path: Path, results: Results, by: list[str] | None, against: str | None, given: str) -> None:
-    if path.suffix != ".png":
-        raise SettingError("--picture", given, "must end with .png")
     courses = courses_of_groups(results.groups(by), against)
     if not courses:
         raise SettingError("--picture", given, "no number varies that times could be drawn against")

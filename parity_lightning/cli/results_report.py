@@ -42,8 +42,7 @@ def report_results(results: Results, by: Sequence[str] | None = None, against: s
 
 def courses_of_groups(groups: Sequence[Group], against: str | None = None) -> list[Course]:
     """The courses of groups along a number, with their power laws; none of very many groups."""
-    groups = [group for group in groups if len(group.times)]
-    if not groups or len(groups) > _MOST_FOR_LAWS:
+    if len(groups) > _MOST_FOR_LAWS or not (groups := [group for group in groups if len(group.times)]):
         return []
     settings = [{**group.values, "max_steps": group.max_steps} for group in groups]
     return courses_of(settings, list(groups[0].values), [group.times for group in groups], against)
@@ -57,13 +56,14 @@ def table(groups: Sequence[Group]) -> str:
     for group in groups[:_MOST_ROWS]:
         values = [_short(group.values[name]) for name in names]
         counts = [group.cells] if several else []
-        if not len(group.times):
+        times = group.times
+        if not len(times):
             rows.append([*values, *counts, "-", "-", "-"])
             continue
-        share, median = solved_share(group.times), quantile_of(group.times)
-        solved = f"{round(share.value * len(group.times)):,}/{len(group.times):,}"
+        share, median = solved_share(times), quantile_of(times)
+        solved = f"{round(share.value * len(times)):,}/{len(times):,}"
         ends = f"{100 * share.value:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f})"
-        rows.append([*values, *counts, solved, ends, str(median)])
+        rows.append([*values, *counts, solved, ends, median.in_words()])
     headers = [*names, *(["settings"] if several else []), "solved", "share", "median t_c"]
     lines = [format_table(rows, headers)]
     if len(groups) > _MOST_ROWS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
@@ -23,8 +24,21 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def terminal_bar(total: int) -> Any:
+    """The bar of a command; a line now and then where there is no terminal."""
+    return Tqdm(
+        total=total,
+        desc="trials",
+        unit=" trials",
+        dynamic_ncols=True,
+        file=bar_stream(),
+        smoothing=0,
+        mininterval=0.2 if sys.stderr.isatty() else 30,
+    )
+
+
 def run_under_bar(
-    store: Store, make_runner: MakeRunner, cells: Sequence[Cell], packs: Sequence[Pack], threads: int
+    store: Store, make_runner: MakeRunner, cells: Sequence[Cell], packs: Sequence[Pack], threads: int, bar: Any
 ) -> None:
     """Runs all trials that have no row yet, in this process and its helpers.
 
@@ -34,19 +48,11 @@ def run_under_bar(
         cells: The cells of the plan.
         packs: Those of them that can share a stack.
         threads: How many threads each process uses.
+        bar: Shows progress, as tqdm's do; closed in the end.
     """
     if store.damaged:
         rows = "row was" if store.damaged == 1 else "rows were"
         print(f"{store.damaged:,} {rows} damaged and will be run again", file=sys.stderr)
-    bar = Tqdm(
-        total=store.total,
-        desc="trials",
-        unit=" trials",
-        dynamic_ncols=True,
-        file=bar_stream(),
-        smoothing=0,
-        mininterval=0.2 if sys.stderr.isatty() else 30,
-    )
     printed: set[str] = set()
 
     def print_once(note: str) -> None:

@@ -17,12 +17,12 @@ from parity_lightning.cli.quiet import quieten
 from parity_lightning.cli.refusals import refusal
 from parity_lightning.cli.results_report import report_results
 from parity_lightning.cli.study_options import SweepOptions
-from parity_lightning.cli.study_progress import cores, run_under_bar
+from parity_lightning.cli.study_progress import cores, run_under_bar, terminal_bar
 from parity_lightning.cli.trials import parse_options
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.engine.trial import MixedComputation
-from parity_lightning.errors import SettingError
+from parity_lightning.errors import SettingError, UsageError
 from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.cells import Extent
 from parity_lightning.studies.executors import WorkerFailed
@@ -47,6 +47,8 @@ def run(options: Mapping[str, Any]) -> None:
     file = given.pop("file")
     try:
         _run(file, SweepOptions(**given))
+    except UsageError as error:
+        usage_error("sweep", str(error))
     except SettingError as error:
         usage_error("sweep", refusal(error))
     except KeyboardInterrupt:
@@ -90,7 +92,7 @@ def _run(file: str, options: SweepOptions) -> None:
             for line in probe(make_runner, cells, planned.settings, packs, left):
                 print(line)
             sys.stdout.flush()
-            run_under_bar(store, make_runner, cells, packs, options.threads)
+            run_under_bar(store, make_runner, cells, packs, options.threads, terminal_bar(store.total))
         failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
     finally:
         store.close()

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.accelerators import CUDAAccelerator
@@ -18,7 +18,7 @@ from parity_lightning.cli.setting_checks import check_accelerator, check_interva
 from parity_lightning.cli.training import ParityCLI
 from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.engine.trial_config import TrialConfig
-from parity_lightning.errors import SettingError
+from parity_lightning.errors import SettingError, UsageError
 from parity_lightning.modules import ParityModule
 from parity_lightning.modules.blocks import allows_blocks
 from parity_lightning.modules.compiled_steps import why_not_stacked
@@ -51,6 +51,9 @@ class TrialConfigCLI(ParityCLI):
     Args:
         options: What one would give to ``fit``.
         own: The options that ``trials`` has for itself, to suggest one of them where another is unknown.
+
+    Raises:
+        UsageError: If they cannot work.
     """
 
     trainer: Trainer
@@ -59,6 +62,10 @@ class TrialConfigCLI(ParityCLI):
         self.follows_seed = True
         self._own = own or {}
         super().__init__(["fit", *options], command="trials")
+
+    def refuse(self, message: str) -> NoReturn:
+        """Raises what the caller, a command or Python, is to be told."""
+        raise UsageError(message)
 
     def _options(self) -> dict[str, Option]:
         return {**super()._options(), **self._own}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from parity_lightning.display.heading import conditions, heading
 from parity_lightning.display.power_law_lines import power_laws
 from parity_lightning.display.table import format_table
 from parity_lightning.statistics.scaling import courses_of
-from parity_lightning.statistics.survival import Quantile, quantile_of, solved_share
+from parity_lightning.statistics.survival import quantile_of, solved_share
 from parity_lightning.studies.trials_file import TrialsFile
 
 _QUANTILES = (0.1, 0.5, 0.9)
@@ -66,16 +65,10 @@ def table(settings: Sequence[Mapping[str, Any]], times: np.ndarray) -> str:
         message = f"{share.value:.1%} ({100 * share.low:.1f} to {100 * share.high:.1f})".replace("%", " %", 1)
         ends = (f"{end.value:,g}" if np.isfinite(end.value) else "unsolved" for end in (low, high))
         first, last = ends
-        rows.append([*(str(setting[name]) for name in names), message, first, _median(middle), last])
+        rows.append([*(str(setting[name]) for name in names), message, first, middle.in_words(), last])
     headers = [*names, "solved (95 %)", "t_c: 10 %", "median (95 %)", "90 %"]
     lines = [format_table(rows, headers)]
     if len(settings) > _MOST_ROWS:
         lines.append(f"... and {len(settings) - _MOST_ROWS:,} more settings, in the file")
     lines += ["", "Unsolved trials are censored. Intervals are exact: of the binomial share, and of order statistics."]
     return "\n".join(lines)
-
-
-def _median(quantile: Quantile) -> str:
-    if math.isfinite(quantile.value) and quantile.low == 0 and math.isinf(quantile.high):
-        return f"{quantile.value:,g} (too few trials for an interval)"
-    return str(quantile)

@@ -16,13 +16,13 @@ from parity_lightning.cli.make_runner import MakeRunner
 from parity_lightning.cli.option_types import Option, options_of
 from parity_lightning.cli.quiet import quieten
 from parity_lightning.cli.refusals import Walk, refusal
-from parity_lightning.cli.study_progress import cores, run_under_bar
+from parity_lightning.cli.study_progress import cores, run_under_bar, terminal_bar
 from parity_lightning.cli.trial_options import TrialOptions
 from parity_lightning.cli.trial_report import report
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.engine.trial import MixedComputation
-from parity_lightning.errors import SettingError
+from parity_lightning.errors import SettingError, UsageError
 from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.cells import Extent
 from parity_lightning.studies.executors import WorkerFailed
@@ -79,6 +79,8 @@ def run(arguments: Sequence[str]) -> None:
     try:
         given, options = parse_options(arguments[1:])
         _run(given, options)
+    except UsageError as error:
+        usage_error("trials", str(error))
     except SettingError as error:
         usage_error("trials", refusal(error))
     except KeyboardInterrupt:
@@ -115,7 +117,8 @@ def _run(given: TrialOptions, options: list[str]) -> None:
         make_runner = MakeRunner(tuple(options), given.stack_size, workers, compiled, planned.parsed)
         store = file.store()
         try:
-            run_under_bar(store, make_runner, cells, packs_of(each.stack for each in planned.settings), given.threads)
+            packs = packs_of(each.stack for each in planned.settings)
+            run_under_bar(store, make_runner, cells, packs, given.threads, terminal_bar(store.total))
             failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
             if failed:
                 # The same command tries again.

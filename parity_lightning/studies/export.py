@@ -138,20 +138,29 @@ def write_csv(path: Path, tables: Iterable[pyarrow.Table]) -> None:
             writer.write_table(table)
 
 
-def write_table(path: Path, option: str, tables: Iterable[pyarrow.Table]) -> None:
-    """Writes tables into a Parquet or a CSV file, by its ending.
+def write_table(path: Path, tables: Iterable[pyarrow.Table]) -> None:
+    """Writes tables into a Parquet or a CSV file, by its ending, which `check_target` has checked.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _WRITERS[path.suffix](path, tables)
+
+
+_WRITERS = {".parquet": write_parquet, ".csv": write_csv}
+
+
+def check_target(path: Path, option: str) -> None:
+    """Refuses a file that no table can be written to, or that is there.
 
     Raises:
         SettingError: If it has another ending, or is there already.
-        OSError: If it cannot be written.
     """
-    writers = {".parquet": write_parquet, ".csv": write_csv}
-    if path.suffix not in writers:
+    if path.suffix not in _WRITERS:
         raise SettingError(option, path, "must end with .parquet or .csv")
     if path.exists():
         raise SettingError(option, path, "is there already; name another file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writers[path.suffix](path, tables)
 
 
 @contextmanager

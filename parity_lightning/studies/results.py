@@ -34,15 +34,23 @@ class Group(NamedTuple):
 
     Attributes:
         values: The values, by column.
-        cells: How many cells these are.
-        times: The convergence times of all their trials that have a row, infinite where one was not solved.
-        max_steps: After how many steps the last of them was given up.
+        parts: The convergence times of each cell's trials that have a row, infinite where one was not solved.
+        max_steps: After how many steps the first of the cells' trials are given up.
     """
 
     values: dict[str, Any]
-    cells: int
-    times: np.ndarray
+    parts: list[np.ndarray]
     max_steps: int
+
+    @property
+    def cells(self) -> int:
+        """How many cells these are."""
+        return len(self.parts)
+
+    @property
+    def times(self) -> np.ndarray:
+        """The convergence times of all of them."""
+        return np.concatenate(self.parts)
 
 
 class Rule(NamedTuple):
@@ -152,18 +160,22 @@ class Results:
         """
         by = self.varied if by is None else by
         self.check_columns("--group_by", by)
-        places: dict[tuple[str, ...], list[int]] = {}
-        for place in range(len(self.own)):
-            places.setdefault(tuple(repr(self.value(place, column)) for column in by), []).append(place)
         return [
             Group(
                 {column: self.value(own[0], column) for column in by},
-                len(own),
-                np.concatenate([self.times[place] for place in own]),
-                max(int(self.value(place, "max_steps") or 0) for place in own),
+                [self.times[place] for place in own],
+                int(self.value(own[0], "max_steps") or 0),
             )
-            for own in places.values()
+            for own in self._places(by)
         ]
+
+    def _places(self, by: Sequence[str]) -> list[list[int]]:
+        """The places of the cells that have the same values."""
+        shared = [self.shared.get(column) for column in by]
+        places: dict[tuple[Any, ...], list[int]] = {}
+        for place, own in enumerate(self.own):
+            places.setdefault(tuple(map(own.get, by, shared)), []).append(place)
+        return list(places.values())
 
     def counts(self) -> tuple[np.ndarray, np.ndarray]:
         """How many trials of each cell have a row, and how many of them are solved."""
@@ -184,14 +196,10 @@ class Results:
         done, solved = self.counts()
         needed = np.ceil(RULE_SHARE * self.trials - 1e-9)
         solvable, hopeless = solved >= needed, done - solved > self.trials - needed
-        best: dict[tuple[str, ...], int] = {}
+        # Solvable 2, open 1, not solvable 0: the best learning rate counts.
+        verdicts = np.where(solvable, 2, np.where(hopeless, 0, 1)).tolist()
         others = [column for column in self.varied if column != LEARNING_RATE]
-        for place in range(len(self.own)):
-            # Solvable 2, open 1, not solvable 0: the best learning rate counts.
-            verdict = 2 if solvable[place] else 0 if hopeless[place] else 1
-            name = tuple(repr(self.value(place, column)) for column in others)
-            best[name] = max(best.get(name, 0), verdict)
-        found = list(best.values())
+        found = [max(verdicts[place] for place in places) for places in self._places(others)]
         return Rule(found.count(2), found.count(0), found.count(1))
 
 

@@ -54,9 +54,9 @@ class StoredStudy:
         except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
             raise SettingError("results", path, f"is no store of a study, or damaged ({error})") from error
         self.shared = Settings(self._common, {}, {}).row()
-        names = {path: column_of(path) for each in self._settings for path in each}
+        names = {path: column_of(path) for path in {path for each in self._settings for path in each}}
         self.own = [
-            columns | {name: value for path, value in own.items() if (name := names[path]) is not None}
+            columns | {name: _plain(value) for path, value in own.items() if (name := names[path]) is not None}
             for own, columns in zip(self._settings, self._columns, strict=True)
         ]
 
@@ -103,3 +103,8 @@ class StoredStudy:
     def close(self) -> None:
         """Closes the file."""
         self._database.close()
+
+
+def _plain(value: Any) -> Any:
+    """A value as a column has it: lists and mappings as texts."""
+    return json.dumps(value) if isinstance(value, (list, dict)) else value
