@@ -75,7 +75,8 @@ def _run(file: str, options: SweepOptions) -> None:
     began = time.monotonic()
     planned = FitSettings(sweep.words, cells, compiled)
     took = time.monotonic() - began
-    extent = Extent(trials, planned.first.seed, options.decided_at)
+    # An overlay may have a seed of its own; that of the file's seeds prevails.
+    extent = Extent(trials, sweep.seeds[0] if sweep.seeds else planned.first.seed, options.decided_at)
     if options.decided_at is not None and options.decided_at > trials:
         raise SettingError("--decided_at", options.decided_at, f"must be at most the number of trials, {trials}")
     packs = packs_of(each.stack for each in planned.settings)
@@ -119,8 +120,6 @@ def _of_trials(sweep: SweepFile, options: SweepOptions) -> tuple[SweepFile, int,
             raise SettingError(f"{sweep.path}: command", "--vary and --output", "are what a sweep is; leave them out")
         count, compiled = given.trials, given.compile_after == 0
         sweep = replace(sweep, words=tuple(words))
-    if sweep.seeds:
-        sweep = replace(sweep, words=(*sweep.words, f"--seed_everything={sweep.seeds[0]}"))
     return sweep, options.trials or count, compiled
 
 
