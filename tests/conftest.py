@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -49,6 +50,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if made := config.stash.get(_MADE_HERE, None):
         del os.environ[LIBRARIES]
         shutil.rmtree(made, ignore_errors=True)
+
+
+def pytest_collection_finish() -> None:
+    """Keeps what was imported out of the garbage collector, which would look through all of it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
