@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import CONFIGS, ROOT, Parsed, Run, complaint
+from conftest import CONFIGS, ROOT, Run, complaint
 from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Trainer
+from parsed import Parsed
 from processes import begin
 
 from parity_lightning import MLP, ParityDataModule, __version__

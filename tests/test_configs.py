@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import CONFIGS, ROOT, Parsed, Run
+from conftest import CONFIGS, ROOT, Run
+from parsed import Parsed
 from processes import begin
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
