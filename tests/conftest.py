@@ -1,7 +1,11 @@
-"""What tests share: the command line as a user calls it, and a clean state for each test."""
+"""What tests share: the command line as a user calls it, and a clean state for each test.
+
+It imports nothing heavy before tests are collected: with ``-n`` they are in other processes than this module is first.
+"""
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -9,27 +13,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
-import torch
-from hypothesis import settings
 
-from parity_lightning.callbacks import ProgressPicture
 from parity_lightning.cli import main
-from parity_lightning.cli.training import ParityCLI
-from parity_lightning.engine.native.library import find_compiler
-from parity_lightning.engine.not_compiled import NotCompiled
-
-# How long an example takes depends on what else the machine does, and decides nothing.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
-
-# Tests run side by side, and their networks are too small for several threads.
-torch.set_num_threads(1)
 
 LIBRARIES = "PARITY_LIGHTNING_CACHE"
 _MADE_HERE = pytest.StashKey[str]()
@@ -51,9 +42,38 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(made, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Sets up the process that runs tests."""
+    if session.config.getoption("numprocesses", None) and not hasattr(session.config, "workerinput"):
+        return
+    import torch
+    from hypothesis import settings
+
+    # Tests run side by side, and their networks are too small for several threads.
+    torch.set_num_threads(1)
+    # How long an example takes depends on what else the machine does, and decides nothing.
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts first what takes longest, compiling, for nobody could share it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("compiles") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Keeps what was imported out of the garbage collector, which would look through all of it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips tests that compile where there is no compiler."""
     if item.get_closest_marker("compiles"):
+        from parity_lightning.engine.native.library import find_compiler
+        from parity_lightning.engine.not_compiled import NotCompiled
+
         try:
             find_compiler()
         except NotCompiled as why:
@@ -69,26 +89,11 @@ class Run(NamedTuple):
     err: str
 
 
-class Parsed(ParityCLI):
-    """Parses and stops there."""
-
-    parsed: ClassVar[Any]
-
-    def before_instantiate_classes(self) -> None:
-        """Stops."""
-        Parsed.parsed = self.config[self.subcommand]
-        raise InterruptedError
-
-    @classmethod
-    def of(cls, arguments: list[str]) -> Any:
-        with pytest.raises(InterruptedError):
-            cls(arguments)
-        return cls.parsed
-
-
 @pytest.fixture(autouse=True)
 def clean_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing is sent anywhere, and no test sees another's seed, threads or distributed settings."""
+    import torch
+
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
@@ -108,6 +113,7 @@ def fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run
 
     It draws no picture unless it is told to, for that takes as long as all the rest of a short run.
     """
+    from parity_lightning.callbacks import ProgressPicture
 
     def run(*options: str, config: Path = CONFIGS / "online.yaml", picture: bool = False) -> Run:
         folder = tmp_path / "runs"

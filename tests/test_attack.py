@@ -22,8 +22,8 @@ import pyarrow.parquet as parquet
 import pytest
 import torch
 from conftest import CONFIGS, Run, mutated
+from processes import FRESH, fresh
 from test_library_cache import needs_root, squared
-from test_resume import FRESH
 from test_trials_record import missing, record, result
 
 from parity_lightning.engine.compiled import compile_stacked
@@ -281,8 +281,7 @@ def test_two_users_on_one_cache(tmp_path: Path, told: Callable[..., None]) -> No
                     said = str(error)
             else:
                 answer = FRESH.Queue()
-                process = FRESH.Process(target=as_nobody, args=(shared, answer))
-                process.start()
+                process = fresh(as_nobody, shared, answer)
                 said = answer.get(timeout=60)
                 process.join()
             tried += 1

@@ -11,16 +11,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from conftest import CONFIGS, ROOT, Parsed, Run, complaint
+from conftest import CONFIGS, ROOT, Run, complaint
 from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Trainer
+from parsed import Parsed
+from processes import begin
 
 from parity_lightning import MLP, ParityDataModule, __version__
 from parity_lightning.cli import main, renamed
@@ -134,11 +135,13 @@ def test_the_first_page_is_right() -> None:
     assert config.trainer.max_steps == 100_000
 
 
-def test_completion_knows_every_option() -> None:
+def test_completion_knows_every_option(tmp_path: Path) -> None:
     pytest.importorskip("shtab")
-    # In a process that has imported nothing else: all subclasses that a process knows of are completed.
-    command = [sys.executable, "-m", "parity_lightning", "--print_completion", "shtab-bash"]
-    script = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    # In a process that has imported nothing of the tests: all subclasses that a process knows of are completed.
+    process = begin(["--print_completion", "shtab-bash"], tmp_path / "script")
+    process.join()
+    assert process.exitcode == 0
+    script = (tmp_path / "script").read_text()
     for subcommand, option in (
         ("fit", "--trainer.max_steps"),
         ("trials", "--stack_size"),
@@ -583,40 +586,29 @@ def test_a_run_refused_after_its_first_step_keeps_what_it_wrote(
     assert len((folder / "metrics.csv").read_text().splitlines()) > 1
 
 
-def spawn(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    """Starts the command line in a process of its own, as a shell does."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "parity_lightning", *arguments],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        # A shell's background job ignores SIGINT, and so would what it starts.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_leaves_its_summary_and_checkpoint(
+@pytest.mark.parametrize(
+    ("sent", "status"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+)
+def test_a_run_that_is_interrupted_at_any_moment_leaves_its_summary_and_checkpoint(
     sent: signal.Signals, status: int, tmp_path: Path
 ) -> None:
-    process = spawn("fit", ONLINE, "--data.k=8", "--trainer.max_steps=1000000", cwd=tmp_path)
+    told = tmp_path / "told.txt"
+    process = begin(["fit", ONLINE, "--data.k=8", "--trainer.max_steps=1000000"], told, tmp_path)
     deadline = time.monotonic() + 60
     while not any(len(path.read_text().splitlines()) > 3 for path in tmp_path.glob("runs/*/metrics.csv")):
         assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.1)
-    process.send_signal(sent)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == status
+        assert process.is_alive()
+        time.sleep(0.05)
+    os.kill(process.pid, sent)
+    process.join(60)
+    assert process.exitcode == status
     (folder,) = tmp_path.glob("runs/*")
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["stop_reason"] == "interrupted"
-    assert out.splitlines()[-1] == f"summary: {folder.relative_to(tmp_path)}/summary.json"
+    assert told.read_text().splitlines()[-1] == f"summary: {folder.relative_to(tmp_path)}/summary.json"
     checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == summary["steps"] > 0
-    assert "Traceback" not in err
+    assert "Traceback" not in told.read_text()
 
 
 def test_a_network_of_ones_own_is_trained_from_its_folder(tmp_path: Path) -> None:
@@ -685,7 +677,10 @@ def test_a_plain_lightning_module_is_counted_in_steps_too(
 def test_an_error_in_ones_own_network_keeps_its_traceback(tmp_path: Path) -> None:
     source = (ROOT / "examples" / "my_network.py").read_text().replace("nn.GELU()", "nn.Gelu()")
     (tmp_path / "my_network.py").write_text(source)
-    _, err = spawn("fit", ONLINE, "--model=my_network.MyNetwork", cwd=tmp_path).communicate(timeout=60)
-    assert "Traceback" in err
-    assert "nn.Gelu()" in err
+    told = tmp_path / "told.txt"
+    process = begin(["fit", ONLINE, "--model=my_network.MyNetwork"], told, tmp_path)
+    process.join()
+    assert process.exitcode == 1
+    assert "Traceback" in told.read_text()
+    assert "nn.Gelu()" in told.read_text()
     assert not (tmp_path / "runs").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sqlite3
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,10 @@ def test_what_cannot_be_compiled_for_any_number_of_trials_is_for_one(libraries: 
 
     compiled = compile_stacked(step, tensors(2), shared=1)
     (library,) = libraries.glob("*-single.pt2")
+    # The compiler's own files lie there too, and all is the user's alone.
+    assert any((libraries / "compiler").iterdir())
+    for path in libraries.rglob("*"):
+        assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
     for run in (compiled, compile_stacked(step, tensors(2), shared=1)):
         for trials in (1, 2, 5):
             given = tensors(trials)

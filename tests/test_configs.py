@@ -18,7 +18,9 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import CONFIGS, ROOT, Parsed, Run
+from conftest import CONFIGS, ROOT, Run
+from parsed import Parsed
+from processes import begin
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from parity_lightning.studies.sweep_file import SweepFile
@@ -232,8 +234,10 @@ def test_wandb_gets_what_metrics_csv_and_the_summary_get(fit: Callable[..., Run]
 def test_a_cell_runs_as_the_agent_runs_it(tmp_path: Path) -> None:
     shutil.copytree(CONFIGS, tmp_path / "configs")
     sweep = yaml.safe_load((CONFIGS / "sweeps" / "first.yaml").read_text())
-    env, program, *arguments = agent_command(sweep, list(cells(sweep))[-1])
-    command = [env, str(Path(sys.executable).with_name(program)), *arguments, "--trainer.max_steps=60"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    # What follows the program's name, which test_cli.py starts as it is installed.
+    _, _, *arguments = agent_command(sweep, list(cells(sweep))[-1])
+    process = begin([*arguments, "--trainer.max_steps=60"], tmp_path / "told.txt", tmp_path)
+    process.join()
+    assert process.exitcode == 0, (tmp_path / "told.txt").read_text()
     (folder,) = (tmp_path / "runs").iterdir()
     assert list((folder / "wandb").glob("offline-run-*/*.wandb"))

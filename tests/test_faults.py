@@ -9,7 +9,7 @@ import pickle
 import resource
 import shutil
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pytest
 import torch
 from conftest import CONFIGS, Run
 from lightning.pytorch import Callback, LightningModule, Trainer
-from processes import FRESH, quiet_main, run
+from processes import begin, fresh, quiet_main, run
 from test_resume import folder_of, wait_for_rows
 
 from parity_lightning.cli import main
@@ -54,27 +54,25 @@ def last_line(told: Path) -> str:
 
 def test_a_full_disk_is_told_and_what_was_written_is_whole(tmp_path: Path) -> None:
     # Its first checkpoint would be larger than that, its metrics are not.
-    arguments = [*unsolvable(tmp_path / "runs"), "--model.width=2000", "--trainer.max_steps=1000"]
-    process = FRESH.Process(target=with_little_room, args=(arguments, tmp_path / "told.txt"))
-    process.start()
+    arguments = [*unsolvable(tmp_path / "runs"), "--model.width=600", "--trainer.max_steps=200"]
+    process = fresh(with_little_room, arguments, tmp_path / "told.txt")
     process.join()
     assert process.exitcode == 1
     told = (tmp_path / "told.txt").read_text()
     assert "Traceback" not in told
-    assert "step 1,000: " in last_line(tmp_path / "told.txt")
+    assert "step 200: " in last_line(tmp_path / "told.txt")
     assert "File too large" in last_line(tmp_path / "told.txt")
     assert "to go on: parity-lightning fit" in told
     folder = folder_of(tmp_path)
-    assert steps_of(folder) == list(range(50, 1001, 50))
+    assert steps_of(folder) == list(range(50, 201, 50))
     assert not list(folder.rglob(".new-*"))
     # There is room again.
     assert run([*arguments, "--ckpt_path=last"], tmp_path / "told.txt")
-    assert json.loads((folder / "summary.json").read_text())["steps"] == 1000
+    assert json.loads((folder / "summary.json").read_text())["steps"] == 200
 
 
 def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
-    process = FRESH.Process(target=quiet_main, args=(unsolvable(tmp_path / "runs"), tmp_path / "told.txt"))
-    process.start()
+    process = begin(unsolvable(tmp_path / "runs"), tmp_path / "told.txt")
     folder = wait_for_rows(tmp_path / "runs", 3)
     shutil.rmtree(folder)
     process.join(60)
@@ -185,20 +183,12 @@ def test_nor_from_one_that_lightning_chooses(
 WANDB = f"--config={CONFIGS / 'loggers' / 'wandb.yaml'}"
 
 
-def with_environment(environment: Mapping[str, str], arguments: Sequence[str], told: Path) -> None:
-    """Runs the command line with these variables of the environment, in the folder of its messages."""
-    os.environ.update(environment)
-    os.chdir(told.parent)
-    quiet_main(arguments, told)
-
-
 def test_training_goes_on_when_wandb_is_out_of_reach(tmp_path: Path) -> None:
     environment = {"WANDB_MODE": "online", "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "a" * 40}
     environment["WANDB_INIT_TIMEOUT"] = "2"
     told = tmp_path / "told.txt"
     arguments = ["fit", ONLINE, WANDB, "--data.n=20", "--trainer.max_steps=300"]
-    process = FRESH.Process(target=with_environment, args=(environment, arguments, told))
-    process.start()
+    process = begin(arguments, told, tmp_path, environment)
     process.join(120)
     assert process.exitcode == 0, told.read_text()
     assert "WandbLogger failed, training goes on without it" in told.read_text()
@@ -210,8 +200,7 @@ def test_training_goes_on_when_wandb_is_out_of_reach(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc").exists(), reason="processes are looked up in /proc")
 def test_training_goes_on_when_wandb_is_killed(tmp_path: Path) -> None:
     arguments = [*unsolvable(tmp_path / "runs"), WANDB, "--data.batch_size=4", "--trainer.max_steps=6000"]
-    process = FRESH.Process(target=with_environment, args=({}, arguments, tmp_path / "told.txt"))
-    process.start()
+    process = begin(arguments, tmp_path / "told.txt", tmp_path)
     wait_for_rows(tmp_path / "runs", 3)
     assert process.pid is not None
     (service,) = services_of(process.pid)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import ROOT, Parsed
+from conftest import ROOT
+from parsed import Parsed
 from torch import nn
 
 import parity_lightning

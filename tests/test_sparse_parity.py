@@ -30,9 +30,10 @@ def z_score(values: torch.Tensor) -> float:
 def test_label_is_the_parity_on_all_inputs(n: int, data: st.DataObject) -> None:
     support = data.draw(st.lists(st.integers(0, n - 1), min_size=1, unique=True))
     parity = SparseParity(n, len(support), support)
-    for x in itertools.product([-1.0, 1.0], repeat=n):
-        minus_ones = sum(x[i] < 0 for i in support)
-        assert parity.label(torch.tensor(x)) == (-1) ** minus_ones
+    inputs = list(itertools.product([-1.0, 1.0], repeat=n))
+    expected = [(-1) ** sum(x[i] < 0 for i in support) for x in inputs]
+    assert parity.label(torch.tensor(inputs)).tolist() == expected
+    assert parity.label(torch.tensor(inputs[0])) == expected[0]
 
 
 @given(n=st.integers(1, 1000), seed=st.integers(0, 2**64 - 1), data=st.data())
@@ -112,7 +113,7 @@ def test_seeds_streams_and_indices_are_independent(one: tuple[int, str, int], ot
 
 @pytest.mark.parametrize(("n", "k"), [(5, 2), (6, 3), (4, 4), (4, 1)])
 def test_every_support_is_equally_likely(n: int, k: int) -> None:
-    drawn = Counter(SparseParity(n, k, seed=seed).support for seed in range(2_000))
+    drawn = Counter(SparseParity(n, k, seed=seed).support for seed in range(2_000 if k < n else 50))
     assert len(drawn) == math.comb(n, k)
     if len(drawn) > 1:
         assert chisquare(list(drawn.values())).pvalue > 1e-3

@@ -51,14 +51,6 @@ def test_every_option_is_explained_and_a_wrong_one_refused(name: str, capsys: py
     assert "--nonsense: no such option" in complaint(["theory", name, "--nonsense=1"], capsys)
 
 
-def test_nothing_depends_on_lightning() -> None:
-    modules = (f"parity_lightning.experiments.{entry.package}.experiment" for entry in EXPERIMENTS.values())
-    imports = "; ".join(f"import {module}" for module in modules)
-    check = "import sys; print([name for name in sys.modules if name.partition('.')[0] in ('lightning', 'wandb')])"
-    done = subprocess.run([sys.executable, "-c", f"{imports}; {check}"], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
 def test_an_experiment_prints_and_writes_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["theory", "fourier", "--n", "13,21", "--k=2", f"--runs={tmp_path / 'runs'}"])
     told = capsys.readouterr().out

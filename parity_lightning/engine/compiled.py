@@ -31,6 +31,7 @@ from parity_lightning.engine.library_cache import (
     is_whole,
     private_cache,
 )
+from parity_lightning.engine.native.library import find_compiler
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.errors import SettingError
 
@@ -59,6 +60,8 @@ def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], sha
         SettingError: If others can write to the folder of compiled functions.
         OSError: If there is no room on the disk.
     """
+    # Tracing takes seconds, and would be for nothing.
+    find_compiler()
     # Imported here: PyTorch's compiler takes seconds to import, and most runs never need it.
     from torch.fx.experimental.proxy_tensor import make_fx
 
