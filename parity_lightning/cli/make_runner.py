@@ -101,7 +101,7 @@ class _OneByOne:
 
     def _fit(self, spec: TrialSpec) -> TrialResult:
         summary = fit_once(self._options[spec.setting], spec.seed)
-        names = [name for name in TrialResult._fields if name not in ("number", "support", "computed")]
+        names = [name for name in TrialResult._fields if name not in ("number", "support", "computed", "reached")]
         # Of steps that were to be compiled and could not be.
         how = "one by one, without a compiler" if summary["compiled"] is False else "one by one"
         values: dict[str, Any] = {name: summary[name] for name in names}
@@ -109,5 +109,6 @@ class _OneByOne:
             spec.number,
             tuple(summary["support"]),
             **values,
+            reached=tuple(summary["reached"]),
             computed=computed_by(how, torch.device(summary["device"])),
         )

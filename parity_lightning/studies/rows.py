@@ -20,6 +20,7 @@ COLUMNS = {
     "hidden_progress": "REAL",
     "stop_reason": "TEXT",
     "computed": "TEXT",
+    "reached": "TEXT",
 }
 """The columns with their types; ``checksum`` stands behind them."""
 
@@ -35,7 +36,8 @@ def row_of(cell: int, trial: int, result: TrialResult) -> Row:
         trial: Which of the cell's trials it is.
         result: What came of it.
     """
-    texts = {"support": json.dumps(result.support), "data_seed": str(result.data_seed)}
+    texts = {name: json.dumps(value) for name, value in (("support", result.support), ("reached", result.reached))}
+    texts["data_seed"] = str(result.data_seed)
     values = (cell, trial, *result._replace(**texts)[1:])  # type: ignore[arg-type]
     return (*values, _checksum(values))
 

@@ -160,10 +160,10 @@ class Store:
 
     def _check_rows(self) -> None:
         """Removes rows that are not what was written, and learns how the others were computed."""
-        damaged = []
+        damaged, computed = [], list(COLUMNS).index("computed")
         for row in self._database.execute(f"SELECT {', '.join(COLUMNS)}, checksum FROM trials"):
-            place = self._place_of.get(row[0])
-            if place is None or not is_whole(row) or self.computed.setdefault(place, row[-2]) != row[-2]:
+            place, how = self._place_of.get(row[0]), row[computed]
+            if place is None or not is_whole(row) or self.computed.setdefault(place, how) != how:
                 damaged.append(row[:2])
         if damaged:
             with self._database:

@@ -16,7 +16,7 @@ from parity_lightning.studies.settings import Settings, column_of
 
 OUTCOMES = (
     *("trial", "support", "data_seed", "convergence_time", "onset", "steps", "val_accuracy", "hidden_progress"),
-    *("stop_reason", "computed"),
+    *("stop_reason", "computed", "reached"),
 )
 """What a row of a trial has, by column."""
 

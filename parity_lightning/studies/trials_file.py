@@ -224,7 +224,7 @@ class _Known(NamedTuple):
             rows = []
             for row in batch.to_pylist():
                 cell, trial = divmod(number, self.trials)
-                row["support"] = tuple(row["support"])
+                row |= {name: tuple(row[name]) for name in ("support", "reached")}
                 rows.append((places[cell], trial, TrialResult(number, **row)))
                 number += 1
             yield rows
