@@ -6,7 +6,7 @@ CONFIG ?= configs/online.yaml
 PACKAGES ?= data measures statistics engine
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow attack mutate lint types architectures theory bench build clean
+.PHONY: help install run test test-slow attack mutate lint types architectures theory bench bench-gpu build clean
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -61,6 +61,10 @@ bench: $(VENV)/.installed-dev ## measure speed as ratios against peers
 	$(BIN)/python benchmarks/stacked_trials.py speed
 	$(BIN)/python benchmarks/stacked_trials.py cold
 	$(BIN)/python benchmarks/stacked_trials.py solve
+
+bench-gpu: $(VENV)/.installed-dev ## measure stacked trials on an NVIDIA GPU, beside JAX on the same card
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gpu]' 'jax[cuda13]'
+	$(BIN)/python benchmarks/gpu_trials.py
 
 build: $(VENV)/.installed-dev ## build sdist and wheel into dist/
 	rm -rf dist

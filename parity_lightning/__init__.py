@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from parity_lightning.api import Study, TrialTable, run_trials
     from parity_lightning.data import ParityDataModule, SparseParity
     from parity_lightning.errors import SettingError
     from parity_lightning.modules import MLP, DisjointPolyNet, Neuron, ParityModule, PolyNet, Transformer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    **dict.fromkeys(("Study", "TrialTable", "run_trials"), "parity_lightning.api"),
     **dict.fromkeys(("ParityDataModule", "SparseParity"), "parity_lightning.data"),
     "SettingError": "parity_lightning.errors",
     **dict.fromkeys(
@@ -39,8 +41,11 @@ __all__ = [
     "SettingError",
     "SignSGD",
     "SparseParity",
+    "Study",
     "Transformer",
+    "TrialTable",
     "__version__",
+    "run_trials",
 ]
 
 

@@ -31,6 +31,10 @@ class SettingError(ValueError):
         self.hint = hint
 
 
+class UsageError(ValueError):
+    """Options cannot work; its text is one line that says why, with the options' full names."""
+
+
 def nearest(name: object, valid: Iterable[str]) -> str:
     """Says which names are valid, the one most like ``name`` first.
 

@@ -29,7 +29,7 @@ from parity_lightning.engine.native.library import load_library
 from parity_lightning.engine.runner import StackRunner
 from parity_lightning.engine.trial import TrialSpec
 from parity_lightning.modules import MLP
-from parity_lightning.studies.record import Record
+from parity_lightning.studies.trials_file import TrialsFile
 
 _ROOT = Path(__file__).parents[1] / "configs"
 CONFIGS = sorted([*_ROOT.glob("*.yaml"), *_ROOT.glob("architectures/*.yaml")])
@@ -188,11 +188,12 @@ def test_a_record_goes_on_in_the_way_it_was_begun_or_not_at_all(
 
     # As if it had been killed when two of four trials were done.
     with monkeypatch.context() as changed:
-        changed.setattr(Record, "finish", lambda self: None)
+        changed.setattr(TrialsFile, "finish", lambda self, store: None)
+        changed.setattr("parity_lightning.cli.trials.report", lambda *_: None)
         run(has_compiler=begun == "compiled")
     with sqlite3.connect(f"{path}.journal") as database:
-        whole = database.execute("SELECT * FROM trials ORDER BY number").fetchall()
-        database.execute("DELETE FROM trials WHERE number IN (1, 2)")
+        whole = database.execute("SELECT * FROM trials ORDER BY trial").fetchall()
+        database.execute("DELETE FROM trials WHERE trial IN (1, 2)")
     database.close()
     assert all(f"{begun}, torch" in str(row) for row in whole)
     capsys.readouterr()
@@ -205,7 +206,7 @@ def test_a_record_goes_on_in_the_way_it_was_begun_or_not_at_all(
         assert "here (eager, torch" in line
         assert not Path(f"{path}.journal.lock").exists()
     rows = run(has_compiler=True)
-    assert [row["hidden_progress"] for row in rows] == [row[7] for row in whole]
+    assert [row["hidden_progress"] for row in rows] == [row[8] for row in whole]
     assert {row["computed"].partition(",")[0] for row in rows} == {begun}
     said = "going on without compiled steps, as the record was begun" in capsys.readouterr().err
     assert said == (begun == "eager")

@@ -23,6 +23,8 @@ from parsed import Parsed
 from processes import begin
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
+from parity_lightning.studies.sweep_file import SweepFile
+
 RUNS = sorted(CONFIGS.glob("*.yaml")) + sorted(CONFIGS.glob("architectures/*.yaml"))
 LOGGERS = sorted(CONFIGS.glob("loggers/*.yaml"))
 SWEEPS = sorted(CONFIGS.glob("sweeps/*.yaml"))
@@ -150,7 +152,11 @@ def test_a_logger_is_added_and_stays_in_the_runs_folder(
 def cells(sweep: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every combination of a grid's values, as the agent gets them."""
     names = list(sweep["parameters"])
-    choices = [setting.get("values", [setting.get("value")]) for setting in sweep["parameters"].values()]
+    choices = [
+        setting.get("values")
+        or ([setting["value"]] if "value" in setting else range(setting["min"], setting["max"] + 1))
+        for setting in sweep["parameters"].values()
+    ]
     for combination in itertools.product(*choices):
         yield {name: {"value": value} for name, value in zip(names, combination, strict=True)}
 
@@ -171,26 +177,29 @@ def agent_command(sweep: dict[str, Any], cell: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=name_of)
-def test_every_value_of_a_sweep_is_accepted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cells_of_a_sweep_are_accepted_and_are_those_of_the_agent(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    sweep = yaml.safe_load(path.read_text())
-    assert sweep["method"] == "grid"
-    assert (ROOT / sweep["program"]).is_file()
-    seen: set[tuple[str, str]] = set()
-    commands = set()
-    for cell in cells(sweep):
-        # Nothing is looked at in parsing that depends on two values of a cell.
-        values = {(name, str(setting["value"])) for name, setting in cell.items()}
-        if values <= seen:
-            continue
-        seen |= values
-        env, program, *arguments = agent_command(sweep, cell)
-        assert (env, program) == ("/usr/bin/env", "parity-lightning")
-        config = Parsed.of(arguments)
-        for name, setting in cell.items():
-            assert config[name] == setting["value"]
-        commands.add(tuple(arguments))
-    assert len(commands) > 1
+    content = yaml.safe_load(path.read_text())
+    assert content["method"] == "grid"
+    assert content["metric"] == {"name": "convergence_time", "goal": "minimize"}
+    assert "entity" not in content
+    assert (ROOT / content["program"]).is_file()
+    sweep = SweepFile.of(path)
+    ours = sweep.cells()
+    theirs = (
+        {name: setting["value"] for name, setting in cell.items() if name != "seed_everything"}
+        for cell in cells(content)
+    )
+    # Each cell once for each of its seeds, which are the last parameter.
+    assert all(ours[number // len(sweep.seeds)] == cell for number, cell in enumerate(itertools.islice(theirs, 3000)))
+    assert math.prod(len(axis.values) for axis in sweep.axes.values()) == len(ours) > 1
+    for cell in (next(cells(content)), {**ours[-1], "seed_everything": sweep.seeds[-1]}):
+        given = {name: value["value"] if isinstance(value, dict) else value for name, value in cell.items()}
+        arguments = agent_command(content, {name: {"value": value} for name, value in given.items()})
+        assert arguments[:2] == ["/usr/bin/env", "parity-lightning"]
+        config = Parsed.of(arguments[2:])
+        for name, value in given.items():
+            assert name == "config" or config[name] == value
 
 
 def test_wandb_gets_what_metrics_csv_and_the_summary_get(fit: Callable[..., Run]) -> None:

@@ -70,12 +70,13 @@ def stack_of(
     seeds: range = range(3),
     kind: torch.dtype = torch.float64,
     native: bool = True,
+    device: str = "cpu",
 ) -> Stack:
     """Trials of these seeds, each with noisy labels of a parity of its own."""
     modules = []
     for seed in seeds:
         torch.manual_seed(seed)
-        modules.append(NetworkWithLoss(NETWORKS[network](n, units), find_loss(loss)).to(kind))
+        modules.append(NetworkWithLoss(NETWORKS[network](n, units), find_loss(loss)).to(device, kind))
     parities = [SparseParity(n, min(3, n), seed=seed, label_noise=0.1) for seed in seeds]
     stack = Stack.of(modules, parities, OPTIMIZERS[optimizer], batch)
     if native:
@@ -280,7 +281,7 @@ def test_groups_of_weights_and_trials_that_come_and_go() -> None:
     indices = indices_of(3, 37)
     assert_alike(*stacks, indices)
     for stack in stacks:
-        stack.drop(0)
+        stack.drop([0])
         torch.manual_seed(7)
         module = NetworkWithLoss(NETWORKS["sinusoid"](129, 11), find_loss("square")).double()
         stack.put(SparseParity(129, 3, seed=7), module, stack.options[0].tolist())

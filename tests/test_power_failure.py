@@ -89,11 +89,12 @@ RECORD = f"""
 import sys
 sys.path[:0] = [{str(Path(__file__).parent)!r}]
 from pathlib import Path
-from test_trials_record import record, result
-written = record(Path.cwd().resolve())
+from test_trials_record import file_of, result
+file = file_of(Path.cwd().resolve())
+written = file.store()
 written.add([result(0), result(1)])
 written.add([result(number) for number in range(2, 6)])
-written.finish()
+file.finish(written)
 """
 
 

@@ -17,6 +17,7 @@ import parity_lightning
 from parity_lightning import SGDW, PiecewiseSchedule
 from parity_lightning.cli.command_tree import command_tree
 from parity_lightning.cli.trials import parse_options
+from parity_lightning.studies.sweep_file import SweepFile
 from parity_lightning.studies.variations import combinations_of, parse_variation
 
 README = (ROOT / "README.md").read_text()
@@ -97,9 +98,11 @@ def test_the_docs_commands_and_links_are_right(page: Path, monkeypatch: pytest.M
                     arguments = arguments[arguments.index("parity_lightning") + 1 :]
                 else:
                     assert program == "parity-lightning"
-                if arguments[0] == "theory":
+                if arguments[0] in ("theory", "sweep", "results"):
                     if arguments[1] != "--list":
                         command_tree().parse_args(arguments)
+                    if arguments[0] == "sweep":
+                        SweepFile.of(arguments[1])
                     continue
                 if arguments[0] == "trials":
                     given, options = parse_options(arguments[1:])

@@ -53,7 +53,7 @@ def test_outputs_are_those_of_each_network() -> None:
         torch.testing.assert_close(stack.predict(x), wanted)
         torch.testing.assert_close(stack.predict(x.reshape(3, 5, 8))[1], modules[1](x[5:10]))
     # The last one moves to the place of one that is dropped.
-    stack.drop(0)
+    stack.drop([0])
     torch.testing.assert_close(stack.predict(x), wanted[[2, 1]])
     assert torch.equal(stack.weights["network.hidden.weight"][0], modules[2].network.hidden.weight)
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import re
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +17,6 @@ from filelock import FileLock
 from processes import FRESH, quiet_main, run
 
 from parity_lightning.cli import main
-from parity_lightning.engine.trial import TrialResult, TrialSpec
-from parity_lightning.studies import workers
-from parity_lightning.studies.workers import Group, Job, WorkerFailed, run_job
 
 QUICK = [
     f"--config={CONFIGS / 'online.yaml'}",
@@ -72,6 +66,28 @@ def test_the_same_command_again_reads_what_is_there(trials: Callable[..., Any], 
     assert out.splitlines()[1] in told
 
 
+def test_more_trials_extend_a_file_and_other_settings_are_named(
+    trials: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, _ = trials("--trials=2", "--vary=data.n=[8,10]")
+    more, out = trials("--trials=3", "--vary=data.n=[8,10,12]")
+    assert [(row["n"], row["trial"]) for row in more] == [(n, trial) for n in (8, 10, 12) for trial in range(3)]
+    assert [row for row in more if row["trial"] < 2 and row["n"] < 12] == rows
+    assert "MLP on (n, 2)-parities, n from 8 to 12, online, B=32" in out
+    assert re.search(r"^t_c ~ n\^[\d.]+ \(95 % interval [\d.-]+ to [\d.]+\), fitted to 3 medians$", out, re.MULTILINE)
+    with pytest.raises(SystemExit):
+        trials("--trials=3", "--vary=data.n=[8]", "--model.optimizer.lr=0.2", "--model.loss=square")
+    told = capsys.readouterr().err
+    assert "holds other trials: model.loss is hinge there and square here; model.optimizer.lr is 0.1 there" in told
+
+
+def test_rows_have_every_setting_that_decides_a_trial(trials: Callable[..., Any]) -> None:
+    (row,), _ = trials("--trials=1", "--model.optimizer=SGDW", "--model.optimizer.decay=0.001")
+    settings = {"width": 20, "activation": "relu", "loss": "hinge", "initialization": "uniform", "lr": 0.1}
+    settings |= {"optimizer": "parity_lightning.SGDW", "decay": 0.001, "momentum": 0.0, "max_steps": 100_000}
+    assert settings.items() <= row.items()
+
+
 def test_unsolved_trials_are_rows_without_a_date(trials: Callable[..., Any]) -> None:
     rows, out = trials("--trials=4", "--data.k=5", "--trainer.max_steps=25")
     assert [row["convergence_time"] for row in rows] == [None] * 4
@@ -96,7 +112,7 @@ def test_diverged_trials_stop_and_do_not_disturb_others(trials: Callable[..., An
 def test_axes_are_combined_and_each_trial_is_that_of_its_setting(trials: Callable[..., Any]) -> None:
     rates, widths = "--vary=model.optimizer.lr=[0.05,0.3]", "--vary=model.width=[5,30]"
     rows, out = trials("--trials=2", rates, widths, "--trainer.max_steps=400")
-    told = [(row["model.optimizer.lr"], row["model.width"], row["trial"]) for row in rows]
+    told = [(row["lr"], row["width"], row["trial"]) for row in rows]
     assert told == [(rate, width, trial) for rate in (0.05, 0.3) for width in (5, 30) for trial in (0, 1)]
     assert out.count("100.0 %") + out.count("50.0 %") + out.count("0.0 %") >= 4
 
@@ -185,7 +201,7 @@ def test_a_mistake_is_told_in_one_line_and_leaves_nothing(
 
 def test_values_of_several_kinds_are_kept_as_texts(trials: Callable[..., Any]) -> None:
     rows, _ = trials("--trials=2", "--vary=trainer.precision=[32,64-true]")
-    assert [row["trainer.precision"] for row in rows] == ["32", "32", "64-true", "64-true"]
+    assert [row["precision"] for row in rows] == ["32", "32", "64-true", "64-true"]
 
 
 def test_a_record_under_way_is_nobody_elses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,40 +222,7 @@ def test_another_network_of_the_same_name_is_another_record(
     (tmp_path / "changing.py").write_text(source.replace("nn.GELU()", "nn.Identity()"))
     with pytest.raises(SystemExit):
         trials("--trials=2", "--model=changing.MyNetwork", "--allow_code_from=changing")
-    assert "holds something else than these trials" in capsys.readouterr().err
-
-
-@pytest.mark.skipif(not Path("/proc").exists(), reason="processes are looked up in /proc")
-def test_helpers_end_with_the_process_that_started_them() -> None:
-    code = f"import sys; sys.path[:0] = {sys.path!r}; from test_trials_command import *; run_orphans()"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        helper = int(parent.stdout.readline())
-        parent.kill()
-    deadline = time.monotonic() + 20
-    while is_running(helper) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not is_running(helper)
-
-
-def run_orphans() -> None:
-    """Shares trials out and tells the number of the helper's process."""
-    workers._HELP_AFTER = 0.0
-    job = Job(Slow, [Group((0,))], [(0, 0, 100_000)], 100_000, 0, 1)
-    running = run_job(job, 2, print)
-    for _ in running:
-        if children := multiprocessing.active_children():
-            print(children[0].pid, flush=True)
-            break
-    time.sleep(60)
-
-
-def is_running(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+    assert re.search(r"holds other trials: code is \w{64} there and \w{64} here", capsys.readouterr().err)
 
 
 def test_killed_it_goes_on_with_the_same_command(tmp_path: Path) -> None:
@@ -269,50 +252,6 @@ def numbers(journal: Path) -> set[int]:
     """The trials that have a row in a journal."""
     try:
         with sqlite3.connect(f"file:{journal}?mode=ro", uri=True) as database:
-            return {number for (number,) in database.execute("SELECT number FROM trials")}
+            return {number for (number,) in database.execute("SELECT trial FROM trials")}
     except sqlite3.OperationalError:
         return set()
-
-
-class Slow:
-    """A runner whose trials take a while, for the exchange between processes."""
-
-    note = None
-
-    def __init__(self, group: Group, worker: int) -> None:
-        self.worker = worker
-
-    def run(self, specs: Any) -> Any:
-        for spec in specs:
-            time.sleep(0.02)
-            if spec.seed == 10**6 and self.worker:
-                raise RuntimeError("broken")
-            yield [outcome_of(spec, self.worker)]
-
-
-def outcome_of(spec: TrialSpec, worker: int) -> TrialResult:
-    return TrialResult(spec.number, (spec.setting,), spec.seed, worker, None, 1, 1.0, 0.0, "solved", "slowly")
-
-
-def job_of(spans: list[tuple[int, int, int]], first_seed: int = 100) -> Job:
-    return Job(Slow, [Group((0, 1)), Group((2,))], spans, trials=300, first_seed=first_seed, threads=1)
-
-
-def test_several_processes_share_trials_and_do_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("parity_lightning.studies.workers._HELP_AFTER", 0.0)
-    job = job_of([(0, 0, 450), (1, 650, 900)])
-    done = [result for results in run_job(job, 2, print) for result in results]
-    assert sorted(result.number for result in done) == [*range(450), *range(650, 900)]
-    assert {result.convergence_time for result in done} == {0, 1}
-    for result in done:
-        assert result.data_seed == 100 + result.number % 300
-        assert result.support == (result.number // 300 if result.number < 600 else 0,)
-
-
-def test_a_worker_that_fails_ends_the_job_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("parity_lightning.studies.workers._HELP_AFTER", 0.0)
-    # Every trial has the seed at which helpers break.
-    job = Job(Slow, [Group((0,))], [(0, n, n + 1) for n in range(600)], trials=1, first_seed=10**6, threads=1)
-    job = job._replace(groups=[Group(tuple(range(600)))])
-    with pytest.raises(WorkerFailed, match=re.compile("broken", re.DOTALL)):
-        list(run_job(job, 2, print))

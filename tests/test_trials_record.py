@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as parquet
@@ -16,12 +17,14 @@ from scipy.stats import binom
 from parity_lightning.engine.trial import MixedComputation, TrialResult
 from parity_lightning.errors import SettingError
 from parity_lightning.statistics.survival import quantile_of, solved_share, survival_of
-from parity_lightning.studies.record import Record
+from parity_lightning.studies.cells import Extent, Grid
+from parity_lightning.studies.settings import Settings
+from parity_lightning.studies.store import Store
+from parity_lightning.studies.trials_file import TrialsFile
 from parity_lightning.studies.variations import combinations_of, parse_variation
-from parity_lightning.studies.workers import Group, spans_of
 
 COMPILED = "compiled, torch 2.13.0, AVX2, 1 thread"
-SETTINGS = [{"n": 10, "num_samples": None, "lr": 0.1}, {"n": 10, "num_samples": None, "lr": 1.0}]
+LR = "model.init_args.optimizer.init_args.lr"
 
 
 def result(number: int, time: int | None = 100) -> TrialResult:
@@ -31,15 +34,27 @@ def result(number: int, time: int | None = 100) -> TrialResult:
     )
 
 
-def record(path: Path, trials: int = 3, about: str = "these") -> Record:
-    return Record(path / "t.parquet", SETTINGS, about, first_seed=7, trials=trials)
+def file_of(path: Path, trials: int = 3, rates: tuple[float, ...] = (0.1, 1.0), n: int = 10) -> TrialsFile:
+    cells = Grid({"model.optimizer.lr": rates})
+    base = {"data.init_args.n": n, "data.init_args.num_samples": None}
+    settings = [Settings(base, {LR: rate}, {}) for rate in rates]
+    return TrialsFile(path / "t.parquet", cells, settings, Extent(trials, first_seed=7))
+
+
+def record(path: Path, trials: int = 3, rates: tuple[float, ...] = (0.1, 1.0), n: int = 10) -> Store:
+    return file_of(path, trials, rates, n).store()
+
+
+def missing(store: Store) -> list[int]:
+    return np.flatnonzero(np.isnan(store.convergence_times().reshape(-1))).tolist()
 
 
 def test_rows_become_a_file_in_order_with_their_settings(tmp_path: Path) -> None:
-    written = record(tmp_path)
-    written.add([result(5), result(1, None)])
-    written.add([result(0), result(2), result(3), result(4)])
-    written.finish()
+    file = file_of(tmp_path)
+    store = file.store()
+    store.add([result(5), result(1, None)])
+    store.add([result(0), result(2), result(3), result(4)])
+    file.finish(store)
     rows = parquet.read_table(tmp_path / "t.parquet").to_pylist()
     assert [(row["trial"], row["seed"], row["lr"]) for row in rows] == [
         *((0, 7, 0.1), (1, 8, 0.1), (2, 9, 0.1)),
@@ -51,7 +66,8 @@ def test_rows_become_a_file_in_order_with_their_settings(tmp_path: Path) -> None
     assert rows[0]["support"] == [1, 4]
     assert rows[0]["data_seed"] == 2**64 - 1
     assert not list(tmp_path.glob("*.journal*"))
-    times = record(tmp_path).convergence_times()
+    assert file_of(tmp_path).is_complete
+    times = file_of(tmp_path).convergence_times()
     assert times.shape == (2, 3)
     assert times[0].tolist() == [100, math.inf, 100]
 
@@ -59,38 +75,110 @@ def test_rows_become_a_file_in_order_with_their_settings(tmp_path: Path) -> None
 def test_a_record_that_was_cut_short_goes_on_and_takes_no_row_twice(tmp_path: Path) -> None:
     first = record(tmp_path)
     first.add([result(4), result(0)])
-    del first
-    second = record(tmp_path)
-    assert list(second.missing()) == [1, 2, 3, 5]
-    assert second.count() == (2, 2)
-    second.add([result(0, None), result(1, None)])
-    assert second.count() == (3, 2)
-    assert np.isnan(second.convergence_times()).sum() == 3
-
-
-def test_other_trials_are_not_mixed_into_a_record(tmp_path: Path) -> None:
-    first = record(tmp_path)
-    first.begin()
     first.close()
-    with pytest.raises(SettingError, match="holds something else"):
-        record(tmp_path, about="others")
-    whole = record(tmp_path)
-    whole.add([result(number) for number in range(6)])
-    whole.finish()
-    with pytest.raises(SettingError, match="holds something else"):
-        record(tmp_path, trials=4)
-    (tmp_path / "t.parquet").write_text("somebody's notes")
-    with pytest.raises(SettingError, match="holds something else"):
-        record(tmp_path)
-    assert (tmp_path / "t.parquet").read_text() == "somebody's notes"
+    second = record(tmp_path)
+    assert missing(second) == [1, 2, 3, 5]
+    second.add([result(0, None), result(1, None)])
+    assert missing(second) == [2, 3, 5]
+    assert second.convergence_times()[0, 0] == 100
 
 
 def whole(path: Path) -> Path:
     """The file of six trials."""
-    written = record(path)
-    written.add([result(number) for number in range(6)])
-    written.finish()
+    file = file_of(path)
+    store = file.store()
+    store.add([result(number, number + 1) for number in range(6)])
+    file.finish(store)
     return path / "t.parquet"
+
+
+def test_more_trials_and_more_values_extend_a_file(tmp_path: Path) -> None:
+    path = whole(tmp_path)
+    before = parquet.read_table(path).to_pylist()
+    file = file_of(tmp_path, trials=4, rates=(0.03, 1.0, 0.1))
+    assert not file.is_complete
+    store = file.store()
+    # Trial j of the cell at place i is number 4 i + j: the new value, and a fourth trial of the others.
+    assert missing(store) == [0, 1, 2, 3, 7, 11]
+    store.add([result(number, None) for number in (0, 1, 2, 3, 7)])
+    store.close()
+    # The file is there until the longer one is.
+    assert parquet.read_table(path).to_pylist() == before
+    store = file_of(tmp_path, trials=4, rates=(0.03, 1.0, 0.1)).store()
+    assert missing(store) == [11]
+    store.add([result(11, None)])
+    file.finish(store)
+    rows = parquet.read_table(path).to_pylist()
+    assert [row["convergence_time"] for row in rows] == [*[None] * 4, 4, 5, 6, None, 1, 2, 3, None]
+    assert [row["lr"] for row in rows] == [*[0.03] * 4, *[1.0] * 4, *[0.1] * 4]
+    assert [row for row in rows if row["lr"] == 0.1][:3] == before[:3]
+    assert not list(tmp_path.glob("*.journal*"))
+    # Asked for in another order it is the same file.
+    times = file_of(tmp_path, trials=4, rates=(0.1, 0.03, 1.0)).convergence_times()
+    assert times[0].tolist() == [1, 2, 3, math.inf]
+
+
+def test_an_extension_under_way_is_kept_when_the_shorter_file_is_asked_for(tmp_path: Path) -> None:
+    whole(tmp_path)
+    longer = record(tmp_path, trials=5)
+    longer.add([result(3), result(4)])
+    longer.close()
+    assert file_of(tmp_path).is_complete
+    assert missing(record(tmp_path, trials=5)) == [8, 9]
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        ({"n": 20}, r"holds other trials: data\.n is 10 there and 20 here; name another file"),
+        ({"rates": (0.1, 0.5)}, r"model\.optimizer\.lr is 1\.0 there and 0\.\d here"),
+        ({"trials": 1}, "holds 3 trials of each setting, and 1 are asked for"),
+    ],
+)
+def test_other_trials_are_not_mixed_into_a_record_and_what_differs_is_named(
+    others: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    first = record(tmp_path)
+    first.add([result(number) for number in range(6)])
+    first.close()
+    with pytest.raises(SettingError, match=told):
+        record(tmp_path, **others)
+    assert not Path(f"{tmp_path / 't.parquet'}.journal.lock").exists()
+    file = file_of(tmp_path)
+    file.finish(file.store())
+    with pytest.raises(SettingError, match=told):
+        file_of(tmp_path, **others)
+    assert file_of(tmp_path).is_complete
+
+
+def test_what_has_no_row_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    first = record(tmp_path, rates=(0.1, 0.3))
+    first.add([result(1)])
+    first.close()
+    again = record(tmp_path, rates=(0.1, 0.2), trials=2)
+    assert missing(again) == [0, 2, 3]
+
+
+def test_a_file_that_is_none_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "t.parquet").write_text("somebody's notes")
+    with pytest.raises(SettingError, match="holds something else"):
+        record(tmp_path)
+    assert (tmp_path / "t.parquet").read_text() == "somebody's notes"
+    with sqlite3.connect(tmp_path / "t.parquet.journal") as database:
+        database.execute("CREATE TABLE somebodys (notes TEXT)")
+    database.close()
+    (tmp_path / "t.parquet").unlink()
+    with pytest.raises(SettingError, match="holds something else"):
+        record(tmp_path)
+
+
+def test_a_record_of_another_version_is_refused(tmp_path: Path) -> None:
+    record(tmp_path).close()
+    with sqlite3.connect(tmp_path / "t.parquet.journal") as database:
+        database.execute("UPDATE study SET value = '2' WHERE name = 'format'")
+    database.close()
+    with pytest.raises(SettingError, match="is of format 2, and this version writes 3"):
+        record(tmp_path)
 
 
 def test_rows_of_a_setting_are_all_computed_in_one_way(tmp_path: Path) -> None:
@@ -98,14 +186,15 @@ def test_rows_of_a_setting_are_all_computed_in_one_way(tmp_path: Path) -> None:
     first.add([result(0), result(3)._replace(computed="eager")])
     with pytest.raises(MixedComputation, match="round differently"):
         first.add([result(1), result(2)._replace(computed="eager"), result(4)])
-    assert list(first.missing()) == [2, 4, 5]
+    assert missing(first) == [2, 4, 5]
     first.close()
-    again = record(tmp_path)
+    file = file_of(tmp_path)
+    again = file.store()
     assert again.computed == {0: COMPILED, 1: "eager"}
     with pytest.raises(MixedComputation):
         again.add([result(5)])
     again.add([result(2), *(result(number)._replace(computed="eager") for number in (4, 5))])
-    again.finish()
+    file.finish(again)
     rows = parquet.read_table(tmp_path / "t.parquet").to_pylist()
     assert [row["computed"] for row in rows] == [COMPILED] * 3 + ["eager"] * 3
 
@@ -115,20 +204,21 @@ def test_a_row_that_was_changed_on_disk_is_run_again(tmp_path: Path) -> None:
     first.add([result(number) for number in range(4)])
     first.close()
     with sqlite3.connect(tmp_path / "t.parquet.journal") as database:
-        database.execute("UPDATE trials SET convergence_time = 99 WHERE number = 1")
+        database.execute("UPDATE trials SET convergence_time = 99 WHERE trial = 1")
     database.close()
     again = record(tmp_path)
     assert again.damaged == 1
-    assert list(again.missing()) == [1, 4, 5]
+    assert missing(again) == [1, 4, 5]
 
 
-def test_a_refused_record_keeps_its_rows(tmp_path: Path) -> None:
+def test_failures_are_kept_and_forgotten(tmp_path: Path) -> None:
     first = record(tmp_path)
-    first.add([result(number) for number in range(5)])
+    first.record_failure(1, 3, "RuntimeError: broken")
     first.close()
-    with pytest.raises(SettingError, match="holds something else"):
-        record(tmp_path, trials=1)
-    assert list(record(tmp_path).missing()) == [5]
+    again = record(tmp_path, rates=(0.05, 0.1, 1.0))
+    assert again.failures() == {2: (3, "RuntimeError: broken")}
+    assert again.retry_failed() == 1
+    assert again.failures() == {}
 
 
 def test_rows_of_nobody_knows_what_are_refused(tmp_path: Path) -> None:
@@ -136,7 +226,7 @@ def test_rows_of_nobody_knows_what_are_refused(tmp_path: Path) -> None:
     first.add([result(0)])
     first.close()
     with sqlite3.connect(tmp_path / "t.parquet.journal") as database:
-        database.execute("DELETE FROM about")
+        database.execute("DELETE FROM study")
     database.close()
     with pytest.raises(SettingError, match="does not say of which trials"):
         record(tmp_path)
@@ -145,7 +235,7 @@ def test_rows_of_nobody_knows_what_are_refused(tmp_path: Path) -> None:
 def test_a_journal_left_beside_the_whole_file_goes(tmp_path: Path) -> None:
     path = whole(tmp_path)
     (journal := Path(f"{path}.journal")).write_text("")
-    assert record(tmp_path).is_complete
+    assert file_of(tmp_path).is_complete
     assert not journal.exists()
 
 
@@ -180,18 +270,8 @@ def test_a_link_in_the_place_of_the_journal_is_not_followed(ending: str, tmp_pat
     victim.write_text("")
     Path(f"{tmp_path / 't.parquet.journal'}{ending}").symlink_to(victim)
     with pytest.raises(SettingError, match="is a link"):
-        record(tmp_path).begin()
+        record(tmp_path)
     assert victim.read_text() == ""
-
-
-@given(st.sets(st.integers(0, 19)))
-def test_spans_hold_every_number_once_group_by_group(missing: set[int]) -> None:
-    groups = [Group((0, 3)), Group((1, 2))]
-    spans = spans_of(iter(sorted(missing)), groups, trials=5)
-    assert sorted(number for _, first, end in spans for number in range(first, end)) == sorted(missing)
-    assert [group for group, _, _ in spans] == sorted(group for group, _, _ in spans)
-    for group, first, end in spans:
-        assert {number // 5 for number in range(first, end)} <= set(groups[group].settings)
 
 
 @given(st.integers(1, 60), st.sampled_from([0.1, 0.5, 0.9]))

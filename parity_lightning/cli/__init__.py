@@ -33,7 +33,9 @@ def _main(arguments: list[str]) -> None:
     from parity_lightning.errors import nearest
 
     words = arguments or ["--help"]
-    if words in (["theory"], ["trials"]) or (words[0] == "trials" and {"-h", "--help"} & set(words)):
+    if words in (["theory"], ["trials"], ["sweep"], ["results"]) or (
+        words[0] == "trials" and {"-h", "--help"} & set(words)
+    ):
         words = [words[0], "--help"]
     if words[0] not in SUBCOMMANDS and not words[0].startswith("-"):
         usage_error("", f"{words[0]}: no such subcommand; {nearest(words[0], SUBCOMMANDS)}")
@@ -48,6 +50,16 @@ def _main(arguments: list[str]) -> None:
     except ArgumentError as error:
         command, message = explain(words, error)
         usage_error(command, message)
+    if config.subcommand == "sweep":
+        from parity_lightning.cli import sweep
+
+        sweep.run(config.sweep.as_dict())
+        return
+    if config.subcommand == "results":
+        from parity_lightning.cli import results
+
+        results.run(config.results.as_dict())
+        return
     from parity_lightning.cli import theory
 
     name = config.theory.experiment

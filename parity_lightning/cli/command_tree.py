@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ from parity_lightning.cli.given import GivenSettings
 from parity_lightning.cli.option_types import options_of
 from parity_lightning.cli.pages import print_page
 from parity_lightning.cli.refusals import Walk
+from parity_lightning.cli.study_options import ResultsOptions, SweepOptions
 from parity_lightning.cli.trial_options import TrialOptions
 from parity_lightning.cli.typed_options import add_options
 from parity_lightning.errors import SettingError, nearest
@@ -28,6 +30,8 @@ from parity_lightning.experiments import EXPERIMENTS
 SUBCOMMANDS = {
     "fit": "train a network on a sparse parity, show its hidden progress, stop when it is solved",
     "trials": "run many seeds side by side and draw their convergence times",
+    "sweep": "run the settings of a W&B sweep file side by side, into one store",
+    "results": "print, draw and export what a sweep found",
     "theory": "run the paper's theory, an experiment at a time",
     "validate": "evaluate a checkpoint on the validation set",
     "test": "evaluate a checkpoint on the test set",
@@ -42,6 +46,7 @@ examples:
   parity-lightning fit --config configs/online.yaml
   parity-lightning fit --config configs/online.yaml --data.n 30 --model.optimizer.lr 0.05
   parity-lightning trials --config configs/online.yaml --trials 100
+  parity-lightning sweep configs/sweeps/first.yaml
   parity-lightning theory --list
   parity-lightning test --config RUN/config.yaml --ckpt_path RUN/checkpoints/last.ckpt
   parity-lightning fit --help"""
@@ -55,6 +60,14 @@ _THEORY = (
     "Run an experiment on the paper's theory: print a table and which of the paper's claims hold, and write "
     "verdict.json, data.csv and a picture into a new folder below runs/."
 )
+
+
+_SWEEP = (
+    "Run every setting of a W&B sweep file, the file that `wandb sweep` takes: so many trials of each, side by side, "
+    "one row each in one store. Stopped at any moment, the same command goes on."
+)
+
+_RESULTS = "Print what a sweep found: solved shares, median convergence times, power laws, and the paper's rule."
 
 
 class Refused(argparse.ArgumentError):
@@ -138,6 +151,16 @@ def add_trial_options(parser: ArgumentParser) -> None:
     add_options(parser, TrialOptions)
 
 
+def _add_sweep_options(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a W&B sweep file")
+    add_options(parser, SweepOptions)
+
+
+def _add_results_options(parser: ArgumentParser) -> None:
+    parser.add_argument("store_file", metavar="STORE", help="the file that a sweep wrote")
+    add_options(parser, ResultsOptions)
+
+
 def command_tree(make: Callable[[str], CommandParser | None] = lambda name: None) -> CommandParser:
     """Builds the tree.
 
@@ -181,6 +204,12 @@ def explain(words: Sequence[str], error: argparse.ArgumentError) -> tuple[str, s
             return "theory", f"{path[1]}: no such experiment; {nearest(path[1], EXPERIMENTS)}"
         if not path[1:] and not given.settings:
             return "theory", f"name an experiment; {nearest('', EXPERIMENTS)}"
+    if path[:1] in (("sweep",), ("results",)):
+        what = "FILE" if path[0] == "sweep" else "STORE"
+        if not path[1:]:
+            return path[0], f"give the file: parity-lightning {path[0]} {what}"
+        path = path[:1] + path[2:]
+        given = replace(given, subcommands=path)
     if path[2:]:
         return " ".join(path[:2]), f"{path[2]}: belongs to no option; write --OPTION VALUE"
     command = " ".join(path)
@@ -205,6 +234,10 @@ def _light_parser(name: str) -> CommandParser:
         return parser
     if name == "trials":
         return CommandParser(description=_TRIALS, fill=add_trial_options)
+    if name == "sweep":
+        return CommandParser(description=_SWEEP, fill=_add_sweep_options)
+    if name == "results":
+        return CommandParser(description=_RESULTS, fill=_add_results_options)
     return CommandParser(help_page=partial(first_page, name))
 
 

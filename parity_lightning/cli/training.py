@@ -9,7 +9,7 @@ from argparse import ArgumentError
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -92,7 +92,7 @@ class ParityCLI(RunsTrainer):
             # Once a step was taken, what the run has written stays.
             if self.location is not None and not (hasattr(self, "trainer") and self.trainer.global_step):
                 self.location.discard()
-            usage_error(self.command, self._message(error))
+            self.refuse(self._message(error))
         finally:
             # A folder that was made for a run that never started goes.
             if self.location is not None:
@@ -218,6 +218,10 @@ class ParityCLI(RunsTrainer):
         return fit_settings(given, self.model, self.location)
 
     # What is said of a usage error.
+
+    def refuse(self, message: str) -> NoReturn:
+        """Ends the command with one line."""
+        usage_error(self.command, message)
 
     def _message(self, error: Exception) -> str:
         cause = root_cause(error)

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.accelerators import CUDAAccelerator
@@ -18,7 +18,7 @@ from parity_lightning.cli.setting_checks import check_accelerator, check_interva
 from parity_lightning.cli.training import ParityCLI
 from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.engine.trial_config import TrialConfig
-from parity_lightning.errors import SettingError
+from parity_lightning.errors import SettingError, UsageError
 from parity_lightning.modules import ParityModule
 from parity_lightning.modules.blocks import allows_blocks
 from parity_lightning.modules.compiled_steps import why_not_stacked
@@ -51,6 +51,9 @@ class TrialConfigCLI(ParityCLI):
     Args:
         options: What one would give to ``fit``.
         own: The options that ``trials`` has for itself, to suggest one of them where another is unknown.
+
+    Raises:
+        UsageError: If they cannot work.
     """
 
     trainer: Trainer
@@ -59,6 +62,10 @@ class TrialConfigCLI(ParityCLI):
         self.follows_seed = True
         self._own = own or {}
         super().__init__(["fit", *options], command="trials")
+
+    def refuse(self, message: str) -> NoReturn:
+        """Raises what the caller, a command or Python, is to be told."""
+        raise UsageError(message)
 
     def _options(self) -> dict[str, Option]:
         return {**super()._options(), **self._own}
@@ -106,13 +113,13 @@ class TrialConfigCLI(ParityCLI):
         root: str = self.part_of(self.config, "trainer").default_root_dir
         return root
 
-    def settings(self) -> dict[str, Any]:
-        """What stands beside every trial."""
+    def names(self) -> dict[str, Any]:
+        """What stands beside every trial and is no option: the network's class and the regime."""
         kind = type(self.model)
-        data = self.datamodule.settings()
-        message = {name: data[name] for name in ("n", "k", "regime", "num_samples", "batch_size", "label_noise")}
-        trainer = {"max_steps": self.trainer.max_steps, "val_check_interval": self.trainer.val_check_interval}
-        return {"architecture": f"{kind.__module__}.{kind.__qualname__}", **message, **trainer}
+        return {
+            "architecture": f"{kind.__module__}.{kind.__qualname__}",
+            "regime": self.datamodule.settings()["regime"],
+        }
 
     def whole_config(self) -> dict[str, Any]:
         """All that decides what the trials do, to tell them from others."""

@@ -2,50 +2,48 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from parity_lightning.cli.paths import shown_path
+from parity_lightning.display.heading import conditions, heading
+from parity_lightning.display.power_law_lines import power_laws
 from parity_lightning.display.table import format_table
-from parity_lightning.statistics.survival import Quantile, quantile_of, solved_share
-from parity_lightning.studies.record import Record
+from parity_lightning.statistics.scaling import courses_of
+from parity_lightning.statistics.survival import quantile_of, solved_share
+from parity_lightning.studies.trials_file import TrialsFile
 
 _QUANTILES = (0.1, 0.5, 0.9)
 _MOST_ROWS = 40
 
 
-def report(record: Record, varied: Sequence[str], output: str | None = None) -> None:
+def report(file: TrialsFile, varied: Sequence[Mapping[str, Any]], output: str | None = None) -> None:
     """Prints a table, a row for each setting, and draws the convergence times.
 
     Args:
-        record: Of trials that are all done.
-        varied: The columns in which settings differ.
+        file: Of trials that are all done.
+        varied: What varies, by column, of each setting.
         output: The file that was asked for; None for one in a folder of its own.
     """
-    times = record.convergence_times()
-    first = record.settings[0]
-    print(_title(first, record.trials))
-    print(table([{name: setting.get(name) for name in varied} for setting in record.settings], times))
+    times = file.convergence_times()
+    settings = [{**each.row(), **own} for each, own in zip(file.settings, varied, strict=True)]
+    names = list(varied[0])
+    trials = f"{file.extent.trials:,} trials" + (" of each setting" if len(settings) > 1 else "")
+    print(f"{', '.join([heading(settings), *conditions(settings)])}: {trials}")
+    print(table(varied, times))
+    for line in power_laws(courses_of(settings, names, list(times))):
+        print(line)
     # Matplotlib takes half a second to import.
     from parity_lightning.display.trials_picture import draw_trials
 
-    picture = draw_trials(record.path.with_suffix(".png"), record.settings, varied, times)
+    picture = draw_trials(file.path.with_suffix(".png"), settings, names, times)
     print(f"picture: {shown_path(picture, output)}")
-    print(f"trials: {shown_path(record.path, output)}", flush=True)
+    print(f"trials: {shown_path(file.path, output)}", flush=True)
 
 
-def _title(setting: dict[str, object], trials: int) -> str:
-    kind = str(setting["architecture"]).rpartition(".")[2]
-    regime = "online" if setting["num_samples"] is None else f"m={setting['num_samples']:,}"
-    return (
-        f"{kind} on the ({setting['n']}, {setting['k']})-parity, {regime}, B={setting['batch_size']:,}, "
-        f"evaluated every {setting['val_check_interval']:,} steps: {trials:,} trials"
-    )
-
-
-def table(settings: Sequence[dict[str, object]], times: np.ndarray) -> str:
+def table(settings: Sequence[Mapping[str, Any]], times: np.ndarray) -> str:
     """Convergence times as a table for a terminal.
 
     Args:
@@ -67,16 +65,10 @@ def table(settings: Sequence[dict[str, object]], times: np.ndarray) -> str:
         message = f"{share.value:.1%} ({100 * share.low:.1f} to {100 * share.high:.1f})".replace("%", " %", 1)
         ends = (f"{end.value:,g}" if np.isfinite(end.value) else "unsolved" for end in (low, high))
         first, last = ends
-        rows.append([*(str(setting[name]) for name in names), message, first, _median(middle), last])
+        rows.append([*(str(setting[name]) for name in names), message, first, middle.in_words(), last])
     headers = [*names, "solved (95 %)", "t_c: 10 %", "median (95 %)", "90 %"]
     lines = [format_table(rows, headers)]
     if len(settings) > _MOST_ROWS:
         lines.append(f"... and {len(settings) - _MOST_ROWS:,} more settings, in the file")
     lines += ["", "Unsolved trials are censored. Intervals are exact: of the binomial share, and of order statistics."]
     return "\n".join(lines)
-
-
-def _median(quantile: Quantile) -> str:
-    if math.isfinite(quantile.value) and quantile.low == 0 and math.isinf(quantile.high):
-        return f"{quantile.value:,g} (too few trials for an interval)"
-    return str(quantile)

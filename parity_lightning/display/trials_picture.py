@@ -11,8 +11,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from parity_lightning.display.course_panel import draw_courses
+from parity_lightning.display.heading import heading
 from parity_lightning.display.style import PALETTE, draw_to, legend
 from parity_lightning.display.table import format_value
+from parity_lightning.statistics.scaling import Course, courses_of
 from parity_lightning.statistics.survival import quantile_of, solved_share, survival_of
 
 _EXPECTED = "0.35"
@@ -22,8 +25,9 @@ _MOST_BINS = 100
 def draw_trials(path: Path, settings: Sequence[Mapping[str, Any]], varied: Sequence[str], times: np.ndarray) -> Path:
     """Draws a histogram of convergence times and, below, survival curves, into a PNG file.
 
-    With a single setting the geometric law with the same mean stands beside: the convergence times of a search that
-    tries at random, and is as likely to succeed at the first step as at any other (Section 3.2).
+    Where a number varies, medians against it come first, with the power law fitted to them. With a single setting the
+    geometric law with the same mean stands beside: the convergence times of a search that tries at random, and is as
+    likely to succeed at the first step as at any other (Section 3.2).
 
     Args:
         path: The file; an older one is replaced, for it was drawn from the same record.
@@ -34,20 +38,32 @@ def draw_trials(path: Path, settings: Sequence[Mapping[str, Any]], varied: Seque
     Returns:
         The path.
     """
+    courses = courses_of(settings, varied, list(times))
 
     def draw(figure: Figure) -> None:
-        _draw(figure, settings, varied, times)
+        _draw(figure, settings, varied, times, courses)
 
     # A line of legend for every second setting.
-    return draw_to(path, draw, (8, 7 + 0.2 * min(len(settings), len(PALETTE))))
+    height = 7 + 0.2 * min(len(settings), len(PALETTE))
+    return draw_to(path, draw, (8, height + (4 if courses else 0)))
 
 
-def _draw(figure: Figure, settings: Sequence[Mapping[str, Any]], varied: Sequence[str], times: np.ndarray) -> None:
+def _draw(
+    figure: Figure,
+    settings: Sequence[Mapping[str, Any]],
+    varied: Sequence[str],
+    times: np.ndarray,
+    courses: Sequence[Course],
+) -> None:
     first = settings[0]
-    kind = str(first["architecture"]).rpartition(".")[2]
     trials = f"{times.shape[1]:,} trials" + (" of each setting" if len(settings) > 1 else "")
-    figure.suptitle(f"{kind} on the ({first['n']}, {first['k']})-parity: {trials}")
-    histogram, survival = figure.subplots(2, 1, sharex=True)
+    figure.suptitle(f"{heading(settings)}: {trials}")
+    if courses:
+        medians, histogram, survival = figure.subplots(3, 1)
+        histogram.sharex(survival)
+        draw_courses(medians, courses, max(float(setting["max_steps"]) for setting in settings))
+    else:
+        histogram, survival = figure.subplots(2, 1, sharex=True)
     shown = list(zip(settings, times, PALETTE, strict=False))
     for setting, own, color in shown:
         name = ", ".join(f"{column.rpartition('.')[2]}={format_value(setting.get(column))}" for column in varied)

@@ -6,30 +6,33 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from parity_lightning.data.batches import TrainingBatches
+from parity_lightning.data.parity_stack import stack_parities
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.evaluation import BLOCK, screen_then_confirm
+from parity_lightning.engine.first_layers import FirstLayers
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.optimizer_options import OptimizerOptions
 from parity_lightning.engine.stack import Stack, online_indices
 from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.engine.trial import TrialResult, TrialSpec, check_same_computation, computed_by
-from parity_lightning.engine.trial_config import Start, TrialConfig
+from parity_lightning.engine.trial_config import TrialConfig
 from parity_lightning.engine.update_rules import find_rule, groups_of
+from parity_lightning.engine.weight_draws import WeightDraws
 from parity_lightning.measures.divergence import first_divergence
-from parity_lightning.measures.hidden_progress import movement_of
 from parity_lightning.measures.phase_transition import PhaseTransitionState
 
 # At most so many steps between two checks that losses are finite, and so many indices at a time (64 MiB).
 _MOST_STEPS = 256
 _MOST_INDICES = 2**23
 
-# For how many trials parities are drawn at a time.
+# How many trials are drawn at a time.
 _DRAWN_AT_ONCE = 32
 
 
@@ -41,7 +44,6 @@ class _Running:
         spec: Which trial it is.
         parity: What it learns.
         batches: Its training batches.
-        initial_first_layer: A copy of the first layer's weights at step 0.
         transition: The dates of its phase transition so far.
         steps: SGD steps taken.
         accuracy: Of the last evaluation.
@@ -52,12 +54,30 @@ class _Running:
     spec: TrialSpec
     parity: SparseParity
     batches: TrainingBatches
-    initial_first_layer: Tensor
     transition: PhaseTransitionState = field(default_factory=PhaseTransitionState)
     steps: int = 0
     accuracy: float = 0.0
     stop_reason: str | None = None
     ended_at: int | None = None
+
+
+class _Drawn(NamedTuple):
+    """Trials of one setting that have been drawn: m trials, and their tensors of shape ``(m, ...)``."""
+
+    specs: Sequence[TrialSpec]
+    parities: Sequence[SparseParity]
+    words: Sequence[Tensor]
+    trainable: Sequence[Tensor]
+    frozen: Sequence[Tensor]
+
+    def split(self, count: int) -> tuple[_Drawn, _Drawn]:
+        """The first trials, and the others."""
+        first, others = slice(count), slice(count, None)
+        parts = []
+        for some in (first, others):
+            tensors = ([tensor[some] for tensor in part] for part in (self.words, self.trainable, self.frozen))
+            parts.append(_Drawn(self.specs[some], self.parities[some], *tensors))
+        return parts[0], parts[1]
 
 
 class StackRunner:
@@ -91,22 +111,25 @@ class StackRunner:
             raise Unstackable(f"{type(first.module).__name__} overrides a hook of single steps")
         self._settings = settings
         self._device = torch.device(device)
-        # Loaded with the weights of a trial that ends, to read its first layer.
-        self._reader = first.module.reinitialize().to(self._device, torch.float64 if first.double else None)
-        self._objective = Objective(self._reader, first.parity.n)
+        self._type = torch.float64 if first.double else torch.float32
+        reader = first.module.reinitialize().to(self._device, self._type if first.double else None)
+        objective = Objective(reader, first.parity.n)
+        self._first_layers = FirstLayers(objective, reader)
+        self._draws = [WeightDraws(setting.draw_module, objective) for setting in settings]
         made = [setting.module.make_optimizer() for setting in settings]
         scheduled = any(schedule is not None for _, schedule in made)
         rule = find_rule([optimizer for optimizer, _ in made], scheduled)
         self._options = [OptimizerOptions(optimizer, schedule, rule) for optimizer, schedule in made]
         self.stack = Stack(
-            self._objective,
+            objective,
             rule,
-            groups_of(self._reader.make_optimizer()[0], self._objective.parameters_of(self._reader)),
+            groups_of(reader.make_optimizer()[0], objective.parameters_of(reader)),
             first.parity,
             first.batch_size,
             noisy=any(setting.parity.flip_below for setting in settings),
             size_limit=stack_size,
             evaluated_at_once=min(first.module.val_screen_size, BLOCK),
+            device=self._device,
         )
         self._running: list[_Running] = []
         self._to_compile = compiled and not (computed or "").startswith("eager")
@@ -126,11 +149,15 @@ class StackRunner:
         Yields:
             After every evaluation the results of the trials that ended with it, perhaps none.
         """
-        waiting = self._started(iter(specs))
+        waiting, drawn = self._drawn(iter(specs)), None
         with torch.no_grad():
             while True:
-                while len(self._running) < self.stack.size_limit and (begun := next(waiting, None)) is not None:
-                    self.add(*begun)
+                while (room := self.stack.size_limit - len(self._running)) and (
+                    drawn or (drawn := next(waiting, None))
+                ):
+                    begun, rest = drawn.split(room)
+                    self._begin(begun)
+                    drawn = rest if rest.specs else None
                 if not self._running:
                     return
                 if self._to_compile:
@@ -140,27 +167,35 @@ class StackRunner:
                 self._advance()
                 yield self._take_out()
 
-    def _started(self, specs: Iterator[TrialSpec]) -> Iterator[tuple[TrialSpec, Start]]:
+    def _drawn(self, specs: Iterator[TrialSpec]) -> Iterator[_Drawn]:
         """Draws parities and weights of trials, a few at a time."""
-        while some := list(islice(specs, _DRAWN_AT_ONCE)):
+        at_once = min(_DRAWN_AT_ONCE, self.stack.size_limit)
+        while some := list(islice(specs, at_once)):
             for setting, own in groupby(some, key=lambda spec: spec.setting):
                 mine = list(own)
                 seeds = [spec.seed for spec in mine]
-                yield from zip(mine, self._settings[setting].starts(seeds), strict=True)
+                parities = self._settings[setting].parities(seeds)
+                trainable, frozen = self._draws[setting].draw(seeds)
+                yield _Drawn(mine, parities, stack_parities(parities), trainable, frozen)
 
-    def add(self, spec: TrialSpec, start: Start | None = None) -> None:
-        """Adds a trial to the stack, which must have room for it.
+    def add(self, *specs: TrialSpec) -> None:
+        """Adds trials to the stack, which must have room for them."""
+        for drawn in self._drawn(iter(specs)):
+            self._begin(drawn)
 
-        Args:
-            spec: Which trial.
-            start: How it begins; drawn from its seed by default.
-        """
-        start = start or self._settings[spec.setting].start(spec.seed)
-        setting = self._settings[spec.setting]
-        batches = TrainingBatches(start.parity, setting.batch_size, setting.num_samples, device=self._device)
-        module = start.module.to(self._device)
-        self._running.append(_Running(spec, start.parity, batches, module.first_layer.detach().clone()))
-        self.stack.put(start.parity, module, self._options[spec.setting].first)
+    def _begin(self, drawn: _Drawn) -> None:
+        """Puts trials into the stack."""
+        setting = self._settings[drawn.specs[0].setting]
+        for spec, parity in zip(drawn.specs, drawn.parities, strict=True):
+            batches = TrainingBatches(parity, setting.batch_size, setting.num_samples, device=self._device)
+            self._running.append(_Running(spec, parity, batches))
+        trainable, frozen = (
+            [tensor.to(self._type if tensor.is_floating_point() else None) for tensor in part]
+            for part in (drawn.trainable, drawn.frozen)
+        )
+        options = torch.tensor([self._options[drawn.specs[0].setting].first], dtype=torch.float64)
+        first_layers = self._first_layers.of(trainable, frozen)
+        self.stack.put_all(drawn.words, trainable, frozen, options.expand(len(drawn.specs), -1), carried=[first_layers])
 
     def _compile(self) -> None:
         self._to_compile = False
@@ -238,25 +273,28 @@ class StackRunner:
 
     def _take_out(self) -> list[TrialResult]:
         """Removes the trials that have ended from the stack, and returns their results."""
-        results = []
-        for place in reversed(range(len(self._running))):
-            trial = self._running[place]
-            if trial.stop_reason is None:
-                continue
-            results.append(self._outcome(trial, place))
-            self.stack.drop(place)
-            self._running[place] = self._running[-1]
-            del self._running[-1]
+        ended = [place for place, trial in enumerate(self._running) if trial.stop_reason is not None]
+        if not ended:
+            return []
+        results = [
+            self._result(self._running[place], moved)
+            for place, moved in zip(ended, self._movements(ended), strict=True)
+        ]
+        self._running = [self._running[place] for place in self.stack.drop(ended)]
         return results
 
-    def _outcome(self, trial: _Running, place: int) -> TrialResult:
-        for mine, its in zip(self._objective.tensors_of(self._reader), self.stack.weights_of(place), strict=True):
-            for tensor, value in zip(mine, its, strict=True):
-                tensor.copy_(value)
-        moved = None
+    def _movements(self, places: Sequence[int]) -> list[float]:
+        """How far the first layers of trials have moved, see `Movement.hidden_progress`; NaN if it cannot be told."""
+        chosen = torch.tensor(places, device=self._device)
+        (begun,) = self.stack.carried
         # A first layer of another shape has no progress to be measured.
-        if trial.initial_first_layer.shape[-1] == trial.parity.n:
-            moved = movement_of(self._reader.first_layer, trial.initial_first_layer, trial.parity.support)
+        if begun.shape[-1] != self._running[0].parity.n:
+            return [math.nan] * len(places)
+        moved = self._first_layers.of(*self.stack.weights_of(chosen)) - begun[chosen]
+        movements: list[float] = moved.abs().flatten(1).amax(1).tolist()
+        return movements
+
+    def _result(self, trial: _Running, moved: float) -> TrialResult:
         assert trial.stop_reason is not None
         solved = trial.transition.convergence_time is not None
         return TrialResult(
@@ -267,7 +305,7 @@ class StackRunner:
             trial.transition.onset if solved else None,
             trial.steps if trial.ended_at is None else trial.ended_at,
             trial.accuracy,
-            moved.hidden_progress if moved is not None and math.isfinite(moved.hidden_progress) else None,
+            moved if math.isfinite(moved) else None,
             trial.stop_reason,
             self._computed,
         )

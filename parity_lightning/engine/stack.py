@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from parity_lightning.data.parity_stack import ParityStack, words_of
+from parity_lightning.data.parity_stack import ParityStack, stack_parities, words_of
 from parity_lightning.data.sparse_parity import SparseParity, Stream
 from parity_lightning.engine.allocator import keep_freed_memory
 from parity_lightning.engine.compiled import Flat, compile_stacked
 from parity_lightning.engine.native.check import check_closed_form
+from parity_lightning.engine.native.make import make_steps
 from parity_lightning.engine.native.steps import NativeSteps
 from parity_lightning.engine.native.stream import NativeDrawing
 from parity_lightning.engine.not_compiled import NotCompiled
@@ -44,6 +45,7 @@ class Stack:
         noisy: Whether there is label noise in any trial.
         size_limit: How many trials there may be at a time.
         evaluated_at_once: How many held-out examples to evaluate in one call.
+        device: Where the trials lie; by default where the first one's weights do.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Stack:
         noisy: bool,
         size_limit: int,
         evaluated_at_once: int = 1024,
+        device: torch.device | None = None,
     ) -> None:
         keep_freed_memory()
         self.size_limit = size_limit
@@ -68,7 +71,9 @@ class Stack:
         self._options = (max(groups) + 1) * len(rule.options)
         self._batch_size = batch_size
         self._evaluated_at_once = evaluated_at_once
+        self._device = device
         self._buffers: list[Tensor] = []
+        self._carried = 0
         self._views: list[Tensor] | None = None
         self._native: NativeSteps | None = None
         self._native_drawing: NativeDrawing | None = None
@@ -155,8 +160,13 @@ class Stack:
     def tensors(self) -> list[Tensor]:
         """All tensors of the trials, each of shape ``(size, ...)``: their parities, options, weights and so on."""
         if self._views is None:
-            self._views = [buffer[: self.size] for buffer in self._buffers]
+            self._views = [buffer[: self.size] for buffer in self._buffers[: len(self._buffers) - self._carried]]
         return self._views
+
+    @property
+    def carried(self) -> list[Tensor]:
+        """The tensors that go along with the trials and take no part in anything, each of shape ``(size, ...)``."""
+        return [buffer[: self.size] for buffer in self._buffers[len(self._buffers) - self._carried :]]
 
     @property
     def _weight_tensors(self) -> list[Tensor]:
@@ -174,18 +184,48 @@ class Stack:
 
     def put(self, parity: SparseParity, module: Trainable, options: Sequence[float]) -> int:
         """Adds a trial that begins with the weights of a module; returns its place."""
-        trainable, frozen = self._objective.tensors_of(module)
-        state = [torch.zeros_like(weight) for weight in trainable for _ in range(self._state_each)]
-        option = torch.tensor(list(options), dtype=torch.float64, device=trainable[0].device)
-        words = [word.to(option.device) for word in words_of(parity)]
-        values = [*words, option, option.new_zeros(()), *trainable, *state, *frozen]
-        if not self._buffers:
-            self._buffers = [value.new_zeros((self.size_limit, *value.shape)) for value in values]
-        for buffer, value in zip(self._buffers, values, strict=True):
-            buffer[self.size] = value
-        self.size += 1
-        self._views = None
+        trainable, frozen = ([tensor.unsqueeze(0) for tensor in part] for part in self._objective.tensors_of(module))
+        option = torch.tensor([list(options)], dtype=torch.float64)
+        self.put_all(stack_parities([parity]), trainable, frozen, option)
         return self.size - 1
+
+    def put_all(
+        self,
+        words: Sequence[Tensor],
+        trainable: Sequence[Tensor],
+        frozen: Sequence[Tensor],
+        options: Tensor,
+        carried: Sequence[Tensor] = (),
+    ) -> None:
+        """Adds m trials at the end; there must be room for them.
+
+        Args:
+            words: What their examples depend on, as in `ParityStack`.
+            trainable: Their trainable weights, each of shape ``(m, ...)``; the optimizer keeps zeros for them.
+            frozen: Their other tensors, likewise.
+            options: The optimizers' options, float64 of shape ``(m, options)``.
+            carried: Tensors of shape ``(m, ...)`` that go along with them and take no part, see `carried`.
+        """
+        count = len(options)
+        state = [None for _ in trainable for _ in range(self._state_each)]
+        values: list[Tensor | None] = [*words, options, None, *trainable, *state, *frozen, *carried]
+        if not self._buffers:
+            like = [*words, options, options[:, 0], *trainable]
+            like += [weight for weight in trainable for _ in range(self._state_each)]
+            like += [*frozen, *carried]
+            device = trainable[0].device if self._device is None else self._device
+            self._buffers = [
+                torch.zeros((self.size_limit, *tensor.shape[1:]), dtype=tensor.dtype, device=device) for tensor in like
+            ]
+            self._carried = len(carried)
+        added = slice(self.size, self.size + count)
+        for buffer, value in zip(self._buffers, values, strict=True):
+            if value is None:
+                buffer[added] = 0
+            else:
+                buffer[added] = value
+        self.size += count
+        self._views = None
 
     def adopt(self, parity: SparseParity, module: Trainable, state: Sequence[Tensor], steps: int) -> None:
         """Makes a module itself the only trial: its weights, and its optimizer's state, are trained in place.
@@ -203,18 +243,30 @@ class Stack:
         self._buffers = [value.unsqueeze(0) for value in values]
         self.size, self._views = 1, None
 
-    def drop(self, place: int) -> None:
-        """Removes a trial; the last one moves to its place."""
-        last = self.size - 1
-        if place != last:
-            for buffer in self._buffers:
-                buffer[place] = buffer[last]
-        self.size = last
-        self._views = None
+    def drop(self, places: Sequence[int]) -> list[int]:
+        """Removes trials; trials from the end move to their places.
 
-    def weights_of(self, place: int) -> tuple[list[Tensor], list[Tensor]]:
-        """The trainable and the frozen tensors of one trial, without a trial axis; they share its memory."""
-        trainable, _, frozen = self._parts([view[place] for view in self._weight_tensors])
+        Args:
+            places: Of the trials to remove.
+
+        Returns:
+            The former place of each trial that is left.
+        """
+        order = list(range(self.size))
+        for place in sorted(places, reverse=True):
+            order[place] = order[-1]
+            order.pop()
+        moved = [(place, former) for place, former in enumerate(order) if place != former]
+        if moved:
+            places_now, places_before = torch.tensor(moved, device=self._buffers[0].device).T
+            for buffer in self._buffers:
+                buffer[places_now] = buffer[places_before]
+        self.size, self._views = len(order), None
+        return order
+
+    def weights_of(self, places: int | Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """The trainable and the frozen tensors of one trial, without a trial axis; or of several, copied."""
+        trainable, _, frozen = self._parts([view[places] for view in self._weight_tensors])
         return list(trainable), list(frozen)
 
     @property
@@ -283,7 +335,7 @@ class Stack:
             int64 tensor of shape ``(size,)``, or of one count for each place.
         """
         if self._native is not None:
-            chosen = torch.arange(self.size) if places is None else places
+            chosen = torch.arange(self.size, device=self.options.device) if places is None else places
             return self._native.errors(self.tensors[:_WORDS], self._weight_tensors, chosen, first, end)
         trainable, _, frozen = self._parts(self._weight_tensors)
         each = [*self.tensors[:_WORDS], *trainable, *frozen]
@@ -303,7 +355,9 @@ class Stack:
         return [part.to(device) for part in places_of(first, end, self._evaluated_at_once)]
 
     def use_native_code(self) -> bool:
-        """Draws examples in C++ from now on and, if the networks have a closed form, takes steps and evaluates there.
+        """Takes steps and evaluates by code of our own from now on, if the networks have a closed form.
+
+        On a CPU it is C++, and draws examples for other networks, too; on an NVIDIA GPU it is CUDA.
 
         Returns:
             Whether it takes steps there.
@@ -312,29 +366,32 @@ class Stack:
             NotCompiled: If there is no C++ compiler, for example; then all stays as it is.
             SettingError: If others can write to the folder of compiled functions.
         """
-        if self.tensors[0].device.type != "cpu" or not all(tensor.is_contiguous() for tensor in self.tensors):
+        if not all(tensor.is_contiguous() for tensor in self.tensors):
             return False
         weights = self._weight_tensors
-        self._native_drawing = NativeDrawing(self._n, weights[0].dtype)
+        if weights[0].device.type == "cpu":
+            self._native_drawing = NativeDrawing(self._n, weights[0].dtype)
         if self._objective.closed_form is not None:
             trainable, _, frozen = self._parts(weights)
             with suppress(NotCompiled), torch.no_grad():
                 check_closed_form(self._objective, self._n, trainable, frozen)
-                self._native = NativeSteps(self._objective, self._rule, self._groups, self._n, self._noisy, weights)
+                self._native = make_steps(
+                    self._objective, self._rule, self._groups, self._n, self._noisy, weights, self._batch_size
+                )
         return self.is_native
 
     @property
     def is_native(self) -> bool:
-        """Whether steps are taken in C++."""
+        """Whether steps are taken by code of our own."""
         return self._native is not None
 
     @property
     def computed(self) -> str:
-        """How steps are computed once `compile` was called: in C++, with the version of the library, or compiled."""
-        return "compiled" if self._native is None else f"C++ {self._native.version}"
+        """How steps are computed once `compile` was called: by which code of our own, or compiled."""
+        return "compiled" if self._native is None else self._native.version
 
     def compile(self, evaluation: bool = True) -> None:
-        """Takes steps and evaluates in C++, or compiles both; the stack must hold a trial, as an example.
+        """Takes steps and evaluates by code of our own, or compiles both; the stack must hold a trial, as an example.
 
         Args:
             evaluation: Whether to compile evaluations, too.
@@ -342,7 +399,7 @@ class Stack:
         Raises:
             NotCompiled: If one of them cannot be compiled; then neither is.
         """
-        # What cannot be built in C++ may still be compiled.
+        # What our own code cannot do may still be compiled.
         with suppress(NotCompiled):
             if self.use_native_code():
                 return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -55,18 +55,23 @@ class TrialConfig:
 
     def start(self, seed: int) -> Start:
         """Draws what ``fit`` draws with this seed: the same weights and the same examples, bit for bit."""
-        (start,) = self.starts([seed])
-        return start
+        (parity,) = self.parities([seed])
+        module = self.draw_module(seed)
+        return Start(parity, module.double() if self.double else module)
 
-    def starts(self, seeds: Sequence[int]) -> Iterator[Start]:
-        """What ``start`` does for several seeds; their parities are drawn at once."""
+    def parities(self, seeds: Sequence[int]) -> list[SparseParity]:
+        """The parities of seeds.
+
+        Raises:
+            SettingError: If the network cannot learn one of them.
+        """
         parities = self.parity.with_seeds(seeds if self.data_seed is None else [self.data_seed] * len(seeds))
-        for seed, parity in zip(seeds, parities, strict=True):
+        for parity in parities:
             self.module.check_parity(parity)
-            module = self._draw(seed)
-            yield Start(parity, module.double() if self.double else module)
+        return parities
 
-    def _draw(self, seed: int) -> TrialModule:
+    def draw_module(self, seed: int) -> TrialModule:
+        """A module with the weights that ``fit`` draws with this seed, of the type that it has there at first."""
         _seed(seed)
         try:
             return self.module.reinitialize(network_only=True)

@@ -64,8 +64,4 @@ def drop_trials(stack: Stack, trials: list[int], places: Iterable[int]) -> None:
         trials: The trial at each place of the stack; is changed.
         places: Which places to clear.
     """
-    # The last network moves to the place that is cleared, so from the last place on.
-    for place in sorted(places, reverse=True):
-        stack.drop(place)
-        trials[place] = trials[-1]
-        trials.pop()
+    trials[:] = [trials[place] for place in stack.drop(list(places))]

@@ -31,6 +31,17 @@ class Quantile(NamedTuple):
         value, low, high = (f"{time:,g}" if math.isfinite(time) else "unsolved" for time in self)
         return f"{value} ({low} to {high})" if math.isfinite(self.value) or 0 < self.low < math.inf else "unsolved"
 
+    def in_words(self) -> str:
+        """The quantile and its interval, or that there are too few trials for one.
+
+        Example:
+            >>> Quantile(100.0, 0.0, math.inf).in_words(), Quantile(100.0, 50.0, 150.0).in_words()
+            ('100 (too few trials for an interval)', '100 (50 to 150)')
+        """
+        if math.isfinite(self.value) and self.low == 0 and math.isinf(self.high):
+            return f"{self.value:,g} (too few trials for an interval)"
+        return str(self)
+
 
 def quantile_of(
     times: Sequence[float] | np.ndarray, share: float = 0.5, level: float = 0.95, least: float = 0.0

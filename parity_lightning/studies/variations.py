@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import product
 from typing import Any, NamedTuple
 
 import yaml
 
 from parity_lightning.errors import SettingError
+from parity_lightning.studies.cells import Grid
 
-# What trials of one stack may have for themselves.
-_OWN = (
-    r"model\.(init_args\.)?optimizer\.(init_args\.)?(lr|weight_decay|decay|momentum|eps|betas)",
-    r"model\.(init_args\.)?initialization",
-    r"data\.(init_args\.)?(support|label_noise|seed)",
-)
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
 _MOST_SETTINGS = 1_000_000
 
@@ -28,11 +23,6 @@ class Variation(NamedTuple):
 
     option: str
     values: tuple[Any, ...]
-
-    @property
-    def shares_stack(self) -> bool:
-        """Whether trials with different values can be stacked."""
-        return any(re.fullmatch(pattern, self.option) for pattern in _OWN)
 
 
 def parse_variation(text: str) -> Variation:
@@ -88,23 +78,21 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def combinations_of(variations: Sequence[Variation]) -> list[dict[str, Any]]:
+def combinations_of(variations: Sequence[Variation]) -> Grid:
     """Every combination of values, the last option's changing fastest.
 
     Raises:
         SettingError: If an option is varied twice, or if there are too many combinations.
 
     Example:
-        >>> combinations_of([parse_variation("data.k=[2,3]"), parse_variation("data.n=[10]")])
+        >>> list(combinations_of([parse_variation("data.k=[2,3]"), parse_variation("data.n=[10]")]))
         [{'data.k': 2, 'data.n': 10}, {'data.k': 3, 'data.n': 10}]
     """
     names = [variation.option for variation in variations]
     for name in names:
         if names.count(name) > 1:
             raise SettingError("--vary", name, "is varied twice; give all its values at once")
-    count = 1
-    for variation in variations:
-        count *= len(variation.values)
+    count = math.prod(len(variation.values) for variation in variations)
     if count > _MOST_SETTINGS:
         raise SettingError("--vary", f"{count:,} settings", f"are more than {_MOST_SETTINGS:,}; give fewer values")
-    return [dict(zip(names, values, strict=True)) for values in product(*(each.values for each in variations))]
+    return Grid({variation.option: variation.values for variation in variations})

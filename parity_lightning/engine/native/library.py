@@ -8,17 +8,17 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from parity_lightning.engine.library_cache import check_private, folder_to_build_in, private_cache
+from parity_lightning.engine.library_cache import private_cache
+from parity_lightning.engine.native.build import build_once
 from parity_lightning.engine.not_compiled import NotCompiled
 
-_SOURCE = Path(__file__).with_name("step.cpp")
+_SOURCE, _HEADER = (Path(__file__).with_name(name) for name in ("step.cpp", "arithmetic.h"))
 _TYPES = {torch.float32: "float", torch.float64: "double"}
 # No option that lets the compiler change what is computed: infinities and NaN must show that a trial diverged.
 _FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=c++17", "-fPIC", "-shared")
@@ -53,13 +53,15 @@ def load_library(kind: torch.dtype) -> Library:
     options = [*_FLAGS, f"-DREAL={_TYPES[kind]}"]
     # The compiler's version and this processor's instructions: a folder may be shared by several machines.
     target = _run([*compiler, "-march=native", "-dM", "-E", "-x", "c++", os.devnull])
-    parts = (_SOURCE.read_bytes(), repr(options).encode(), target)
+    parts = (_SOURCE.read_bytes(), _HEADER.read_bytes(), repr(options).encode(), target)
     version = hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
     path = private_cache() / f"{version}.so"
+
+    def build(new: Path) -> None:
+        _run([*compiler, *options, str(_SOURCE), "-o", str(new), "-lm"])
+
     for _ in range(2):
-        if not _is_whole(path):
-            _build(compiler, options, path)
-        check_private(path, "remove it")
+        build_once(path, build, "the steps in C++")
         try:
             return Library(ctypes.CDLL(str(path)), version[:8])
         except OSError as error:
@@ -94,36 +96,3 @@ def _run(command: list[str]) -> bytes:
     except subprocess.CalledProcessError as error:
         why = error.stderr.decode(errors="replace")
     raise NotCompiled(" ".join(f"{command[0]}: {why}".split())[:300])
-
-
-def _checksum_file(path: Path) -> Path:
-    return path.with_suffix(".sha256")
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether a library is there, as it was written."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest().encode() == _checksum_file(path).read_bytes()
-    except FileNotFoundError:
-        return False
-
-
-def _build(compiler: list[str], options: list[str], path: Path) -> None:
-    from filelock import FileLock
-
-    with FileLock(path.with_suffix(".lock"), mode=0o600):
-        if _is_whole(path):
-            # Another process has built it meanwhile.
-            return
-        reason = f"{path} is damaged; it is built again" if path.exists() else "compiling the steps in C++, once"
-        print(f"{reason}: some seconds", file=sys.stderr, flush=True)
-        with folder_to_build_in(path.with_suffix("")) as folder:
-            new = folder / path.name
-            _run([*compiler, *options, str(_SOURCE), "-o", str(new), "-lm"])
-            new.chmod(0o600)
-            checksum = _checksum_file(new)
-            checksum.write_text(hashlib.sha256(new.read_bytes()).hexdigest())
-            checksum.chmod(0o600)
-            # A library without a checksum counts as none, so one that is killed in between leaves nothing wrong.
-            os.replace(new, path)
-            os.replace(checksum, _checksum_file(path))

@@ -4,62 +4,17 @@
 // Each trial is computed separately and in a fixed order. So its weights are the same bit for bit alone and in any stack,
 // and however many steps a call takes.
 
-#include <cmath>
-#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <type_traits>
+#include <vector>
 
-#ifndef REAL
-#define REAL float
-#endif
-typedef REAL real;
+#include "arithmetic.h"
 
 // GCC and Clang make vector instructions of these on any machine.
 constexpr int LANES = 32 / sizeof(real);
 typedef real vec __attribute__((vector_size(32)));
-
-// The vectorized sine and cosine of glibc.
-#if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-extern "C" __attribute__((simd("notinbranch"), const)) float sinf(float) noexcept;
-extern "C" __attribute__((simd("notinbranch"), const)) float cosf(float) noexcept;
-extern "C" __attribute__((simd("notinbranch"), const)) double sin(double) noexcept;
-extern "C" __attribute__((simd("notinbranch"), const)) double cos(double) noexcept;
-#endif
-static inline float sine(float z) { return sinf(z); }
-static inline double sine(double z) { return sin(z); }
-static inline float cosine(float z) { return cosf(z); }
-static inline double cosine(double z) { return cos(z); }
-
-enum Activation { IDENTITY, RELU, POWER, ZIGZAG, INFINITE_ZIGZAG, POLYNOMIAL, SINUSOID };
-enum Loss { HINGE, SQUARE, CROSS_ENTROPY, CORRELATION };
-enum Rule { SGD, SIGN_SGD, ADAM };
-enum Tensor { WEIGHT, BIAS, OUTPUT, OUTPUT_BIAS, TENSORS };
-
-// A trial's tensors follow one another: trial t has those at t times their size.
-struct Parameter {
-  real *value;           // null if the network has none
-  real *state[2];        // of the optimizer; null if it keeps none
-  int64_t is_trainable;  // frozen ones are left alone
-  int64_t option;        // where the options of its group begin
-};
-
-struct Network {
-  int64_t n, units, activation, degree, is_product;
-  const double *coefficients;  // of the polynomial: pairs of coefficient and knot, the innermost first
-  int64_t coefficient_count;
-  Parameter parameters[TENSORS];
-};
-
-struct Stream {
-  const int64_t *low, *high, *relevant, *flip_below;  // of each trial; relevant: words of 32 bits
-  int64_t purpose, noise_purpose, is_noisy;
-};
-
-struct Update {
-  int64_t rule, option_count;
-  int64_t has_decay, has_weight_decay, has_momentum, has_nesterov, is_decoupled;
-};
 
 static inline int64_t padded(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
 
@@ -78,37 +33,12 @@ struct Scratch {
   Scratch &operator=(const Scratch &) = delete;
 };
 
-// Philox4x32-10 of several counters at once; see data/philox.py.
+// For how many examples random words are drawn at once.
 constexpr int COUNTERS = 8;
-static inline void philox(uint32_t (*c)[COUNTERS], uint32_t k0, uint32_t k1) {
-  for (int round = 0; round < 10; ++round) {
-    for (int l = 0; l < COUNTERS; ++l) {
-      uint64_t p0 = static_cast<uint64_t>(c[0][l]) * 0xD2511F53u, p1 = static_cast<uint64_t>(c[2][l]) * 0xCD9E8D57u;
-      uint32_t c0 = static_cast<uint32_t>(p1 >> 32) ^ c[1][l] ^ k0, c2 = static_cast<uint32_t>(p0 >> 32) ^ c[3][l] ^ k1;
-      c[1][l] = static_cast<uint32_t>(p1), c[3][l] = static_cast<uint32_t>(p0), c[0][l] = c0, c[2][l] = c2;
-    }
-    k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
-  }
-}
 
-// Four random words for each of some examples, at most COUNTERS; see random_words in data/philox.py.
-static inline void draw_words(const int64_t *index, int count, int64_t block, int64_t purpose, uint32_t k0, uint32_t k1,
-                              uint32_t (*c)[COUNTERS]) {
-  for (int l = 0; l < COUNTERS; ++l) {
-    const uint64_t i = index[l < count ? l : 0];
-    c[0][l] = static_cast<uint32_t>(i), c[1][l] = static_cast<uint32_t>(i >> 32);
-    c[2][l] = static_cast<uint32_t>(block), c[3][l] = static_cast<uint32_t>(purpose);
-  }
-  philox(c, k0, k1);
-}
-
-// A bit b as the input (-1)^b.
-static inline real input_of(uint32_t word, int64_t bit) {
-  return static_cast<real>(1 - 2 * static_cast<int32_t>((word >> bit) & 1));
-}
-
-// The inputs, (count, n), and labels of some examples of a trial.
-static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *index, int64_t count, real *x, real *y) {
+// The inputs of some examples of a trial as bits, (count, words), and their labels.
+static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *index, int64_t count, uint32_t *bits,
+                 real *y) {
   const int64_t words = (n + 31) / 32, blocks = (n + 127) / 128;
   const uint32_t k0 = stream.low[trial], k1 = stream.high[trial];
   const int64_t *relevant = stream.relevant + trial * words;
@@ -117,37 +47,96 @@ static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *
     uint32_t odd[COUNTERS] = {};
     for (int64_t block = 0; block < blocks; ++block) {
       uint32_t c[4][COUNTERS];
-      draw_words(index + first, here, block, stream.purpose, k0, k1, c);
-      for (int64_t w = 0; w < 4 && 4 * block + w < words; ++w) {
-        const int64_t word = 4 * block + w, bits = n - 32 * word < 32 ? n - 32 * word : 32;
+      draw_words<COUNTERS>(index + first, here, block, stream.purpose, k0, k1, c);
+      for (int64_t word = 4 * block; word < words && word < 4 * block + 4; ++word)
         for (int l = 0; l < here; ++l) {
-          odd[l] ^= c[w][l] & static_cast<uint32_t>(relevant[word]);
-          real *to = x + (first + l) * n + 32 * word;
-          const uint32_t drawn = c[w][l];
-          // With a number of bits that the compiler knows it makes vector instructions.
-          if (bits == 32)
-            for (int j = 0; j < 32; ++j) to[j] = input_of(drawn, j);
-          else
-            for (int64_t j = 0; j < bits; ++j) to[j] = input_of(drawn, j);
+          odd[l] ^= c[word % 4][l] & static_cast<uint32_t>(relevant[word]);
+          bits[(first + l) * words + word] = c[word % 4][l];
         }
-      }
     }
     for (int l = 0; l < here; ++l) y[first + l] = __builtin_parity(odd[l]) ? real(-1) : real(1);
     if (stream.is_noisy) {
       uint32_t c[4][COUNTERS];
-      draw_words(index + first, here, 0, stream.noise_purpose, k0, k1, c);
+      draw_words<COUNTERS>(index + first, here, 0, stream.noise_purpose, k0, k1, c);
       for (int l = 0; l < here; ++l)
         if (static_cast<int64_t>(c[0][l]) < stream.flip_below[trial]) y[first + l] = -y[first + l];
     }
   }
 }
 
+// The inputs, (count, n), of bits.
+static void expand(const uint32_t *bits, int64_t n, int64_t count, real *x) {
+  const int64_t words = (n + 31) / 32;
+  for (int64_t b = 0; b < count; ++b)
+    for (int64_t word = 0; word < words; ++word) {
+      const uint32_t drawn = bits[b * words + word];
+      real *to = x + b * n + 32 * word;
+      // With a number of bits that the compiler knows it makes vector instructions.
+      if (n - 32 * word >= 32)
+        for (int j = 0; j < 32; ++j) to[j] = input_of(drawn, j);
+      else
+        for (int64_t j = 0; j < n - 32 * word; ++j) to[j] = input_of(drawn, j);
+    }
+}
+
 // The examples of all trials: inputs (trials, count, n) and labels (trials, count). The indices are (trials, count), or
 // (count) and the same for all trials.
-extern "C" void draw_examples(const Stream *stream, int64_t trials, int64_t n, int64_t count, const int64_t *index,
-                              int64_t index_is_shared, real *x, real *y) {
-  for (int64_t t = 0; t < trials; ++t)
-    draw(*stream, t, n, index + (index_is_shared ? 0 : t * count), count, x + t * count * n, y + t * count);
+extern "C" int draw_examples(const Stream *stream, int64_t trials, int64_t n, int64_t count, const int64_t *index,
+                             int64_t index_is_shared, real *x, real *y) try {
+  std::vector<uint32_t> bits(count * ((n + 31) / 32));
+  for (int64_t t = 0; t < trials; ++t) {
+    draw(*stream, t, n, index + (index_is_shared ? 0 : t * count), count, bits.data(), y + t * count);
+    expand(bits.data(), n, count, x + t * count * n);
+  }
+  return 0;
+} catch (const std::bad_alloc &) {
+  return 1;
+}
+
+// Inputs are signs, so the weights of GROUP of them have only PATTERNS sums. For many examples it is faster to make a table
+// of these and to look sums up than to multiply.
+constexpr int GROUP = 4, PATTERNS = 1 << GROUP;
+constexpr int64_t FEW_EXAMPLES = 8;
+// How many examples' units are held at a time where only outputs are wanted, and of how many examples.
+constexpr int64_t TILE = 64, EVALUATED = 1024;
+
+// For how many vectors of units tables stay in the cache, 4 at least and 7 at most.
+static int64_t widest_table(int64_t n) {
+  const int64_t fits = 24 * 1024 / ((n + GROUP - 1) / GROUP * PATTERNS * static_cast<int64_t>(sizeof(vec)));
+  return fits < 4 ? 4 : fits > 7 ? 7 : fits;
+}
+
+// The sums of the weights of each group of inputs, for V vectors of units; the first group's begin at the bias.
+template <int V>
+static void make_tables(const real *weights, int64_t columns, const real *bias, int64_t n, vec (*table)[PATTERNS][V]) {
+  for (int64_t first = 0; first < n; first += GROUP, ++table) {
+    vec (*sums)[V] = *table;
+    for (int v = 0; v < V; ++v) sums[0][v] = first ? vec{} : *reinterpret_cast<const vec *>(bias + v * LANES);
+    for (int bit = 0; bit < GROUP; ++bit)
+      for (int v = 0; v < V; ++v) {
+        const vec w = first + bit < n ? *reinterpret_cast<const vec *>(weights + (first + bit) * columns + v * LANES) : vec{};
+        for (int pattern = 0; pattern < 1 << bit; ++pattern) {
+          sums[pattern | 1 << bit][v] = sums[pattern][v] - w;
+          sums[pattern][v] += w;
+        }
+      }
+  }
+}
+
+template <int V>
+static void look_up(const vec (*table)[PATTERNS][V], const uint32_t *bits, int64_t n, int64_t count, real *z,
+                    int64_t columns) {
+  const int64_t words = (n + 31) / 32, groups = (n + GROUP - 1) / GROUP;
+  for (int64_t b = 0; b < count; ++b) {
+    vec sum[V];
+    uint32_t word = bits[b * words];
+    for (int v = 0; v < V; ++v) sum[v] = table[0][word % PATTERNS][v];
+    for (int64_t group = 1; group < groups; ++group) {
+      word = group % (32 / GROUP) ? word >> GROUP : bits[b * words + group / (32 / GROUP)];
+      for (int v = 0; v < V; ++v) sum[v] += table[group][word % PATTERNS][v];
+    }
+    for (int v = 0; v < V; ++v) *reinterpret_cast<vec *>(z + b * columns + v * LANES) = sum[v];
+  }
 }
 
 // c[m][j] += sum over d of a(m, d) b[d][j], for M rows and V vectors of columns; a(m, d) = a[m * am + d * ad].
@@ -187,100 +176,37 @@ static void multiply(const real *a, int64_t am, int64_t ad, const real *b, int64
   for (; j < columns; j += LANES) multiply_columns<1>(a, am, ad, b + j, bd, rows, depth, c + j, cm);
 }
 
-static inline real power(real z, int64_t degree) {
-  real value = 1;
-  for (; degree > 0; degree >>= 1, z *= z)
-    if (degree & 1) value *= z;
-  return value;
-}
-
-// A triangle wave of period 4, and its derivative; see nets/activations.py.
-static inline real place_in_period(real z, real k) {
-  const real shifted = z - k;
-  return shifted - 4 * std::floor(shifted / 4);
-}
-static inline real wave(real z, real k) { return std::fabs(place_in_period(z, k) - 2) - 1; }
-static inline real wave_slope(real z, real k) {
-  const real rest = place_in_period(z, k);
-  return rest > 2 ? real(1) : rest < 2 ? real(-1) : rest == 2 ? real(0) : rest;
-}
-
 // Replaces z by the activation, and by its derivative if there is a place for that.
-static void activate(const Network &net, real *__restrict__ z, real *__restrict__ slope, int64_t count) {
-  const real k = static_cast<real>(net.degree), sign = net.degree % 2 ? real(-1) : real(1);
+template <int ACTIVATION>
+static void activate_all(const Network &net, real *__restrict__ z, real *__restrict__ slope, int64_t count) {
+  real unused;
+  if (slope && ACTIVATION == SINUSOID) {
+    // Of sine and cosine of the same number the compiler makes one call, and no vector instructions.
+    for (int64_t i = 0; i < count; ++i) slope[i] = cosine(z[i]);
+    slope = nullptr;
+  }
+  if (slope)
+    for (int64_t i = 0; i < count; ++i) z[i] = activation_of<ACTIVATION, true>(net, z[i], slope[i]);
+  else
+    for (int64_t i = 0; i < count; ++i) z[i] = activation_of<ACTIVATION, false>(net, z[i], unused);
+}
+
+static void activate(const Network &net, real *z, real *slope, int64_t count) {
   switch (net.activation) {
-    case IDENTITY:
-      if (slope)
-        for (int64_t i = 0; i < count; ++i) slope[i] = 1;
-      break;
-    case RELU:
-      if (slope)
-        for (int64_t i = 0; i < count; ++i) slope[i] = z[i] <= 0 ? real(0) : real(1);
-      for (int64_t i = 0; i < count; ++i) z[i] = z[i] <= 0 ? real(0) : z[i];
-      break;
-    case POWER:
-      for (int64_t i = 0; i < count; ++i) {
-        const real below = power(z[i], net.degree - 1);
-        if (slope) slope[i] = k * below;
-        z[i] *= below;
-      }
-      break;
-    case ZIGZAG:
-      for (int64_t i = 0; i < count; ++i) {
-        const real value = z[i], inside = value < -k ? -k : value > k ? k : value;
-        const real above = value - k > 0 ? value - k : real(0), below = -value - k > 0 ? -value - k : real(0);
-        if (slope)
-          slope[i] = (value >= -k && value <= k ? wave_slope(inside, k) : value != value ? value : real(0)) +
-                     (above > 0 ? real(1) : real(0)) - (below > 0 ? sign : real(0));
-        z[i] = wave(inside, k) + above + sign * below;
-      }
-      break;
-    case INFINITE_ZIGZAG:
-      for (int64_t i = 0; i < count; ++i) {
-        if (slope) slope[i] = wave_slope(z[i], k);
-        z[i] = wave(z[i], k);
-      }
-      break;
-    case POLYNOMIAL:
-      for (int64_t i = 0; i < count; ++i) {
-        const real at = z[i], square = at * at;
-        real value = static_cast<real>(net.coefficients[0]), inner = 0;
-        for (int64_t c = 1; c < net.coefficient_count; ++c) {
-          const real knot = static_cast<real>(net.coefficients[2 * c + 1]);
-          inner = inner * (square - knot) + value;
-          value = static_cast<real>(net.coefficients[2 * c]) + value * (square - knot);
-        }
-        // inner is the derivative by the square.
-        if (slope) slope[i] = net.degree % 2 ? value + 2 * square * inner : 2 * at * inner;
-        z[i] = net.degree % 2 ? value * at : value;
-      }
-      break;
-    case SINUSOID:
-      if (slope)
-        for (int64_t i = 0; i < count; ++i) slope[i] = cosine(z[i]);
-      for (int64_t i = 0; i < count; ++i) z[i] = sine(z[i]);
-      break;
+    case IDENTITY: return activate_all<IDENTITY>(net, z, slope, count);
+    case RELU: return activate_all<RELU>(net, z, slope, count);
+    case POWER: return activate_all<POWER>(net, z, slope, count);
+    case ZIGZAG: return activate_all<ZIGZAG>(net, z, slope, count);
+    case INFINITE_ZIGZAG: return activate_all<INFINITE_ZIGZAG>(net, z, slope, count);
+    case POLYNOMIAL: return activate_all<POLYNOMIAL>(net, z, slope, count);
+    case SINUSOID: return activate_all<SINUSOID>(net, z, slope, count);
   }
 }
 
-// The loss of a margin y f, and its derivative by the margin.
-static inline real loss_of(int64_t loss, real margin, real *slope) {
-  switch (loss) {
-    case HINGE:
-      *slope = 1 - margin <= 0 ? real(0) : real(-1);
-      return 1 - margin <= 0 ? real(0) : 1 - margin;
-    case SQUARE:
-      *slope = -2 * (1 - margin);
-      return (1 - margin) * (1 - margin);
-    case CROSS_ENTROPY: {
-      const real grown = std::exp(-std::fabs(margin));
-      *slope = margin >= 0 ? -grown / (1 + grown) : -1 / (1 + grown);
-      return (margin > 0 ? real(0) : -margin) + std::log1p(grown);
-    }
-    default:
-      *slope = -1;
-      return -margin;
-  }
+static inline real sum_of(const vec &sum) {
+  real total = 0;
+  for (int l = 0; l < LANES; ++l) total += sum[l];
+  return total;
 }
 
 // The sum of u_j h_j over a row; its order depends on nothing but the number of units.
@@ -288,81 +214,35 @@ static inline real weighted_sum(const real *u, const real *h, int64_t columns) {
   vec sum = {};
   for (int64_t j = 0; j < columns; j += LANES)
     sum += *reinterpret_cast<const vec *>(u + j) * *reinterpret_cast<const vec *>(h + j);
-  real total = 0;
-  for (int l = 0; l < LANES; ++l) total += sum[l];
-  return total;
+  return sum_of(sum);
 }
 
-struct Options {
-  real lr, momentum, weight_decay, keep;                        // SGD: keep is 1 - decay
-  real mean_rate, square_keep, square_rate, length, scale, eps;  // Adam
-};
-
-static Options read_options(const Update &update, const double *o, double steps) {
-  Options read = {};
-  if (update.rule == ADAM) {
-    const double lr = o[0], beta1 = o[1], beta2 = o[2], weight_decay = o[4];
-    read.mean_rate = static_cast<real>(1 - beta1), read.square_keep = static_cast<real>(beta2);
-    read.square_rate = static_cast<real>(1 - beta2), read.eps = static_cast<real>(o[3]);
-    read.length = static_cast<real>(lr / (1 - std::pow(beta1, steps)));
-    read.scale = static_cast<real>(std::sqrt(1 - std::pow(beta2, steps)));
-    read.weight_decay = static_cast<real>(weight_decay), read.keep = static_cast<real>(1 - lr * weight_decay);
-  } else if (update.rule == SIGN_SGD) {
-    read.lr = static_cast<real>(o[0]), read.keep = static_cast<real>(1 - o[1]);
-  } else {
-    read.lr = static_cast<real>(o[0]), read.momentum = static_cast<real>(o[1]);
-    read.weight_decay = static_cast<real>(o[2]), read.keep = static_cast<real>(1 - o[3]);
-  }
-  return read;
-}
-
-// The updates of engine/update_rules.py, of a parameter and its state in place.
+// Updates a parameter and its state in place.
 static void update_values(const Update &update, const Options &o, real *__restrict__ p, const real *__restrict__ gradient,
                           real *__restrict__ first, real *__restrict__ second, int64_t count) {
-  if (update.rule == ADAM) {
-    for (int64_t i = 0; i < count; ++i) {
-      real g = gradient[i], value = p[i];
-      if (update.has_weight_decay && update.is_decoupled) value = value * o.keep;
-      else if (update.has_weight_decay) g = g + value * o.weight_decay;
-      first[i] = first[i] + (g - first[i]) * o.mean_rate;
-      second[i] = second[i] * o.square_keep + g * g * o.square_rate;
-      p[i] = value - first[i] / (std::sqrt(second[i]) / o.scale + o.eps) * o.length;
-    }
-  } else if (update.rule == SIGN_SGD) {
-    for (int64_t i = 0; i < count; ++i) {
-      const real g = gradient[i], sign = g > 0 ? real(1) : g < 0 ? real(-1) : g == 0 ? real(0) : g;
-      p[i] = p[i] * o.keep - sign * o.lr;
-    }
-  } else if (!update.has_momentum) {
-    for (int64_t i = 0; i < count; ++i) {
-      const real value = update.has_decay ? p[i] * o.keep : p[i];
-      const real g = update.has_weight_decay ? gradient[i] + value * o.weight_decay : gradient[i];
-      p[i] = value - g * o.lr;
-    }
-  } else {
-    for (int64_t i = 0; i < count; ++i) {
-      const real value = update.has_decay ? p[i] * o.keep : p[i];
-      const real g = update.has_weight_decay ? gradient[i] + value * o.weight_decay : gradient[i];
-      const real buffer = first[i] * o.momentum + g;
-      // As in PyTorch, the buffer waits while the momentum is 0.
-      if (o.momentum != 0) first[i] = buffer;
-      p[i] = value - (update.has_nesterov ? g + buffer * o.momentum : buffer) * o.lr;
-    }
-  }
+  if (update.rule == ADAM)
+    for (int64_t i = 0; i < count; ++i) adam(update, o, p[i], gradient[i], first[i], second[i]);
+  else if (update.rule == SIGN_SGD)
+    for (int64_t i = 0; i < count; ++i) sign_sgd(o, p[i], gradient[i]);
+  else if (!update.has_momentum)
+    for (int64_t i = 0; i < count; ++i) plain_sgd(update, o, p[i], gradient[i]);
+  else
+    for (int64_t i = 0; i < count; ++i) sgd_with_momentum(update, o, p[i], gradient[i], first[i]);
 }
 
 // One trial's tensors, laid out for the loops: the weights as (n, units), units filled up to vectors with zeros.
 struct Trial {
   const Network &net;
-  const int64_t columns;
-  Scratch values[TENSORS], gradients[TENSORS], first[TENSORS], second[TENSORS];
+  const int64_t columns, widest;
+  Scratch values[TENSORS], gradients[TENSORS], first[TENSORS], second[TENSORS], tables;
 
   Trial(const Network &network, bool trains)
-      : net(network), columns(padded(network.units)),
+      : net(network), columns(padded(network.units)), widest(widest_table(network.n)),
         values{Scratch(network.n * columns), Scratch(columns), Scratch(columns), Scratch(1)},
         gradients{Scratch(trains ? network.n * columns : 1), Scratch(columns), Scratch(columns), Scratch(1)},
         first{Scratch(has_state(trains, 0) ? network.n * columns : 1), Scratch(columns), Scratch(columns), Scratch(1)},
-        second{Scratch(has_state(trains, 1) ? network.n * columns : 1), Scratch(columns), Scratch(columns), Scratch(1)} {}
+        second{Scratch(has_state(trains, 1) ? network.n * columns : 1), Scratch(columns), Scratch(columns), Scratch(1)},
+        tables((network.n + GROUP - 1) / GROUP * PATTERNS * widest * LANES) {}
 
   bool has_state(bool trains, int which) const { return trains && net.parameters[WEIGHT].state[which]; }
   int64_t size(int tensor) const {
@@ -416,10 +296,75 @@ struct Trial {
     }
   }
 
+  // Calls work(V, j) for V vectors of columns from j on, about as many each time and no more than have tables that stay in
+  // the cache.
+  template <typename Work>
+  void for_columns(Work work) const {
+    const int64_t vectors = columns / LANES, parts = (vectors + widest - 1) / widest;
+    for (int64_t part = 0; part < parts; ++part) {
+      const int64_t begin = part * vectors / parts, end = (part + 1) * vectors / parts;
+      switch (end - begin) {
+        case 1: work(std::integral_constant<int, 1>(), begin * LANES); break;
+        case 2: work(std::integral_constant<int, 2>(), begin * LANES); break;
+        case 3: work(std::integral_constant<int, 3>(), begin * LANES); break;
+        case 4: work(std::integral_constant<int, 4>(), begin * LANES); break;
+        case 5: work(std::integral_constant<int, 5>(), begin * LANES); break;
+        case 6: work(std::integral_constant<int, 6>(), begin * LANES); break;
+        case 7: work(std::integral_constant<int, 7>(), begin * LANES); break;
+      }
+    }
+  }
+
+  // The units before the activation, z of shape (count, columns). Which way they are computed depends on the number of
+  // examples only.
+  void linear(const uint32_t *bits, const real *x, int64_t count, real *z) {
+    if (count < FEW_EXAMPLES) {
+      for (int64_t b = 0; b < count; ++b) std::memcpy(z + b * columns, values[BIAS].at, columns * sizeof(real));
+      multiply(x, net.n, 1, values[WEIGHT].at, columns, count, columns, net.n, z, columns);
+      return;
+    }
+    for_columns([&](auto width, int64_t j) {
+      const auto table = reinterpret_cast<vec (*)[PATTERNS][width()]>(tables.at);
+      make_tables<width()>(values[WEIGHT].at + j, columns, values[BIAS].at + j, net.n, table);
+      look_up<width()>(table, bits, net.n, count, z + j, columns);
+    });
+  }
+
+  // Adds to the sums u_j h_j of some examples those over V vectors of units, or multiplies products by units.
+  template <int V>
+  void add_outputs(int64_t j, const uint32_t *bits, int64_t count, vec *sums) {
+    const auto table = reinterpret_cast<vec (*)[PATTERNS][V]>(tables.at);
+    make_tables<V>(values[WEIGHT].at + j, columns, values[BIAS].at + j, net.n, table);
+    const int64_t words = (net.n + 31) / 32;
+    alignas(64) real units[TILE * V * LANES];
+    vec u[V];
+    for (int v = 0; v < V; ++v) u[v] = *reinterpret_cast<const vec *>(values[OUTPUT].at + j + v * LANES);
+    for (int64_t first = 0; first < count; first += TILE) {
+      const int64_t here = count - first < TILE ? count - first : TILE;
+      look_up<V>(table, bits + first * words, net.n, here, units, V * LANES);
+      activate(net, units, nullptr, here * V * LANES);
+      for (int64_t b = 0; b < here; ++b) {
+        const vec *h = reinterpret_cast<const vec *>(units + b * V * LANES);
+        vec sum = sums[first + b];
+        if (!net.is_product)
+          for (int v = 0; v < V; ++v) sum += h[v] * u[v];
+        else
+          for (int l = 0; l < V * LANES && j + l < net.units; ++l) sum[0] *= h[l / LANES][l % LANES];
+        sums[first + b] = sum;
+      }
+    }
+  }
+
+  // The outputs of some examples, without their units.
+  void outputs(const uint32_t *bits, int64_t count, vec *sums, real *f) {
+    for (int64_t b = 0; b < count; ++b) sums[b] = net.is_product ? vec{1} : vec{};
+    for_columns([&](auto width, int64_t j) { add_outputs<width()>(j, bits, count, sums); });
+    for (int64_t b = 0; b < count; ++b) f[b] = net.is_product ? sums[b][0] : sum_of(sums[b]) + values[OUTPUT_BIAS].at[0];
+  }
+
   // The outputs of some examples; z, (count, columns), becomes the units, and slope their derivatives.
-  void forward(const real *x, int64_t count, real *z, real *slope, real *f) const {
-    for (int64_t b = 0; b < count; ++b) std::memcpy(z + b * columns, values[BIAS].at, columns * sizeof(real));
-    multiply(x, net.n, 1, values[WEIGHT].at, columns, count, columns, net.n, z, columns);
+  void forward(const uint32_t *bits, const real *x, int64_t count, real *z, real *slope, real *f) {
+    linear(bits, x, count, z);
     activate(net, z, slope, count * columns);
     for (int64_t b = 0; b < count; ++b) {
       if (net.is_product) {
@@ -460,7 +405,7 @@ struct Trial {
 
 // How many examples are computed at a time, so that their units stay in the cache.
 static int64_t chunk_of(int64_t columns, int64_t batch) {
-  int64_t chunk = (1 << 17) / static_cast<int64_t>(sizeof(real)) / columns / 8 * 8;
+  int64_t chunk = (1 << 15) / static_cast<int64_t>(sizeof(real)) / columns / 8 * 8;
   chunk = chunk < 8 ? 8 : chunk;
   return chunk < batch ? chunk : batch;
 }
@@ -476,6 +421,7 @@ extern "C" int train(const Network *net, const Stream *stream, const Update *upd
   Trial trial(*net, true);
   const int64_t columns = trial.columns, chunk = chunk_of(columns, batch);
   Scratch x(chunk * net->n), y(chunk), z(chunk * columns), slope(chunk * columns), f(chunk);
+  std::vector<uint32_t> bits(chunk * ((net->n + 31) / 32));
   for (int64_t t = 0; t < trials; ++t) {
     trial.load(t, true);
     for (int64_t step = 0; step < steps; ++step) {
@@ -485,8 +431,9 @@ extern "C" int train(const Network *net, const Stream *stream, const Update *upd
       int64_t wrong = 0;
       for (int64_t begin = 0; begin < batch; begin += chunk) {
         const int64_t count = batch - begin < chunk ? batch - begin : chunk;
-        draw(*stream, t, net->n, index + (step * trials + t) * batch + begin, count, x.at, y.at);
-        trial.forward(x.at, count, z.at, slope.at, f.at);
+        draw(*stream, t, net->n, index + (step * trials + t) * batch + begin, count, bits.data(), y.at);
+        expand(bits.data(), net->n, count, x.at);
+        trial.forward(bits.data(), x.at, count, z.at, slope.at, f.at);
         for (int64_t b = 0; b < count; ++b) {
           const real margin = y.at[b] * f.at[b];
           wrong += !(margin > 0);
@@ -520,23 +467,22 @@ extern "C" int train(const Network *net, const Stream *stream, const Update *upd
 extern "C" int count_errors(const Network *net, const Stream *stream, int64_t count_trials, const int64_t *places,
                             int64_t first, int64_t end, int64_t *errors) try {
   Trial trial(*net, false);
-  const int64_t columns = trial.columns, chunk = chunk_of(columns, end - first);
-  Scratch x(chunk * net->n), y(chunk), z(chunk * columns), f(chunk);
-  int64_t *index = static_cast<int64_t *>(std::malloc(chunk * sizeof(int64_t)));
-  if (!index) return 1;
+  const int64_t most = end - first < EVALUATED ? end - first : EVALUATED;
+  Scratch y(most), sums(most * LANES), f(most);
+  std::vector<uint32_t> bits(most * ((net->n + 31) / 32));
+  std::vector<int64_t> index(most);
   for (int64_t place = 0; place < count_trials; ++place) {
     trial.load(places[place], false);
     int64_t wrong = 0;
-    for (int64_t begin = first; begin < end; begin += chunk) {
-      const int64_t count = end - begin < chunk ? end - begin : chunk;
+    for (int64_t begin = first; begin < end; begin += most) {
+      const int64_t count = end - begin < most ? end - begin : most;
       for (int64_t b = 0; b < count; ++b) index[b] = begin + b;
-      draw(*stream, places[place], net->n, index, count, x.at, y.at);
-      trial.forward(x.at, count, z.at, nullptr, f.at);
+      draw(*stream, places[place], net->n, index.data(), count, bits.data(), y.at);
+      trial.outputs(bits.data(), count, reinterpret_cast<vec *>(sums.at), f.at);
       for (int64_t b = 0; b < count; ++b) wrong += !(y.at[b] * f.at[b] > 0);
     }
     errors[place] = wrong;
   }
-  std::free(index);
   return 0;
 } catch (const std::bad_alloc &) {
   return 1;

@@ -1,31 +1,33 @@
-"""Steps and evaluations of a stack of networks with a closed form, by the library in C++."""
+"""Steps and evaluations of a stack of networks with a closed form, by code of our own for a CPU or a GPU."""
 
 from __future__ import annotations
 
 import ctypes
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
-from parity_lightning.engine.native.library import load_library
-from parity_lightning.engine.native.stream import ParityStream, address_of, stream_of
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.update_rules import UpdateFunction
 from parity_lightning.nets.activations import InfiniteZigzag, ParityPolynomial, Power, Sinusoid, Zigzag
 
-# By the numbers that step.cpp has for them.
+# By the numbers that arithmetic.h has for them.
 _ACTIVATIONS = {None: 0, nn.ReLU: 1, Power: 2, Zigzag: 3, InfiniteZigzag: 4, ParityPolynomial: 5, Sinusoid: 6}
 _LOSSES = {"hinge": 0, "square": 1, "cross_entropy": 2, "correlation": 3}
 _int, _pointer = ctypes.c_int64, ctypes.c_void_p
 
 
-class _Parameter(ctypes.Structure):
+class Parameter(ctypes.Structure):
+    """A tensor of a stack and its optimizer's state, as arithmetic.h has it."""
+
     _fields_ = (("value", _pointer), ("state", _pointer * 2), ("is_trainable", _int), ("option", _int))
 
 
-class _Network(ctypes.Structure):
+class NetworkTensors(ctypes.Structure):
+    """A stack of networks, as arithmetic.h has it."""
+
     _fields_ = (
         ("n", _int),
         ("units", _int),
@@ -34,11 +36,13 @@ class _Network(ctypes.Structure):
         ("is_product", _int),
         ("coefficients", _pointer),
         ("coefficient_count", _int),
-        ("parameters", _Parameter * 4),
+        ("parameters", Parameter * 4),
     )
 
 
-class _Update(ctypes.Structure):
+class Update(ctypes.Structure):
+    """How weights are updated, as arithmetic.h has it."""
+
     _fields_ = (
         ("rule", _int),
         ("option_count", _int),
@@ -50,7 +54,7 @@ class _Update(ctypes.Structure):
     )
 
 
-class NativeSteps:
+class NativeSteps(ABC):
     """Trains and evaluates the trials of a stack.
 
     Each trial is computed separately and in a fixed order. So its weights are the same bit for bit alone and in any
@@ -62,12 +66,14 @@ class NativeSteps:
         groups: For each trainable tensor, the number of its parameter group.
         n: How many bits an input has.
         noisy: Whether there is label noise in any trial.
-        weights: The tensors of the trials as `run` gets them, for their types and shapes.
+        weights: The tensors of the trials as `run` gets them, for their types, shapes and device.
 
     Raises:
-        NotCompiled: If there is no code for this network or rule, or no library.
-        SettingError: If others can write to the folder of compiled functions.
+        NotCompiled: If there is no code for this network or rule.
     """
+
+    version: str
+    """Names the code and what it was compiled by and for: where it is the same, so are the numbers."""
 
     def __init__(
         self,
@@ -82,7 +88,7 @@ class NativeSteps:
         form, loss = objective.closed_form
         activation = None if form.activation is None else type(form.activation)
         if activation not in _ACTIVATIONS or loss not in _LOSSES or rule.native is None:
-            raise NotCompiled("there are no steps in C++ for its activation, loss or optimizer")
+            raise NotCompiled("there is no code for its activation, loss or optimizer")
         named = [form.weight, form.bias, form.output, form.output_bias]
         names = [*objective.names, *objective.frozen_names]
         if set(names) != {name for name in named if name is not None}:
@@ -90,25 +96,14 @@ class NativeSteps:
         self._places = [None if name is None else names.index(name) for name in named]
         self._trainable_count, self._state_each, self._groups = len(objective.names), len(rule.state), list(groups)
         self._check_shapes(self._values_of(weights), n)
-        library = load_library(weights[0].dtype)
-        self._library, self.version = library.functions, library.version
-        _check_layout(self._library)
         self._loss, self._noisy, self._n = _LOSSES[loss], noisy, n
         self._options_each = len(rule.options)
         degree = getattr(form.activation, "degree", getattr(form.activation, "k", 0))
-        coefficients = [number for pair in getattr(form.activation, "newton_form", ()) for number in pair]
-        # Kept here, for the library reads them where they lie.
-        self._coefficients = (ctypes.c_double * len(coefficients))(*coefficients)
-        self._network = _Network(
-            n=n,
-            activation=_ACTIVATIONS[activation],
-            degree=degree,
-            is_product=form.is_product,
-            coefficients=ctypes.addressof(self._coefficients),
-            coefficient_count=len(coefficients) // 2,
-        )
-        self._update = _Update(option_count=(max(groups) + 1) * len(rule.options), **rule.native)
+        self._form = NetworkTensors(n=n, activation=_ACTIVATIONS[activation], degree=degree, is_product=form.is_product)
+        self._coefficients = [number for pair in getattr(form.activation, "newton_form", ()) for number in pair]
+        self._update = Update(option_count=(max(groups) + 1) * len(rule.options), **rule.native)
 
+    @abstractmethod
     def run(
         self, words: Sequence[Tensor], options: Tensor, steps_made: Tensor, weights: Sequence[Tensor], indices: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -126,30 +121,8 @@ class NativeSteps:
         Returns:
             The losses and the numbers of errors before each update, both of shape ``(steps, T)``.
         """
-        steps, trials, batch = indices.shape
-        indices, options = indices.contiguous(), options.contiguous()
-        network = self._network_of(weights)
-        stream = stream_of(words, "train", self._noisy)
-        losses = torch.empty(steps, trials, dtype=weights[0].dtype)
-        errors = torch.empty(steps, trials, dtype=torch.int64)
-        status = self._library.train(
-            ctypes.byref(network),
-            ctypes.byref(stream),
-            ctypes.byref(self._update),
-            _int(self._loss),
-            _int(trials),
-            _int(steps),
-            _int(batch),
-            address_of(indices),
-            address_of(options),
-            _int(options.dim() == 3),
-            address_of(steps_made),
-            address_of(losses),
-            address_of(errors),
-        )
-        self._check(status)
-        return losses, errors
 
+    @abstractmethod
     def errors(
         self, words: Sequence[Tensor], weights: Sequence[Tensor], places: Tensor, first: int, end: int
     ) -> Tensor:
@@ -165,19 +138,6 @@ class NativeSteps:
         Returns:
             int64 tensor of shape ``(m,)``.
         """
-        network, stream = self._network_of(weights), stream_of(words, "validation", self._noisy)
-        places, errors = places.contiguous(), torch.empty(len(places), dtype=torch.int64)
-        status = self._library.count_errors(
-            ctypes.byref(network),
-            ctypes.byref(stream),
-            _int(len(places)),
-            address_of(places),
-            _int(first),
-            _int(end),
-            address_of(errors),
-        )
-        self._check(status)
-        return errors
 
     def _values_of(self, weights: Sequence[Tensor]) -> list[Tensor]:
         """The tensors of the networks, without the optimizers' state."""
@@ -194,12 +154,12 @@ class NativeSteps:
                 found = f"{tuple(values[place].shape[1:])}, {values[place].dtype}"
                 raise NotCompiled(f"its closed form names a tensor of {found} where {shape}, {weight.dtype} is needed")
 
-    def _network_of(self, weights: Sequence[Tensor]) -> _Network:
+    def _network_of(self, weights: Sequence[Tensor]) -> NetworkTensors:
         """The network with the tensors of the stack."""
         count, each = self._trainable_count, self._state_each
         values = self._values_of(weights)
         states = weights[count : count + each * count]
-        network = self._network
+        network = self._form
         for number, place in enumerate(self._places):
             if place is None:
                 continue
@@ -212,15 +172,3 @@ class NativeSteps:
                     parameter.state[which] = states[place * each + which].data_ptr()
         network.units = values[self._places[0]].shape[1]  # type: ignore[index]
         return network
-
-    def _check(self, status: int) -> None:
-        if status:
-            raise MemoryError("one trial does not fit into memory; use fewer units")
-
-
-def _check_layout(library: ctypes.CDLL) -> None:
-    """Compares the structures here with those of the library: a mistake would write to wrong places."""
-    sizes = (_int * 4)()
-    library.structure_sizes(sizes)
-    expected = [ctypes.sizeof(each) for each in (_Parameter, _Network, ParityStream, _Update)]
-    assert list(sizes) == expected, "the structures in steps.py and stream.py are not those of step.cpp"

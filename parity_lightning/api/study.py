@@ -1,0 +1,187 @@
+"""A study as a Python object, and the call that runs trials."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tqdm.auto import tqdm
+
+from parity_lightning.api.trial_table import TrialTable
+from parity_lightning.cli.fit_settings import FitSettings
+from parity_lightning.cli.make_runner import MakeRunner
+from parity_lightning.cli.quiet import quieten
+from parity_lightning.cli.study_progress import cores, run_under_bar
+from parity_lightning.engine.library_cache import private_cache
+from parity_lightning.errors import SettingError, check_int
+from parity_lightning.studies.agenda import MOST_FAILURES
+from parity_lightning.studies.cells import Extent, Grid
+from parity_lightning.studies.executors import WorkerFailed
+from parity_lightning.studies.export import tables_of
+from parity_lightning.studies.packs import packs_of
+from parity_lightning.studies.store import Store
+from parity_lightning.studies.variations import as_text
+
+Config = str | Path | Mapping[str, Any] | Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Settings, and how many trials of each.
+
+    Attributes:
+        config: A configuration of ``fit``: a YAML file, several of which a later one prevails, or the settings
+            themselves, ``{"model": ..., "data": ..., "trainer": ...}``.
+        vary: The values of options, ``{"data.n": [10, 20, 30]}``: all combinations are run.
+        trials: How many trials of each setting. Trial j is the run of ``fit`` with ``seed_everything`` S+j, S being the
+            configuration's seed.
+        options: Options of ``fit`` beside the configuration, ``{"model.width": 30}``.
+        decided_at: End a setting early once so many of its trials are solved, or once so many no longer can be.
+
+    Example:
+        >>> data = {"class_path": "ParityDataModule", "init_args": {"n": 8, "k": 2}}
+        >>> study = Study({"model": "MLP", "data": data}, vary={"model.width": [5, 20]}, trials=3)
+        >>> len(study)
+        6
+    """
+
+    config: Config
+    vary: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    trials: int = 25
+    options: Mapping[str, Any] = field(default_factory=dict)
+    decided_at: int | None = None
+
+    def __post_init__(self) -> None:
+        check_int("trials", self.trials, at_least=1)
+        for option, values in self.vary.items():
+            if isinstance(values, str) or not len(values):
+                raise SettingError("vary", f"{{{option!r}: {values!r}}}", "give a list of values for each option")
+
+    def __len__(self) -> int:
+        """How many trials there are in all."""
+        return len(self._cells) * self.trials
+
+    @property
+    def _cells(self) -> Grid:
+        return Grid({option: [_plain(value) for value in values] for option, values in self.vary.items()})
+
+    @property
+    def _words(self) -> list[str]:
+        """What every setting gives to ``fit``."""
+        if isinstance(self.config, Mapping):
+            words = [f"--{name}={as_text(value)}" for name, value in self.config.items()]
+        else:
+            files = [self.config] if isinstance(self.config, (str, Path)) else self.config
+            words = [f"--config={file}" for file in files]
+        return [*words, *(f"--{name}={as_text(_plain(value))}" for name, value in self.options.items())]
+
+    def run(
+        self,
+        executor: Literal["embedded"] = "embedded",
+        *,
+        workers: int | None = None,
+        store: str | Path | None = None,
+        progress: bool = True,
+        compiled: bool = True,
+    ) -> TrialTable:
+        """Runs all trials that are not in the store yet.
+
+        Args:
+            executor: Who runs them: ``"embedded"`` is this machine's processes.
+            workers: How many processes, this one among them; by default one for each core. Others are started after
+                some seconds, and import the main module: a script that is run as one must do its work below
+                ``if __name__ == "__main__":``.
+            store: A file to keep the rows in; called again with it, only what is missing is run. None keeps nothing.
+            progress: Whether to show a bar.
+            compiled: Whether steps are compiled, where that can be.
+
+        Returns:
+            A row for each trial.
+
+        Raises:
+            UsageError: If options cannot work.
+            SettingError: If the store is of another study.
+            WorkerFailed: If a setting fails three times.
+        """
+        if executor != "embedded":
+            raise SettingError("executor", executor, "must be embedded")
+        quieten()
+        if compiled:
+            private_cache()
+        planned = FitSettings(self._words, self._cells, compiled)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "study.sqlite" if store is None else Path(store).expanduser().absolute()
+            return self._run(planned, path, workers or cores(), progress, compiled)
+
+    def _run(self, planned: FitSettings, path: Path, workers: int, progress: bool, compiled: bool) -> TrialTable:
+        import pyarrow
+
+        extent = Extent(self.trials, planned.first.seed, self.decided_at)
+        make_runner = MakeRunner(tuple(self._words), None, workers, compiled, planned.parsed)
+        packs = packs_of(each.stack for each in planned.settings)
+        store = Store(path, self._cells, planned.settings, extent, "store", varied=planned.columns)
+        try:
+            if len(store) < store.total:
+                bar = tqdm(total=store.total, desc="trials", unit=" trials", disable=not progress)
+                run_under_bar(store, make_runner, self._cells, packs, 1, bar)
+            failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
+            if failed:
+                store.retry_failed()
+                raise WorkerFailed(f"{len(failed):,} settings failed {MOST_FAILURES} times: {failed[0]}")
+            tables = tables_of(planned.settings, extent.first_seed, store.rows(), list(planned.paths.values()))
+            return TrialTable(pyarrow.concat_tables(tables), planned.columns, self.trials)
+        finally:
+            store.close()
+
+
+def run_trials(
+    config: Config,
+    trials: int = 25,
+    vary: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    workers: int | None = None,
+    store: str | Path | None = None,
+    progress: bool = True,
+    compiled: bool = True,
+) -> TrialTable:
+    """Runs trials of a configuration side by side, as ``parity-lightning trials`` does.
+
+    Args:
+        config: A configuration of ``fit``, as of `Study`.
+        trials: How many trials of each setting, each with its own seed.
+        vary: The values of options: all combinations are run.
+        options: Options of ``fit`` beside the configuration.
+        workers: How many processes, as of `Study.run`.
+        store: A file to keep the rows in; None keeps nothing.
+        progress: Whether to show a bar.
+        compiled: Whether steps are compiled, where that can be.
+
+    Returns:
+        A row for each trial; unsolved ones have no ``convergence_time``.
+
+    Raises:
+        UsageError: If options cannot work.
+        SettingError: If the store is of another study.
+        WorkerFailed: If a setting fails three times.
+
+    Example:
+        >>> import parity_lightning
+        >>> data = {"class_path": "ParityDataModule", "init_args": {"n": 8, "k": 2}}
+        >>> table = parity_lightning.run_trials(
+        ...     {"model": "MLP", "data": data}, trials=3, vary={"data.n": [6, 8]},
+        ...     options={"trainer.accelerator": "cpu", "trainer.max_steps": 400}, progress=False, compiled=False)
+        >>> len(table), table["n"], all(table["solved"])
+        (6, [6, 6, 6, 8, 8, 8], True)
+    """
+    study = Study(config, vary or {}, trials, options or {})
+    return study.run(workers=workers, store=store, progress=progress, compiled=compiled)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: numbers of numpy and paths, too."""
+    return json.loads(json.dumps(value, default=lambda other: other.item() if hasattr(other, "item") else str(other)))

@@ -1,0 +1,113 @@
+"""Makes what runs trials of options of ``fit``: a stack if that can be, else one fit after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from parity_lightning.cli.fit_once import fit_once
+from parity_lightning.cli.fit_settings import DATA_SEED, command_line, without_seed
+from parity_lightning.cli.quiet import quieten
+from parity_lightning.cli.trial_config import TrialConfigCLI
+from parity_lightning.engine.runner import StackRunner
+from parity_lightning.engine.stack_size import default_stack_size
+from parity_lightning.engine.trainable import Unstackable
+from parity_lightning.engine.trial import TrialResult, TrialSpec, computed_by
+from parity_lightning.engine.trial_config import TrialConfig
+from parity_lightning.studies.cells import Cell
+from parity_lightning.studies.work import Runner
+
+
+@dataclass(frozen=True)
+class MakeRunner:
+    """Makes runners; can be pickled.
+
+    Attributes:
+        options: What every cell gives to ``fit``.
+        stack_size: How many trials at a time, if that was said.
+        workers: How many processes there are.
+        compiled: Whether steps are compiled, where that can be.
+        parsed: Cells that were parsed in this process already, by what they have to be parsed for.
+    """
+
+    options: tuple[str, ...]
+    stack_size: int | None
+    workers: int
+    compiled: bool
+    parsed: Mapping[str, TrialConfigCLI] = field(default_factory=dict, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "parsed": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __call__(self, cells: Sequence[Cell], worker: int, computed: str | None) -> Runner:
+        """Makes the runner of cells that can share a stack.
+
+        Args:
+            cells: The cells.
+            worker: The number of the worker, which decides its device.
+            computed: How earlier rows of theirs were computed.
+        """
+        quieten()
+        try:
+            settings, kind = self._settings(cells)
+            device = _device(kind, worker)
+            stack_size = self.stack_size or default_stack_size(settings[0], device, self.workers)
+            return StackRunner(settings, stack_size, self.compiled, device, computed)
+        except Unstackable as why:
+            return _OneByOne([command_line(self.options, cell) for cell in cells], str(why))
+
+    def _settings(self, cells: Sequence[Cell]) -> tuple[list[TrialConfig], str]:
+        """The settings of cells, and the kind of device they train on."""
+        made = dict(self.parsed)
+        settings = []
+        for cell in cells:
+            key = without_seed(cell)
+            if key not in made:
+                made[key] = TrialConfigCLI(command_line(self.options, cell))
+            seeds = [cell[name] for name in DATA_SEED if name in cell]
+            setting = made[key].setting()
+            settings.append(replace(setting, data_seed=seeds[0]) if seeds else setting)
+        return settings, made[without_seed(cells[0])].device
+
+
+def _device(kind: str, worker: int) -> torch.device:
+    if kind == "cuda":
+        return torch.device("cuda", worker % torch.cuda.device_count())
+    return torch.device("cpu")
+
+
+class _OneByOne:
+    """Runs trials as fits of their own, for want of a better way.
+
+    Args:
+        options: What goes to ``fit``, for each setting.
+        why: Why they cannot be stacked.
+    """
+
+    def __init__(self, options: Sequence[Sequence[str]], why: str) -> None:
+        self._options = options
+        self.note: str | None = f"trials run one by one, for {why}"
+
+    def run(self, specs: Iterator[TrialSpec]) -> Iterator[list[TrialResult]]:
+        """Runs trials."""
+        for spec in specs:
+            yield [self._fit(spec)]
+
+    def _fit(self, spec: TrialSpec) -> TrialResult:
+        summary = fit_once(self._options[spec.setting], spec.seed)
+        names = [name for name in TrialResult._fields if name not in ("number", "support", "computed")]
+        # Of steps that were to be compiled and could not be.
+        how = "one by one, without a compiler" if summary["compiled"] is False else "one by one"
+        values: dict[str, Any] = {name: summary[name] for name in names}
+        return TrialResult(
+            spec.number,
+            tuple(summary["support"]),
+            **values,
+            computed=computed_by(how, torch.device(summary["device"])),
+        )

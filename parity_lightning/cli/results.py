@@ -1,0 +1,82 @@
+"""The subcommand results: what a sweep found."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from parity_lightning.cli.pages import silent_on_closed_pipe
+from parity_lightning.cli.paths import shown_path
+from parity_lightning.cli.refusals import refusal
+from parity_lightning.cli.results_report import courses_of_groups, report_results
+from parity_lightning.cli.usage import usage_error
+from parity_lightning.display.heading import heading
+from parity_lightning.errors import SettingError
+from parity_lightning.studies.export import check_target, tables_of, write_table
+from parity_lightning.studies.results import Results
+from parity_lightning.studies.stored_study import StoredStudy
+
+
+def run(options: Mapping[str, Any]) -> None:
+    """Runs ``parity-lightning results``.
+
+    Args:
+        options: Its options, and ``store_file``.
+
+    Raises:
+        SystemExit: With 2 for a usage error, 1 if a file cannot be written.
+    """
+    try:
+        _run(Path(options["store_file"]).expanduser(), options)
+    except SettingError as error:
+        usage_error("results", refusal(error))
+    except OSError as error:
+        print(f"parity-lightning results: {error.filename} cannot be written ({error.strerror})", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _run(path: Path, options: Mapping[str, Any]) -> None:
+    study = StoredStudy(path)
+    try:
+        results = Results.of(study).where(options["where"])
+        by = [name.strip() for name in options["group_by"].split(",")] if options["group_by"] else None
+        results.check_columns("--group_by", by or [])
+        against = options["against"]
+        if against is not None:
+            results.check_columns("--against", [against])
+            if against not in (results.varied if by is None else by):
+                raise SettingError("--against", against, "is the same everywhere, or not among --group_by")
+        target = options["export"] and Path(options["export"]).expanduser().absolute()
+        if target:
+            check_target(target, "--export")
+        if options["picture"] and not options["picture"].endswith(".png"):
+            raise SettingError("--picture", options["picture"], "must end with .png")
+        with silent_on_closed_pipe():
+            for line in report_results(results, by, against):
+                print(line)
+        if options["picture"] is not None:
+            _draw(Path(options["picture"]).expanduser(), results, by, against, options["picture"])
+        if target:
+            settings = study.settings
+            chosen = [settings[place] for place in results.places]
+            place_of = {place: number for number, place in enumerate(results.places)}
+            rows = ((place_of[place], row) for place, row in study.rows(results.places))
+            write_table(target, tables_of(chosen, study.extent.first_seed, rows))
+            print(f"trials: {shown_path(target, options['export'])}")
+    finally:
+        study.close()
+
+
+def _draw(path: Path, results: Results, by: list[str] | None, against: str | None, given: str) -> None:
+    courses = courses_of_groups(results.groups(by), against)
+    if not courses:
+        raise SettingError("--picture", given, "no number varies that times could be drawn against")
+    # Matplotlib takes half a second to import.
+    from parity_lightning.display.course_picture import draw_course_picture
+
+    rows = [{**results.shared, **own} for own in results.own]
+    limit = max(float(row["max_steps"]) for row in rows)
+    draw_course_picture(path.absolute(), courses, heading(rows), limit)
+    print(f"picture: {shown_path(path.absolute(), given)}")

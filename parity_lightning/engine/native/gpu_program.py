@@ -1,0 +1,133 @@
+"""Kernels for NVIDIA's GPUs, compiled once and kept, by the compiler that comes with PyTorch."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from parity_lightning.engine.library_cache import private_cache
+from parity_lightning.engine.native.build import build_once
+from parity_lightning.engine.not_compiled import NotCompiled
+
+_SOURCE, _HEADER = (Path(__file__).with_name(name) for name in ("step.cu", "arithmetic.h"))
+
+
+class Program(Protocol):
+    """Kernels that can be launched."""
+
+    version: str
+    """Names the code and what it was compiled by and for."""
+
+    most_memory: int
+    """How many bytes of its own memory a block of threads can have."""
+
+    def launch(
+        self, name: str, grid: tuple[int, int], threads: int, memory: int, arguments: Sequence[ctypes._CData]
+    ) -> None:
+        """Starts a kernel, after all that was started before.
+
+        Args:
+            name: Which.
+            grid: How many blocks.
+            threads: How many threads a block has.
+            memory: How many bytes of its own memory a block has.
+            arguments: Of the kernel.
+        """
+        ...
+
+
+class GpuProgram:
+    """The kernels of step.cu on one GPU.
+
+    Args:
+        device: The GPU.
+        defined: What is defined for the compiler, as ``NAME=VALUE``.
+
+    Raises:
+        NotCompiled: If they cannot be compiled.
+        SettingError: If others can write to the folder of compiled functions.
+    """
+
+    def __init__(self, device: torch.device, defined: Sequence[str]) -> None:
+        try:
+            from cuda.bindings import driver, nvrtc
+        except ImportError as error:
+            raise NotCompiled("there is no package cuda-bindings; pip install cuda-bindings") from error
+        self._driver, self._device = driver, device
+        properties: Any = torch.cuda.get_device_properties(device)
+        architecture = f"sm_{properties.major}{properties.minor}"
+        options = [f"--gpu-architecture={architecture}", "--std=c++17", *(f"--define-macro={each}" for each in defined)]
+        image = _image(nvrtc, options)
+        self.version = f"CUDA {hashlib.sha256(image).hexdigest()[:8]}"
+        self.most_memory = properties.shared_memory_per_block_optin
+        with torch.cuda.device(device):
+            torch.cuda.current_stream().synchronize()
+            self._module = _checked(driver.cuModuleLoadData(image))
+        self._kernels: dict[str, Any] = {}
+
+    def launch(
+        self, name: str, grid: tuple[int, int], threads: int, memory: int, arguments: Sequence[ctypes._CData]
+    ) -> None:
+        """Starts a kernel; see `Program`."""
+        with torch.cuda.device(self._device):
+            if name not in self._kernels:
+                kernel = _checked(self._driver.cuModuleGetFunction(self._module, name.encode()))
+                attribute = self._driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+                _checked(self._driver.cuFuncSetAttribute(kernel, attribute, self.most_memory))
+                self._kernels[name] = kernel
+            stream = torch.cuda.current_stream().cuda_stream
+            places = (ctypes.c_void_p * len(arguments))(*map(ctypes.addressof, arguments))
+            _checked(
+                self._driver.cuLaunchKernel(
+                    self._kernels[name], *grid, 1, threads, 1, 1, memory, stream, ctypes.addressof(places), 0
+                )
+            )
+
+
+@cache
+def load_program(device: torch.device, *defined: str) -> GpuProgram:
+    """The kernels on a GPU, compiled once in a process."""
+    return GpuProgram(device, defined)
+
+
+def _checked(result: tuple[Any, ...]) -> Any:
+    """The value of a call, if there was no error."""
+    error, *values = result
+    if error.value:
+        raise NotCompiled(f"a call of CUDA failed: {error.name}")
+    return values[0] if values else None
+
+
+def _image(nvrtc: Any, options: Sequence[str]) -> bytes:
+    """The kernels for these options; compiled if that has not been done before."""
+    compiler = nvrtc.nvrtcVersion()[1:]
+    parts = (_SOURCE.read_bytes(), _HEADER.read_bytes(), repr((options, compiler)).encode())
+    digest = hashlib.sha256(b"\0".join(parts)).hexdigest()
+    path = private_cache() / f"{digest[:32]}.cubin"
+
+    def build(new: Path) -> None:
+        new.write_bytes(_compile(nvrtc, options))
+
+    build_once(path, build, "the steps for this GPU")
+    return path.read_bytes()
+
+
+def _compile(nvrtc: Any, options: Sequence[str]) -> bytes:
+    source, header = (path.read_bytes() for path in (_SOURCE, _HEADER))
+    name, header_name = _SOURCE.name.encode(), _HEADER.name.encode()
+    program = _checked(nvrtc.nvrtcCreateProgram(source, name, 1, [header], [header_name]))
+    error = nvrtc.nvrtcCompileProgram(program, len(options), [option.encode() for option in options])[0]
+    if error.value:
+        log = b" " * _checked(nvrtc.nvrtcGetProgramLogSize(program))
+        _checked(nvrtc.nvrtcGetProgramLog(program, log))
+        message = " ".join(log.decode(errors="replace").replace("\0", " ").split())
+        raise NotCompiled(f"NVRTC failed: {message[:300]}")
+    image: bytes = b" " * _checked(nvrtc.nvrtcGetCUBINSize(program))
+    _checked(nvrtc.nvrtcGetCUBIN(program, image))
+    return image

@@ -1,0 +1,278 @@
+"""The executor that needs nothing installed: processes of this machine.
+
+Small networks do not gain from several threads: a process with one thread for each core does. The first trials run in
+the process that was called, at once; helpers, which take seconds to start, come when there is work left for them. A
+helper that dies is replaced, and the trials it had are leased again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from parity_lightning.engine.trial import MixedComputation, TrialResult
+from parity_lightning.errors import SettingError
+from parity_lightning.studies.agenda import MOST_FAILURES, Agenda, Lease
+from parity_lightning.studies.executors import WorkerFailed
+from parity_lightning.studies.packs import Pack
+from parity_lightning.studies.work import Work
+
+HELP_AFTER = 8.0
+"""Seconds of work after which helpers are started."""
+
+# So often in a row a helper may be killed, by whatever happens to processes.
+_MOST_DEATHS = 10
+
+# No other worker could do better.
+_FATAL = (SettingError, MixedComputation)
+
+
+class Embedded:
+    """Runs trials in this process and in helpers.
+
+    Args:
+        workers: How many processes to use at most, this one among them.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+
+    def run(self, work: Work, agenda: Agenda, tell: Callable[[str], None]) -> Iterator[list[TrialResult]]:
+        """Runs trials until all are settled.
+
+        Raises:
+            WorkerFailed: If every worker was set aside, or a helper met what no other could do better.
+        """
+        helpers: list[_Helper] = []
+        inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        threads = torch.get_num_threads()
+        began = time.monotonic()
+        own = _Open(agenda)
+        try:
+            while not agenda.is_settled:
+                lease = agenda.lease()
+                if lease is None:
+                    with contextlib.suppress(queue.Empty):
+                        yield from _delivered(inbox.get(timeout=0.5), tell)
+                    yield from _received(inbox, tell)
+                    yield []
+                    continue
+                try:
+                    for results in work.run(own.taken(lease), 0, own.more, tell):
+                        own.settle(results)
+                        yield results
+                        if not helpers and time.monotonic() - began > HELP_AFTER:
+                            helpers = [_Helper(work, agenda, inbox, number) for number in range(1, self.workers)]
+                            for helper in helpers:
+                                helper.start()
+                        yield from _received(inbox, tell)
+                except (*_FATAL, WorkerFailed):
+                    raise
+                except Exception as error:
+                    own.fail(error)
+                    tell(f"a pack of trials failed: {_in_a_line(error)}")
+            yield from _received(inbox, tell)
+        finally:
+            torch.set_num_threads(threads)
+            for helper in helpers:
+                helper.stop()
+
+
+class _Open:
+    """The trials that a worker has leased and not done."""
+
+    def __init__(self, agenda: Agenda) -> None:
+        self._agenda = agenda
+        self._pack: Pack = ()
+        self._numbers: dict[int, None] = {}
+
+    def taken(self, lease: Lease) -> Lease:
+        """Takes note of a lease."""
+        self._pack = lease.pack
+        self._numbers |= dict.fromkeys(lease.numbers)
+        return lease
+
+    def more(self) -> Lease | None:
+        """Leases more trials of the same pack."""
+        lease = self._agenda.lease(self._pack)
+        return lease and self.taken(lease)
+
+    def settle(self, results: list[TrialResult]) -> None:
+        """Takes note of trials that are done."""
+        for result in results:
+            del self._numbers[result.number]
+        self._agenda.settle(results)
+
+    def fail(self, error: Exception | str, *, killed: bool = False) -> Pack:
+        """Hands back what is not done; returns the pack."""
+        numbers, self._numbers = self._numbers, {}
+        self._agenda.hand_back(self._pack, numbers, _in_a_line(error), killed=killed)
+        return self._pack
+
+
+def _in_a_line(error: Exception | str) -> str:
+    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())
+
+
+def _received(inbox: Any, tell: Callable[[str], None]) -> Iterator[list[TrialResult]]:
+    """What helpers have sent so far."""
+    while not inbox.empty():
+        yield from _delivered(inbox.get(), tell)
+
+
+def _delivered(message: Any, tell: Callable[[str], None]) -> Iterator[list[TrialResult]]:
+    if isinstance(message, WorkerFailed):
+        raise message
+    if isinstance(message, str):
+        tell(message)
+    else:
+        yield message
+
+
+class _Helper(threading.Thread):
+    """Looks after one process that runs trials: leases for it, takes what it sends, replaces it when it dies.
+
+    Args:
+        work: What it runs.
+        agenda: Leases trials.
+        inbox: Gets lists of results, notes, and what ends the study.
+        number: The number of the worker.
+    """
+
+    def __init__(self, work: Work, agenda: Agenda, inbox: Any, number: int) -> None:
+        super().__init__(name=f"helper {number}", daemon=True)
+        self._work = work
+        self._agenda = agenda
+        self._inbox = inbox
+        self._number = number
+        self._open = _Open(agenda)
+        self._failed: list[Pack] = []
+        self._deaths = 0
+        self._stopped = False
+        self._process: Any = None
+
+    def run(self) -> None:
+        """Runs until all trials are settled, or the worker is set aside."""
+        context = multiprocessing.get_context("spawn")
+        while not self._stopped and not self._agenda.is_settled and not self._is_set_aside:
+            ours, its = context.Pipe()
+            arguments = (self._work, self._number, its)
+            self._process = context.Process(target=_serve, args=arguments, daemon=True)
+            try:
+                self._process.start()
+            except OSError as error:
+                self._inbox.put(f"a worker process cannot be started ({error}); going on without it")
+                return
+            its.close()
+            try:
+                self._look_after(ours)
+                is_dead = False
+            except (EOFError, OSError):
+                is_dead = True
+            ours.close()
+            if not is_dead:
+                self._process.terminate()
+            self._process.join()
+            if is_dead and not self._stopped:
+                why = f"its worker process was killed (exit code {self._process.exitcode})"
+                self._inbox.put("a worker process was killed; another takes its place")
+                self._deaths += 1
+                self._open.fail(why, killed=True)
+        if not self._stopped and self._is_set_aside:
+            # Its failures say nothing about the cells.
+            self._agenda.forgive(pack[0] for pack in self._failed if len(pack) == 1)
+            self._inbox.put(f"worker {self._number} has only failed of late and is set aside")
+
+    @property
+    def _is_set_aside(self) -> bool:
+        """Whether nothing has come of the last tries; the first process, which is never set aside, goes on."""
+        return len(self._failed) >= MOST_FAILURES or self._deaths >= _MOST_DEATHS
+
+    def _look_after(self, pipe: Any) -> None:
+        """Serves the process until there is nothing left for it."""
+        while not self._stopped:
+            kind, content = pipe.recv()
+            if kind == "lease":
+                lease = self._lease(content)
+                pipe.send(lease)
+                if lease is None and content is None:
+                    return
+            elif kind == "results":
+                self._failed, self._deaths = [], 0
+                self._open.settle(content)
+                self._inbox.put(content)
+            elif kind == "note":
+                self._inbox.put(content)
+            elif kind == "failed":
+                self._failed.append(self._open.fail(content))
+                self._inbox.put(f"a pack of trials failed: {content}")
+                if self._is_set_aside:
+                    return
+            else:
+                self._inbox.put(WorkerFailed(f"a worker process failed: {content}"))
+                return
+
+    def _lease(self, pack: Pack | None) -> Lease | None:
+        if pack is not None:
+            return self._open.more()
+        while not self._stopped and not self._agenda.is_settled:
+            if (lease := self._agenda.lease()) is not None:
+                return self._open.taken(lease)
+            self._agenda.wait(0.5)
+        return None
+
+    def stop(self) -> None:
+        """Ends the process, whatever it does."""
+        self._stopped = True
+        if self._process is not None and self._process.pid is not None:
+            self._process.terminate()
+            self._process.join()
+
+
+def _serve(work: Work, worker: int, pipe: Any) -> None:
+    """Runs leased trials in a helper and sends what came of them, until there are no more."""
+    # Ctrl-C reaches every process of a terminal; the first one decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+    def ask(pack: Pack | None) -> Lease | None:
+        pipe.send(("lease", pack))
+        lease: Lease | None = pipe.recv()
+        return lease
+
+    while (lease := ask(None)) is not None:
+        pack = lease.pack
+        try:
+            for results in work.run(lease, worker, lambda: ask(pack), lambda note: pipe.send(("note", note))):  # noqa: B023
+                if results:
+                    pipe.send(("results", results))
+        except _FATAL as error:
+            pipe.send(("fatal", " ".join(f"{error}".split())))
+            return
+        except Exception as error:
+            pipe.send(("failed", f"{_in_a_line(error)} {_place_of(error)}"))
+
+
+def _place_of(error: Exception) -> str:
+    """Where an error was raised."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"({last.filename}:{last.lineno})"
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,131 @@
+// Runs the kernels of step.cu on a CPU: each thread of a block is a coroutine, and a barrier hands on to the next one. All
+// threads of a block pass the same barriers, as the kernels need it anyway.
+
+#pragma once
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <vector>
+
+#define __CUDACC_ON_CPU__
+#define __device__
+#define __global__
+#define __shared__
+#define __forceinline__ inline
+#define __launch_bounds__(threads)
+#define __align__(bytes) __attribute__((aligned(bytes)))
+
+struct Place {
+  unsigned int x, y;
+};
+static Place threadIdx, blockIdx, blockDim;
+
+// A block's memory, before a page that nothing may touch.
+static unsigned char *memory;
+#define BLOCK_MEMORY memory
+
+namespace on_cpu {
+constexpr size_t STACK = 1 << 18;
+static std::vector<ucontext_t> threads;
+static std::vector<char> has_ended;
+static ucontext_t scheduler;
+static unsigned char exchanged[1024][16];
+
+static void yield() {
+  const unsigned int own = threadIdx.x;
+  swapcontext(&threads[own], &scheduler);
+  threadIdx.x = own;
+}
+
+static void (*work)();
+static void begin(int own) {
+  threadIdx.x = own;
+  work();
+  has_ended[own] = 1;
+  swapcontext(&threads[own], &scheduler);
+}
+
+// Runs a kernel for all blocks, one after another; each has so many bytes of memory.
+static void launch(unsigned int blocks_x, unsigned int blocks_y, unsigned int count, unsigned int bytes, void (*kernel)()) {
+  const size_t page = sysconf(_SC_PAGESIZE), pages = (bytes + page - 1) / page;
+  void *mapped = mmap(nullptr, (pages + 1) * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  unsigned char *end = static_cast<unsigned char *>(mapped) + pages * page;
+  mprotect(end, page, PROT_NONE);
+  memory = end - (bytes + 31) / 32 * 32;
+  std::vector<char> stacks(STACK * count);
+  work = kernel;
+  blockDim.x = count;
+  for (blockIdx.y = 0; blockIdx.y < blocks_y; ++blockIdx.y)
+    for (blockIdx.x = 0; blockIdx.x < blocks_x; ++blockIdx.x) {
+      // What a block finds in its memory is anything.
+      for (unsigned char *byte = memory; byte < end; ++byte) *byte = 0xFF;
+      threads.assign(count, {});
+      has_ended.assign(count, 0);
+      for (unsigned int thread = 0; thread < count; ++thread) {
+        getcontext(&threads[thread]);
+        threads[thread].uc_stack.ss_sp = &stacks[thread * STACK];
+        threads[thread].uc_stack.ss_size = STACK;
+        threads[thread].uc_link = nullptr;
+        makecontext(&threads[thread], reinterpret_cast<void (*)()>(begin), 1, static_cast<int>(thread));
+      }
+      for (unsigned int ended = 0; ended < count;) {
+        ended = 0;
+        for (unsigned int thread = 0; thread < count; ++thread) {
+          if (!has_ended[thread]) swapcontext(&scheduler, &threads[thread]);
+          ended += has_ended[thread];
+        }
+        // A barrier that some threads have not reached would never open.
+        if (ended && ended < count) abort();
+      }
+    }
+  munmap(mapped, (pages + 1) * page);
+}
+}  // namespace on_cpu
+
+static inline void __syncthreads() { on_cpu::yield(); }
+
+template <typename Number>
+static inline Number __shfl_sync(unsigned int, Number value, int from) {
+  *reinterpret_cast<Number *>(on_cpu::exchanged[threadIdx.x]) = value;
+  on_cpu::yield();
+  const Number other = *reinterpret_cast<Number *>(on_cpu::exchanged[threadIdx.x / 32 * 32 + from]);
+  on_cpu::yield();
+  return other;
+}
+template <typename Number>
+static inline Number __shfl_xor_sync(unsigned int all, Number value, int distance) {
+  return __shfl_sync(all, value, static_cast<int>(threadIdx.x % 32) ^ distance);
+}
+static inline int __popc(unsigned int word) { return __builtin_popcount(word); }
+static inline void atomicAdd(unsigned long long *to, unsigned long long value) { *to += value; }
+
+#include "step.cu"
+
+// Calls a kernel with the addresses of its arguments, as cuLaunchKernel does.
+static void **given;
+template <typename Argument>
+static Argument &argument(int place) {
+  return *static_cast<Argument *>(given[place]);
+}
+extern "C" void launch_train(unsigned int blocks_x, unsigned int blocks_y, unsigned int count, unsigned int bytes,
+                             void **arguments) {
+  given = arguments;
+  on_cpu::launch(blocks_x, blocks_y, count, bytes, [] {
+    train(argument<Network>(0), argument<Stream>(1), argument<Update>(2), argument<int64_t>(3), argument<int64_t>(4),
+          argument<int64_t>(5), argument<int64_t>(6), argument<const int64_t *>(7), argument<const double *>(8),
+          argument<int64_t>(9), argument<double *>(10), argument<real *>(11), argument<int64_t *>(12));
+  });
+}
+extern "C" void launch_count_errors(unsigned int blocks_x, unsigned int blocks_y, unsigned int count, unsigned int bytes,
+                             void **arguments) {
+  given = arguments;
+  on_cpu::launch(blocks_x, blocks_y, count, bytes, [] {
+    count_errors(argument<Network>(0), argument<Stream>(1), argument<const int64_t *>(2), argument<int64_t>(3),
+                 argument<int64_t>(4), argument<int64_t>(5), argument<int64_t *>(6));
+  });
+}

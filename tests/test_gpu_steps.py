@@ -1,0 +1,169 @@
+"""The kernels for GPUs do what autograd and the optimizers do; they run on a CPU here, by tests/cuda_on_cpu.h."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from test_native_steps import NETWORKS, OPTIMIZERS, indices_of, stack_of
+from torch import Tensor
+
+import parity_lightning.engine.native as native
+from parity_lightning.engine.native.gpu_steps import GpuSteps
+from parity_lightning.engine.native.library import find_compiler
+from parity_lightning.engine.not_compiled import NotCompiled
+from parity_lightning.engine.objective import Objective
+from parity_lightning.engine.stack import Stack
+from parity_lightning.engine.trainable import NetworkWithLoss
+from parity_lightning.engine.update_rules import find_rule, groups_of
+from parity_lightning.optim.losses import LOSSES, find_loss
+
+pytestmark = pytest.mark.compiles
+_HERE = Path(__file__).parent
+
+
+class Emulated:
+    """The kernels as a library for the CPU."""
+
+    version = "emulated"
+    most_memory = 227 * 1024
+
+    def __init__(self, library: Path) -> None:
+        self._functions = ctypes.CDLL(str(library))
+
+    def launch(
+        self, name: str, grid: tuple[int, int], threads: int, memory: int, arguments: Sequence[ctypes._CData]
+    ) -> None:
+        assert memory <= self.most_memory
+        places = (ctypes.c_void_p * len(arguments))(*map(ctypes.addressof, arguments))
+        self._functions[f"launch_{name}"](*grid, threads, memory, places)
+
+
+@pytest.fixture(scope="session")
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> object:
+    folder = tmp_path_factory.mktemp("emulated")
+    (folder / "kernels.cpp").write_text('#include "cuda_on_cpu.h"\n')
+
+    @cache
+    def load(device: torch.device, *defined: str) -> Emulated:
+        library = folder / f"{'-'.join(defined)}.so"
+        includes = [f"-I{_HERE}", f"-I{Path(native.__file__).parent}"]
+        options = ["-O1", "-w", "-std=c++17", "-fPIC", "-shared", *(f"-D{each}" for each in defined)]
+        command = [*find_compiler(), *options, *includes, str(folder / "kernels.cpp"), "-o", str(library)]
+        subprocess.run(command, check=True)
+        return Emulated(library)
+
+    return load
+
+
+class Case:
+    """A stack that autograd and PyTorch's optimizer train, and the same trained by the kernels."""
+
+    def __init__(
+        self,
+        emulated: object,
+        network: str,
+        optimizer: str = "SGD",
+        loss: str = "square",
+        n: int = 13,
+        units: int = 11,
+        batch: int = 32,
+        seeds: range = range(2),
+    ) -> None:
+        self.expected, self.stack = (
+            stack_of(network, optimizer, loss, n, units, batch, seeds, native=False) for _ in range(2)
+        )
+        module = NetworkWithLoss(NETWORKS[network](n, units), find_loss(loss)).double()
+        objective = Objective(module, n)
+        parameters = objective.parameters_of(module)
+        made = OPTIMIZERS[optimizer](parameters)
+        rule, groups = find_rule([made]), groups_of(made, parameters)
+        self.words, (self.options, self.made, *self.weights) = self.stack.tensors[:4], self.stack.tensors[4:]
+        self.steps = GpuSteps(objective, rule, groups, n, True, self.weights, batch, emulated)  # type: ignore[arg-type]
+
+    def run(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        return self.steps.run(self.words, self.options, self.made, self.weights, indices)
+
+    def errors(self, places: Sequence[int], first: int, end: int) -> Tensor:
+        return self.steps.errors(self.words, self.weights, torch.tensor(places), first, end)
+
+    def check(self, indices: Tensor) -> None:
+        """Both do the same but for rounding, and count the same errors."""
+        with torch.no_grad():
+            for mine, its in zip(self.run(indices), self.expected.run(indices), strict=True):
+                torch.testing.assert_close(mine, its, rtol=1e-9, atol=1e-11)
+        assert_same_weights(self.stack, self.expected, rtol=1e-8, atol=1e-10)
+        with torch.no_grad():
+            assert torch.equal(self.errors(range(self.stack.size), 0, 300), self.expected.errors(0, 300))
+            assert torch.equal(self.errors([1], 130, 700), self.expected.errors(130, 700, torch.tensor([1])))
+
+
+def assert_same_weights(one: Stack, other: Stack, **tolerances: float) -> None:
+    assert torch.equal(one.steps_made, other.steps_made)
+    for name, weight in one.weights.items():
+        torch.testing.assert_close(weight, other.weights[name], **tolerances)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_gradients_are_those_of_autograd(network: str, emulated: object) -> None:
+    Case(emulated, network, "momentum").check(indices_of(4, 32, range(2)))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses_are_those_of_autograd(loss: str, emulated: object) -> None:
+    Case(emulated, "relu", loss=loss).check(indices_of(4, 32, range(2)))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_updates_are_those_of_the_optimizers(optimizer: str, emulated: object) -> None:
+    # Square, so that no gradient is 0 but for rounding, of which the sign is anything.
+    Case(emulated, "relu", optimizer, "square").check(indices_of(6, 32, range(2)))
+
+
+@pytest.mark.parametrize(
+    ("n", "units", "batch"),
+    [(1, 1, 1), (5, 33, 3), (50, 100, 32), (33, 65, 40), (140, 40, 70), (10, 129, 31), (7, 300, 64), (130, 3, 33)],
+)
+def test_every_shape(n: int, units: int, batch: int, emulated: object) -> None:
+    Case(emulated, "relu", "SGDW, momentum", "square", n, units, batch).check(indices_of(2, batch, range(2)))
+
+
+@pytest.mark.parametrize(("network", "batch"), [("relu", 40), ("PolyNet", 32)])
+def test_a_trial_is_the_same_alone_in_company_and_in_calls_of_any_length(
+    network: str, batch: int, emulated: object
+) -> None:
+    seeds = range(4)
+    together = Case(emulated, network, "Adam", batch=batch, seeds=seeds)
+    losses, errors = together.run(indices_of(6, batch, seeds))
+    for place, seed in enumerate(seeds):
+        own = range(seed, seed + 1)
+        alone = Case(emulated, network, "Adam", batch=batch, seeds=own)
+        indices = indices_of(6, batch, own)
+        first, last = alone.run(indices[:2]), alone.run(indices[2:])
+        assert torch.equal(torch.cat([first[0], last[0]])[:, 0], losses[:, place])
+        assert torch.equal(torch.cat([first[1], last[1]])[:, 0], errors[:, place])
+        for name, weight in alone.stack.weights.items():
+            assert torch.equal(weight[0], together.stack.weights[name][place])
+
+
+def test_options_that_change_from_step_to_step(emulated: object) -> None:
+    case = Case(emulated, "relu")
+    indices = indices_of(3, 32, range(2))
+    options = case.options.repeat(3, 1, 1) * torch.tensor([1.0, 0.0, 2.0], dtype=torch.float64).view(3, 1, 1)
+    with torch.no_grad():
+        losses, _ = case.steps.run(case.words, options, case.made, case.weights, indices)
+        expected, _ = case.expected.run(indices, options)
+    torch.testing.assert_close(losses, expected, rtol=1e-9, atol=1e-11)
+    assert_same_weights(case.stack, case.expected, rtol=1e-9, atol=1e-11)
+
+
+def test_too_large_a_trial_is_left_to_other_code(emulated: object) -> None:
+    with pytest.raises(NotCompiled, match="1,025 units are more than 1,024 in a block"):
+        Case(emulated, "relu", units=1025)
+    with pytest.raises(NotCompiled, match="a trial takes 353,056 bytes of a block's 232,448"):
+        Case(emulated, "relu", units=400, n=100)
