@@ -74,6 +74,10 @@ class Settings(NamedTuple):
         """
         return _digest({path: value for path, value in self.values.items() if not is_own(path)})
 
+    def beside(self, common: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that not all cells have."""
+        return {path: value for path, value in self.values.items() if path not in common}
+
     def row(self, varied: Sequence[str] = ()) -> dict[str, Any]:
         """What stands beside each of its trials, by short names of columns.
 
