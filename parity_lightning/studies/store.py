@@ -18,6 +18,7 @@ import numpy as np
 
 from parity_lightning.engine.trial import TrialResult, check_same_computation
 from parity_lightning.errors import SettingError
+from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.cells import Cell, Extent
 from parity_lightning.studies.plan_on_record import PlanOnRecord
 from parity_lightning.studies.rows import COLUMNS, FORMAT, TABLES, Row, is_whole, row_of
@@ -164,6 +165,17 @@ class Store:
     def total(self) -> int:
         """How many trials there are to be."""
         return len(self._ids) * self.extent.trials
+
+    def left(self) -> int:
+        """How many trials are to be run of cells that are neither decided nor set aside."""
+        times = self.convergence_times()
+        done, solved = (~np.isnan(times)).sum(1), np.isfinite(times).sum(1)
+        set_aside = {place for place, (failures, _) in self.failures().items() if failures >= MOST_FAILURES}
+        return sum(
+            self.extent.trials - int(done[place])
+            for place in range(len(times))
+            if place not in set_aside and not self.extent.is_decided(int(solved[place]), int(done[place]))
+        )
 
     def __len__(self) -> int:
         """How many trials have a row."""
