@@ -1,4 +1,4 @@
-"""One row a trial: its columns in a store, and a checksum, for SQLite keeps none."""
+"""The tables of a store: one row a trial, with a checksum, for SQLite keeps none."""
 
 from __future__ import annotations
 
@@ -23,6 +23,17 @@ COLUMNS = {
     "reached": "TEXT",
 }
 """The columns with their types; ``checksum`` stands behind them."""
+
+FORMAT = 3
+"""A store of another format is refused."""
+
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, value TEXT)",
+    "CREATE TABLE IF NOT EXISTS cells (id INTEGER PRIMARY KEY, place INTEGER, key TEXT UNIQUE, options TEXT, "
+    "settings TEXT, columns TEXT, failures INTEGER DEFAULT 0, error TEXT)",
+    f"CREATE TABLE IF NOT EXISTS trials ({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())}, "
+    "checksum INTEGER, PRIMARY KEY (cell, trial)) WITHOUT ROWID",
+)
 
 Row = tuple[Any, ...]
 """Values of the columns, and the checksum."""

@@ -73,6 +73,10 @@ class StoredStudy:
             Settings(self._common, own, columns) for own, columns in zip(self._settings, self._columns, strict=True)
         ]
 
+    def options(self) -> list[dict[str, Any]]:
+        """The values of what varies, of each cell, by option."""
+        return self._all("options")
+
     def failures(self) -> list[tuple[int, str]]:
         """How often cells have failed that did, and why the last time."""
         query = "SELECT failures, error FROM cells WHERE failures > 0 ORDER BY place"
