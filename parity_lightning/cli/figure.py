@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -79,9 +80,8 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
     with _Spent(home / "time.json") as spent:
         for line in chain(store.run(), run_curves(home / "curves", words, store.cells, store.keys, seeds)):
             print(line, flush=True)
-    outcomes = store.outcomes()
     curves = [[read_curve(curve_file(home / "curves", key, seed)) for seed in seeds] for key in store.keys]
-    runs = Runs(plan.cells, outcomes, store.limits, curves)
+    runs = Runs(plan.cells, store.outcomes(), store.limits, curves)
     findings = Findings(runs.rows(), figure.claims(runs), partial(figure.draw, runs), figure.choices, size=figure.size)
     with silent_on_closed_pipe():
         print(findings.table())
@@ -91,12 +91,29 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
             print(claim)
     command = f"parity-lightning figure {name} --scale {options.scale}"
     command += f" --seed {options.seed}" if options.seed else ""
-    write_findings(folder, name, options, findings, spent.seconds, command, options.scale, ("png", "svg"))
-    store.export(folder / "trials.parquet", outcomes)
+    write_findings(
+        folder,
+        name,
+        _Asked(options.scale, options.seed),
+        findings,
+        spent.seconds,
+        command,
+        options.scale,
+        ("png", "svg"),
+    )
+    store.export(folder / "trials.parquet")
     with silent_on_closed_pipe():
         for file in sorted(folder.iterdir()):
             print(f"{file.stem}: {shown_path(file, options.output)}", flush=True)
     return folder
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The options that decide what is found."""
+
+    scale: str
+    seed: int
 
 
 class _Spent:

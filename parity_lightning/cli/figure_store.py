@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 import parity_lightning
 from parity_lightning.cli.fit_settings import FitSettings
@@ -22,10 +23,10 @@ from parity_lightning.studies.executors import WorkerFailed
 from parity_lightning.studies.export import tables_of, write_table
 from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.store import Store
-from parity_lightning.studies.stored_study import StoredStudy
+from parity_lightning.studies.stored_study import NUMBERS, StoredStudy
 
-Outcomes = list[list[dict[str, Any]]]
-"""Of each setting, what came of its trials, by column."""
+Outcomes = list[dict[str, np.ndarray]]
+"""Of each setting, numbers that came of its trials, by column."""
 
 
 @dataclass(frozen=True)
@@ -89,30 +90,28 @@ class FigureStore:
     def missing(self) -> int:
         """How many trials have no row yet and are still needed."""
         decided = Extent(self.plan.trials, 0, self.plan.decided_at).is_decided
-        done = [[row["convergence_time"] is not None for row in rows] for rows in self.outcomes()]
-        return sum(0 if decided(sum(rows), len(rows)) else self.plan.trials - len(rows) for rows in done)
+        solved = [np.isfinite(each["convergence_time"]) for each in self.outcomes()]
+        return sum(0 if decided(int(own.sum()), len(own)) else self.plan.trials - len(own) for own in solved)
 
     def outcomes(self) -> Outcomes:
         """What came of the trials that have a row, as many of each setting as the plan has."""
-        planned = self._planned
-        nothing: Outcomes = [[] for _ in planned.settings]
+        nothing = dict.fromkeys(NUMBERS, np.array([]))
         if not self.path.is_file():
-            return nothing
+            return [nothing for _ in self.cells]
         study = StoredStudy(self.path)
         try:
-            if study.extent.first_seed != planned.first.seed:
-                return nothing
-            place_of = {each.key: place for place, each in enumerate(study.settings)}
-            places = [place_of.get(each.key) for each in planned.settings]
-            by_place: dict[int, list[dict[str, Any]]] = {}
-            for place, row in study.rows([place for place in places if place is not None]):
-                by_place.setdefault(place, []).append(row)
             return [
-                [row for row in by_place.get(-1 if place is None else place, []) if row["trial"] < self.plan.trials]
-                for place in places
+                nothing if place is None else study.numbers_of(place, self.plan.trials)
+                for place in self._places_in(study)
             ]
         finally:
             study.close()
+
+    def _places_in(self, study: StoredStudy) -> list[int | None]:
+        """Where a store has the settings of the plan; nowhere if it began with another seed."""
+        same = study.extent.first_seed == self._planned.first.seed
+        place_of = {each.key: place for place, each in enumerate(study.settings)} if same else {}
+        return [place_of.get(key) for key in self.keys]
 
     @property
     def limits(self) -> list[int]:
@@ -124,20 +123,24 @@ class FigureStore:
         """The names of the settings, made of all that decides their trials."""
         return [each.key for each in self._planned.settings]
 
-    def export(self, path: Path, outcomes: Sequence[Sequence[Mapping[str, Any]]]) -> None:
+    def export(self, path: Path) -> None:
         """Writes a row for each trial into a Parquet file, a column for every setting.
 
         Args:
             path: The file.
-            outcomes: As `outcomes` returns them.
         """
         named = [
             each._replace(columns={**each.columns, "config": short_values(cell)["config"]})
             for each, cell in zip(self._planned.settings, self.plan.cells, strict=True)
         ]
-        rows = ((place, dict(row)) for place, own in enumerate(outcomes) for row in own)
         paths = list(self._planned.paths.values())
-        write_table(path, tables_of(named, self._planned.first.seed, rows, paths))
+        study = StoredStudy(self.path)
+        try:
+            here = {place: number for number, place in enumerate(self._places_in(study)) if place is not None}
+            rows = ((here[place], row) for place, row in study.rows(list(here)) if row["trial"] < self.plan.trials)
+            write_table(path, tables_of(named, self._planned.first.seed, rows, paths))
+        finally:
+            study.close()
 
 
 def config_file(name: str) -> Path:

@@ -33,14 +33,14 @@ class Runs:
 
     Attributes:
         cells: The settings, as the plan has them.
-        outcomes: Of each setting, what came of its trials, by column: ``convergence_time`` is None where one was not
-            solved.
+        outcomes: Of each setting, numbers that came of its trials, by column, each of shape ``(trials,)``; NaN where
+            there is none, as of ``convergence_time`` where a trial was not solved.
         limits: After how many steps the trials of each setting were given up.
         curves: The curves of each setting's first trials; empty where none were asked for.
     """
 
     cells: Sequence[Cell]
-    outcomes: Sequence[Sequence[Mapping[str, Any]]]
+    outcomes: Sequence[Mapping[str, np.ndarray]]
     limits: Sequence[int]
     curves: Sequence[Sequence[Curve]] = field(default_factory=list)
 
@@ -48,7 +48,7 @@ class Runs:
         """The settings that have these values, by the last parts of their options.
 
         Example:
-            >>> Runs([{"data.n": 10}, {"data.n": 20}], [[], []], [99, 99]).places(n=20)
+            >>> Runs([{"data.n": 10}, {"data.n": 20}], [{}, {}], [99, 99]).places(n=20)
             [1]
         """
         own = [short_values(cell) for cell in self.cells]
@@ -58,18 +58,17 @@ class Runs:
 
     def times(self, **values: Any) -> np.ndarray:
         """The convergence times of all trials of these settings, infinite where one was not solved."""
-        return self.column("convergence_time", np.inf, **values)
+        times = self.column("convergence_time", **values)
+        return np.where(np.isnan(times), np.inf, times)
 
-    def column(self, name: str, missing: float = np.nan, **values: Any) -> np.ndarray:
-        """A number of each trial of these settings, of shape ``(trials,)``.
+    def column(self, name: str, **values: Any) -> np.ndarray:
+        """A number of each trial of these settings, of shape ``(trials,)``; NaN where there is none.
 
         Args:
             name: What it is called in a row of a trial.
-            missing: What stands for none.
             values: Which settings.
         """
-        rows = [row for place in self.places(**values) for row in self.outcomes[place]]
-        return np.array([missing if row[name] is None else row[name] for row in rows], dtype=float)
+        return np.concatenate([np.array([]), *(self.outcomes[place][name] for place in self.places(**values))])
 
     def limit(self, **values: Any) -> int:
         """After how many steps trials of these settings were given up, the last of them."""
@@ -88,7 +87,7 @@ class Runs:
         names = [name for name in names if len({repr(each.get(name)) for each in shown}) > 1] or names[-1:]
         rows = []
         for own, outcomes in zip(shown, self.outcomes, strict=True):
-            times = np.array([row["convergence_time"] or np.inf for row in outcomes], dtype=float)
+            times = np.nan_to_num(outcomes["convergence_time"], nan=np.inf)
             median = quantile_of(times)
             counts = {"trials": len(times), "solved": int(np.isfinite(times).sum())}
             found = {"median": median.value, "low": median.low, "high": median.high}
