@@ -65,6 +65,11 @@ def _main(arguments: list[str]) -> None:
 
         figure.run(config.figure.as_dict())
         return
+    if config.subcommand == "paper":
+        from parity_lightning.cli import paper
+
+        paper.run(config.paper.as_dict())
+        return
     from parity_lightning.cli import theory
 
     name = config.theory.experiment

@@ -16,7 +16,7 @@ from jsonargparse import ArgumentParser, set_parsing_settings
 
 from parity_lightning import __version__
 from parity_lightning.cli.experiment_options import add_experiment_options
-from parity_lightning.cli.figure_options import FigureOptions
+from parity_lightning.cli.figure_options import FigureOptions, PaperOptions
 from parity_lightning.cli.first_page import first_page
 from parity_lightning.cli.given import GivenSettings
 from parity_lightning.cli.option_types import options_of
@@ -35,6 +35,7 @@ SUBCOMMANDS = {
     "sweep": "run the settings of a W&B sweep file side by side, into one store",
     "results": "print, draw and export what a sweep found",
     "figure": "run a figure of the paper, draw it, and decide its claims",
+    "paper": "run all figures and experiments, and write one page on their claims",
     "theory": "run the paper's theory, an experiment at a time",
     "validate": "evaluate a checkpoint on the validation set",
     "test": "evaluate a checkpoint on the test set",
@@ -77,6 +78,12 @@ _RESULTS = "Print what a sweep found: solved shares, median convergence times, p
 _FIGURE = (
     "Run a figure of the paper as far as it has not been run, print which of its claims hold, and write its picture, "
     "the data behind it and verdict.json. Stopped at any moment, the same command goes on, and so does a larger scale."
+)
+
+
+_PAPER = (
+    "Run every figure of the paper and every experiment on its theory, as far as they have not been, and write one "
+    "page: the score, a forest plot of all numbers beside the paper's, and a row for each claim."
 )
 
 
@@ -271,6 +278,8 @@ def _light_parser(name: str) -> CommandParser:
         return CommandParser(description=_SWEEP, fill=_add_sweep_options)
     if name == "figure":
         return CommandParser(description=_FIGURE, fill=_add_figure_options)
+    if name == "paper":
+        return CommandParser(description=_PAPER, fill=partial(add_options, source=PaperOptions))
     if name == "results":
         return CommandParser(description=_RESULTS, fill=_add_results_options)
     return CommandParser(help_page=partial(first_page, name))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -129,5 +127,4 @@ class _Spent:
 
     def __exit__(self, *_: object) -> None:
         self.seconds = round(self.seconds + time.monotonic() - self._began, 1)
-        machine = f"{platform.machine()}, {os.cpu_count()} cores"
-        self._path.write_text(json.dumps({"seconds": self.seconds, "machine": machine}) + "\n")
+        self._path.write_text(json.dumps({"seconds": self.seconds}) + "\n")

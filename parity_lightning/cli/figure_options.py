@@ -1,4 +1,4 @@
-"""The options of ``figure``."""
+"""The options of ``figure`` and ``paper``."""
 
 from __future__ import annotations
 
@@ -23,3 +23,21 @@ class FigureOptions:
     output: str = "runs"
     workers: PositiveInt | None = None
     seed: NonNegativeInt = 0
+
+
+@dataclass(frozen=True)
+class PaperOptions(FigureOptions):
+    """How to run all figures and experiments, and where to write the page.
+
+    Args:
+        scale: smoke takes minutes and leaves the experiments on the theory out; laptop takes hours, paper days.
+        output: Below which folder figures and experiments are, or are looked for.
+        workers: How many processes; by default one for each core.
+        seed: The seed of the first trial of each setting of a figure.
+        page: The page, a Markdown file; pictures and verdicts go into a folder beside it of the same name. By default
+            paper.md below the output.
+        run: missing: run what has no verdict yet, or is not complete. nothing: make the page of what there is.
+    """
+
+    page: str | None = None
+    run: Literal["missing", "nothing"] = "missing"

@@ -6,6 +6,8 @@ import csv
 import dataclasses
 import json
 import math
+import os
+import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -102,6 +104,7 @@ def write_findings(
         "holds": all_hold(list(findings.claims)),
         "our_choices": choices,
         "seconds": round(seconds, 1),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
     (folder / "verdict.json").write_text(json.dumps(_plain(verdict), indent=2, allow_nan=False) + "\n")
 

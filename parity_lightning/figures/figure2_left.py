@@ -99,11 +99,13 @@ def draw(runs: Runs, figure: Figure) -> None:
     """Draws a histogram for each n, and the geometric law of random search over all supports."""
     axes = figure.subplots()
     ns = runs.values_of("n")
-    last = max(quantile_of(runs.times(n=n), 0.995).value for n in ns)
+    last = max(min(quantile_of(runs.times(n=n), 0.995).value, runs.limit(n=n)) for n in ns)
     for number, n in enumerate(ns):
         times, color = runs.times(n=n), color_of(number)
         solved = times[np.isfinite(times)]
-        width = _EVERY * max(1, round((quantile_of(times, 0.99).value - solved.min()) / 40 / _EVERY))
+        if not len(solved):
+            continue
+        width = _EVERY * max(1, round((np.quantile(solved, 0.99) - solved.min()) / 40 / _EVERY))
         edges = np.arange(solved.min() - _EVERY / 2, solved.max() + width, width)
         counts, _ = np.histogram(solved, edges)
         axes.stairs(counts / len(times) / width, edges, fill=True, color=color, alpha=0.5, label=f"n={n}")
