@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from parity_lightning.display.style import BLUE, GRAY, ORANGE, legend
+from parity_lightning.display.style import BLUE, GRAY, ORANGE, legend_below
 from parity_lightning.experiments.estimates import share_estimate
 from parity_lightning.figures.figure import PaperFigure, Plan, Scale
 from parity_lightning.figures.runs import Curve, Runs
@@ -105,6 +105,7 @@ def draw(runs: Runs, figure: Figure) -> None:
         axes.set(xlabel="SGD iterations", ylim=(-0.02, 0.55))
         if m not in sizes:
             axes.text(0.5, 0.5, "not run at this scale", ha="center", transform=axes.transAxes)
+            axes.set_xticks([])
             continue
         (place,) = runs.places(num_samples=m)
         for number, curve in enumerate(runs.curves[place]):
@@ -117,7 +118,7 @@ def draw(runs: Runs, figure: Figure) -> None:
         axes.set_xlim(0, min(max(last, end), runs.limit(num_samples=m)))
         axes.xaxis.set_major_formatter(lambda steps, _: f"{steps / 1000:g}k")
     panels[0].set_ylabel("error")
-    legend(panels[0], columns=1)
+    legend_below(figure)
 
 
 FIGURE = PaperFigure("Grokking: training curves by sample size", plan, claims, draw, _CHOICES, (13.0, 4.2))

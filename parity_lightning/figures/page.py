@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
@@ -16,11 +17,12 @@ FOREST = "forest"
 """The name of the picture of all ratios."""
 
 _MISSING = {
-    "1-left": "training curves of eight architectures at (50, 3)",
-    "finding-1": "random cells of the robustness grid",
-    "10": "scaling of further architectures (extended version)",
-    "12": "Fourier gaps along SGD (extended version); in part by theory hidden-progress",
-    "13": "weight trajectories (extended version)",
+    "3": "hidden progress; `parity-lightning theory hidden-progress` has it",
+    "1-left": "training curves of eight architectures at (50, 3); not attempted",
+    "finding-1": "random cells of the robustness grid; not attempted",
+    "10": "scaling of further architectures (extended version); not attempted",
+    "12": "Fourier gaps along SGD (extended version); in part in `parity-lightning theory hidden-progress`",
+    "13": "weight trajectories (extended version); not attempted",
 }
 """What the paper has and no command of ours runs."""
 
@@ -35,8 +37,13 @@ def page_of(verdicts: Sequence[Verdict], folder: str) -> str:
     by_name = {verdict.name: verdict for verdict in verdicts}
     ordered = [by_name[name] for name in (*FIGURES, *EXPERIMENTS) if name in by_name]
     total = reduce(Score.plus, (verdict.score for verdict in ordered), Score(0, 0, 0, 0))
+    kinds = [sum(name in by_name for name in names) for names in (FIGURES, EXPERIMENTS)]
     lines = [
         "# The paper, claim by claim",
+        "",
+        f"Scope: {kinds[0]} of {len(FIGURES)} figures and {kinds[1]} of {len(EXPERIMENTS)} experiments on the theory. What "
+        "reproduced and what did not is counted first; then every number stands beside the paper's, and then every claim, "
+        "each figure with the settings that the paper leaves open and that we chose.",
         "",
         "Made by `parity-lightning paper` of the files `verdict.json` beside it. Every claim has a rule that was fixed "
         "before anything was run; of a number that was read off a figure, the interval of ours must lie within a "
@@ -84,7 +91,7 @@ def _not_run(by_name: Mapping[str, Verdict]) -> Iterator[str]:
             kind = "figure" if name in FIGURES else "theory"
             yield f"- `parity-lightning {kind} {name}` was not run: {_summary(name)}"
     for name, what in _MISSING.items():
-        yield f"- {_title(name)}: {what}; not attempted"
+        yield f"- {_title(name)}: {what}"
 
 
 def _failures(verdicts: Sequence[Verdict]) -> Iterator[str]:
@@ -148,11 +155,20 @@ def _cell(text: str) -> str:
 
 
 def _title(name: str) -> str:
-    return name if name in EXPERIMENTS else f"Figure {name}" if name[0].isdigit() else name.capitalize()
+    """The name as the paper has it.
+
+    Example:
+        >>> _title("4-left"), _title("15"), _title("finding-1"), _title("kernels")
+        ('Figure 4 (left)', 'Figure 15', 'Finding 1', 'Theory: kernels')
+    """
+    number, _, part = name.partition("-")
+    if number.isdigit():
+        return f"Figure {number} ({part})" if part else f"Figure {number}"
+    return f"Theory: {name}" if name in EXPERIMENTS else name.capitalize().replace("-", " ")
 
 
 def _anchor(name: str) -> str:
-    return _title(name).lower().replace(" ", "-")
+    return re.sub(r"[^\w -]", "", _title(name).lower()).replace(" ", "-")
 
 
 def _summary(name: str) -> str:
