@@ -21,6 +21,10 @@ OUTCOMES = (
 """What a row of a trial has, by column."""
 
 
+NUMBERS = ("convergence_time", "onset", "steps", "val_accuracy", "hidden_progress")
+"""Those of them that are numbers, or null."""
+
+
 class StoredStudy:
     """Reads a store, also while another process writes it.
 
@@ -103,6 +107,21 @@ class StoredStudy:
         for place in range(len(self.numbers)) if places is None else places:
             for row in self._database.execute(query, (self.numbers[place],)):
                 yield place, dict(zip(OUTCOMES, row, strict=True))
+
+    def numbers_of(self, place: int, trials: int) -> dict[str, np.ndarray]:
+        """The numbers that came of a cell's first trials, as far as they have a row.
+
+        Args:
+            place: The place of the cell.
+            trials: How many trials.
+
+        Returns:
+            Of each of `NUMBERS` an array of shape ``(rows,)``, NaN where there is none.
+        """
+        query = f"SELECT {', '.join(NUMBERS)} FROM trials WHERE cell = ? AND trial < ? ORDER BY trial"
+        found = self._database.execute(query, (self.numbers[place], trials)).fetchall()
+        columns = np.array(found, dtype=float).reshape(-1, len(NUMBERS)).T
+        return dict(zip(NUMBERS, columns, strict=True))
 
     def close(self) -> None:
         """Closes the file."""
