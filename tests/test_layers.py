@@ -16,6 +16,7 @@ LAYERS = (
     "testing",
     "api",
     "cli",
+    "report",
     "figures",
     "experiments",
     "callbacks",

@@ -33,7 +33,7 @@ def _main(arguments: list[str]) -> None:
     from parity_lightning.errors import nearest
 
     words = arguments or ["--help"]
-    if words in (["theory"], ["trials"], ["sweep"], ["results"], ["figure"]) or (
+    if words in (["theory"], ["trials"], ["sweep"], ["results"], ["figure"], ["report"]) or (
         words[0] == "trials" and {"-h", "--help"} & set(words)
     ):
         words = [words[0], "--help"]
@@ -69,6 +69,11 @@ def _main(arguments: list[str]) -> None:
         from parity_lightning.cli import paper
 
         paper.run(config.paper.as_dict())
+        return
+    if config.subcommand == "report":
+        from parity_lightning.cli import report
+
+        report.run(config.report.as_dict())
         return
     from parity_lightning.cli import theory
 

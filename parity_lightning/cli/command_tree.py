@@ -22,7 +22,7 @@ from parity_lightning.cli.given import GivenSettings
 from parity_lightning.cli.option_types import options_of
 from parity_lightning.cli.pages import print_page
 from parity_lightning.cli.refusals import Walk
-from parity_lightning.cli.study_options import ResultsOptions, SweepOptions
+from parity_lightning.cli.study_options import ReportOptions, ResultsOptions, SweepOptions
 from parity_lightning.cli.trial_options import TrialOptions
 from parity_lightning.cli.typed_options import add_options
 from parity_lightning.errors import SettingError, nearest
@@ -36,6 +36,7 @@ SUBCOMMANDS = {
     "results": "print, draw and export what a sweep found",
     "figure": "run a figure of the paper, draw it, and decide its claims",
     "paper": "run all figures and experiments, and write one page on their claims",
+    "report": "show runs, trials, sweeps and experiments on one HTML page",
     "theory": "run the paper's theory, an experiment at a time",
     "validate": "evaluate a checkpoint on the validation set",
     "test": "evaluate a checkpoint on the test set",
@@ -53,6 +54,7 @@ examples:
   parity-lightning sweep configs/sweeps/first.yaml
   parity-lightning figure 4-left --scale smoke
   parity-lightning theory --list
+  parity-lightning report runs/* --output report.html
   parity-lightning test --config RUN/config.yaml --ckpt_path RUN/checkpoints/last.ckpt
   parity-lightning fit --help"""
 
@@ -73,6 +75,11 @@ _SWEEP = (
 )
 
 _RESULTS = "Print what a sweep found: solved shares, median convergence times, power laws, and the paper's rule."
+
+_REPORT = (
+    "Show runs, trials, sweeps and experiments on one HTML page that needs nothing else: settings, curves, tables, "
+    "verdicts, the data to download and the command to repeat each. An existing file is never replaced."
+)
 
 
 _FIGURE = (
@@ -194,6 +201,12 @@ def _add_figure_options(parser: ArgumentParser) -> None:
     add_options(parser, FigureOptions)
 
 
+def _add_report_options(parser: ArgumentParser) -> None:
+    about = "the folder of a run, of theory or of a figure, a trials file (.parquet) or the store of a sweep (.sqlite)"
+    parser.add_argument("paths", metavar="PATH", nargs="+", help=about)
+    add_options(parser, ReportOptions)
+
+
 def command_tree(make: Callable[[str], CommandParser | None] = lambda name: None) -> CommandParser:
     """Builds the tree.
 
@@ -245,6 +258,11 @@ def explain(words: Sequence[str], error: argparse.ArgumentError) -> tuple[str, s
             return "theory", f"{path[1]}: no such experiment; {nearest(path[1], EXPERIMENTS)}"
         if not path[1:] and not given.settings:
             return "theory", f"name an experiment; {nearest('', EXPERIMENTS)}"
+    if path[:1] == ("report",):
+        if not path[1:]:
+            return "report", "give what to show: parity-lightning report PATH ..."
+        path = path[:1]
+        given = replace(given, subcommands=path)
     if path[:1] in (("sweep",), ("results",), ("figure",)):
         if not path[1:]:
             return path[0], f"give {_GIVEN_FIRST[path[0]]}"
@@ -282,6 +300,8 @@ def _light_parser(name: str) -> CommandParser:
         return CommandParser(description=_PAPER, fill=partial(add_options, source=PaperOptions))
     if name == "results":
         return CommandParser(description=_RESULTS, fill=_add_results_options)
+    if name == "report":
+        return CommandParser(description=_REPORT, fill=_add_report_options)
     return CommandParser(help_page=partial(first_page, name))
 
 

@@ -86,6 +86,10 @@ class StoredStudy:
         query = "SELECT failures, error FROM cells WHERE failures > 0 ORDER BY place"
         return self._database.execute(query).fetchall()
 
+    def computed(self) -> list[str]:
+        """How trials were computed, all ways that there are."""
+        return [text for (text,) in self._database.execute("SELECT DISTINCT computed FROM trials ORDER BY computed")]
+
     def times(self) -> list[np.ndarray]:
         """The convergence times of each cell's trials that have a row, infinite where one was not solved."""
         # One text of many numbers is read faster than many rows.

@@ -65,10 +65,10 @@ class TrialsFile:
         self._cells = cells
         self._varied = varied
         self._journal = Path(f"{path}.journal")
-        self._known: _Known | None = None
+        self._known: TrialsOnRecord | None = None
         self._times: np.ndarray | None = None
         if path.exists():
-            self._known = _Known.of(path)
+            self._known = TrialsOnRecord.of(path)
             self._check(self._known)
             times = self._known.times(path)
             if self.is_complete:
@@ -90,7 +90,7 @@ class TrialsFile:
         known = self._known
         return known is not None and (len(known.keys), known.trials) == (len(self.settings), self.extent.trials)
 
-    def _check(self, known: _Known) -> None:
+    def _check(self, known: TrialsOnRecord) -> None:
         ours = {each.key for each in self.settings}
         lost = [{**known.common, **own} for key, own in known.keys.items() if key not in ours][:1]
         if why := PlanOnRecord(known.first_seed, known.trials, lost).why_not_in(self.extent, self.settings):
@@ -147,7 +147,7 @@ class TrialsFile:
         return self._times.reshape(-1, self.extent.trials)
 
 
-class _Known(NamedTuple):
+class TrialsOnRecord(NamedTuple):
     """The plan that a Parquet file has in its metadata.
 
     Attributes:
@@ -165,7 +165,12 @@ class _Known(NamedTuple):
     digest: str
 
     @classmethod
-    def of(cls, path: Path) -> _Known:
+    def of(cls, path: Path) -> TrialsOnRecord:
+        """Reads the plan of a file.
+
+        Raises:
+            SettingError: If it has none, or one of another format.
+        """
         import pyarrow.parquet as parquet
 
         try:
