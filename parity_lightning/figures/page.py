@@ -18,7 +18,6 @@ FOREST = "forest"
 
 _MISSING = {
     "3": "hidden progress; `parity-lightning theory hidden-progress` has it",
-    "1-left": "training curves of eight architectures at (50, 3); not attempted",
     "finding-1": "random cells of the robustness grid; not attempted",
     "10": "scaling of further architectures (extended version); not attempted",
     "12": "Fourier gaps along SGD (extended version); in part in `parity-lightning theory hidden-progress`",
