@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 from parity_lightning.cli import main
 from parity_lightning.cli.figure import run_figure
 from parity_lightning.cli.figure_curves import read_curve
-from parity_lightning.cli.figure_options import FigureOptions
+from parity_lightning.cli.figure_options import FigureOptions, PaperOptions
 from parity_lightning.cli.figure_store import config_file
-from parity_lightning.cli.paper import write_page
+from parity_lightning.cli.paper import run_paper, write_page
 from parity_lightning.errors import SettingError
 from parity_lightning.figures import FIGURES, figure4_left, figure_of
 from parity_lightning.figures.figure import SCALES, PaperFigure, Plan, Scale
@@ -205,6 +205,11 @@ def test_a_figure_is_run_once_kept_and_grows(
     run_figure("4-left", options, compiled=False)
     assert "all there already" in capsys.readouterr().out
     assert ((folder / "data.csv").read_text(), (folder / "4-left.svg").read_text()) == before
+    page = run_paper(PaperOptions("smoke", str(tmp_path), page=str(tmp_path / "own.md"), run="nothing"))
+    assert "Scope: 1 of" in page.read_text()
+    assert "](own/4-left/4-left.png)" in page.read_text()
+    assert (tmp_path / "own" / "4-left" / "verdict.json").read_bytes() == (folder / "verdict.json").read_bytes()
+
     with pytest.raises(SettingError, match="--output"):
         run_figure("4-left", replace(options, scale="paper"), compiled=False)
     with pytest.raises(SettingError, match="--output"):
