@@ -66,17 +66,29 @@ def claims(runs: Runs) -> list[Claim]:
 
 def _of_panel(panel: str, points: list[Claim], runs: Runs) -> list[Claim]:
     limit = runs.limit(config=f"1-right-{panel}")
-    # Of a median that was not reached the ratio is larger than this.
-    ratios = [abs(math.log(min(float(point.found.value), limit) / float(point.statement.paper))) for point in points]
-    near = sum(ratio <= math.log(FACTOR) for ratio in ratios)
     off = Statement(
         f"{panel}-off", f"{panel}: geometric mean of how many times medians are off", _SECTION, _QUOTE, paper=1.0
     )
     share = Statement(f"{panel}-near", f"{panel}: share of medians within x{FACTOR:g}", _SECTION, _QUOTE, paper=1.0)
+    value, low, high = np.exp(np.mean([_off(point, limit) for point in points], axis=0)).tolist()
+    near = [_off(point, limit)[0] <= math.log(FACTOR) for point in points]
+    # At least those whose whole interval is near, at most those that may be.
+    verdicts = [point.verdict for point in points]
+    count = len(points)
+    least, most = verdicts.count("holds") / count, 1 - verdicts.count("does not hold") / count
+    found = Estimate(sum(near) / count, least, most, count)
     return [
-        Claim.at_most(off, Estimate(math.exp(float(np.mean(ratios))), n=len(points)), 1.25, tolerance=0.25),
-        Claim.at_least(share, Estimate(near / len(points), n=len(points)), 0.9, tolerance=0.1),
+        Claim.at_most(off, Estimate(value, low, high, len(points)), 1.25, support="estimate", tolerance=0.25),
+        Claim.at_least(share, found, 0.9, support="estimate", tolerance=0.1),
     ]
+
+
+def _off(point: Claim, limit: int) -> tuple[float, float, float]:
+    """How far a median is off, as a logarithm, and the ends of that; at least, where it was not reached."""
+    low, high = point.found.ends
+    paper = float(point.statement.paper)
+    value, first, last = (math.log(min(max(end, 1.0), limit) / paper) for end in (float(point.found.value), low, high))
+    return abs(value), 0.0 if first <= 0 <= last else min(abs(first), abs(last)), max(abs(first), abs(last))
 
 
 def draw(runs: Runs, figure: Figure) -> None:
