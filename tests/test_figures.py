@@ -119,7 +119,6 @@ def test_published_numbers_give_claims_that_hold() -> None:
     assert len(claims) == len(published) + 2 * len(MEDIANS)
     twice = Runs(plan.cells, [{"convergence_time": np.full(25, 2 * x)} for x in published], runs.limits)
     off = [claim for claim in figure.claims(twice) if claim.statement.id.endswith("-off")]
-    # At most at the limit of 20,000 steps is twice the published median.
     assert [round(float(claim.found.value), 1) for claim in off] == [2.0] * 4
     assert {claim.verdict for claim in figure.claims(twice)} == {"does not hold"}
 
