@@ -14,7 +14,7 @@ from parity_lightning.errors import SettingError
 from parity_lightning.report.downloads import MOST_BYTES, Download, data_url, download_list
 from parity_lightning.report.drawing import Drawing
 from parity_lightning.report.markup import Child, Markup, joined, tag
-from parity_lightning.report.section import command, facts, folded, part, settings_list
+from parity_lightning.report.section import command, facts, folded, part, settings
 from parity_lightning.report.tables import Cell, table
 
 _SIGNS = {"holds": "✓", "does not hold": "✗", "cannot tell": "?", "not attempted": "-"}
@@ -58,7 +58,7 @@ class VerdictSection:
     @property
     def outcome(self) -> str:
         """How many claims have which verdict."""
-        return ", ".join(f"{count} {verdict}" for verdict, count in self._counts.items()) or "no claims"
+        return ", ".join(f"{verdict}: {count}" for verdict, count in self._counts.items()) or "no claims"
 
     def body(self, drawing: Drawing) -> Markup:
         """All that is said of it."""
@@ -82,7 +82,7 @@ class VerdictSection:
             else None,
             *(self._table(name) for name in self._tables),
             part("Run it again", command(str(line))) if line else None,
-            folded("All options", settings_list(verdict.get("options") or {})),
+            settings("All options", verdict.get("options") or {}),
             part("Data", download_list([_download(name, content) for name, content in self._files.items()])),
         )
 
