@@ -82,9 +82,7 @@ class Page:
 
     def open(self, path: Path, width: int = 1000, height: int = 1200) -> float:
         """Opens a file and returns how many seconds it took until it was loaded and drawn."""
-        self.send(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
-        )
+        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self._loaded = False
         began = time.monotonic()
         self.send("Page.navigate", url=path.absolute().as_uri())

@@ -40,7 +40,7 @@ def _section_of(path: Path, given: str) -> Section:
             from parity_lightning.report.trials_section import TrialsSection
 
             return TrialsSection(path, given)
-        if path.suffix in (".sqlite", ".db") or path.open("rb").read(16).startswith(b"SQLite format 3"):
+        if path.suffix == ".sqlite" or _begins_with(path, b"SQLite format 3"):
             from parity_lightning.report.sweep_section import SweepSection
 
             return SweepSection(path, given)
@@ -59,9 +59,14 @@ def _section_of(path: Path, given: str) -> Section:
     raise SettingError("PATH", given, f"holds nothing that can be shown; {_below(path, given)}")
 
 
+def _begins_with(path: Path, beginning: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(beginning)) == beginning
+
+
 def _below(path: Path, given: str) -> str:
     """What to give instead of a folder."""
     names = ("verdict.json", "summary.json", "metrics.csv", "trials.parquet", "study.sqlite")
-    if any(path.glob(f"*/{name}") for name in names):
+    if any(any(path.glob(f"*/{name}")) for name in names):
         return f"give what lies in it: {re.sub('/+$', '', given)}/*"
     return f"give {_KNOWN}"
