@@ -33,7 +33,7 @@ def _main(arguments: list[str]) -> None:
     from parity_lightning.errors import nearest
 
     words = arguments or ["--help"]
-    if words in (["theory"], ["trials"], ["sweep"], ["results"], ["report"]) or (
+    if words in (["theory"], ["trials"], ["sweep"], ["results"], ["figure"], ["report"]) or (
         words[0] == "trials" and {"-h", "--help"} & set(words)
     ):
         words = [words[0], "--help"]
@@ -59,6 +59,16 @@ def _main(arguments: list[str]) -> None:
         from parity_lightning.cli import results
 
         results.run(config.results.as_dict())
+        return
+    if config.subcommand == "figure":
+        from parity_lightning.cli import figure
+
+        figure.run(config.figure.as_dict())
+        return
+    if config.subcommand == "paper":
+        from parity_lightning.cli import paper
+
+        paper.run(config.paper.as_dict())
         return
     if config.subcommand == "report":
         from parity_lightning.cli import report

@@ -20,8 +20,9 @@ from parity_lightning.errors import SettingError
 from parity_lightning.studies.cells import Cell, Extent
 from parity_lightning.studies.export import tables_of, write_parquet
 from parity_lightning.studies.plan_on_record import PlanOnRecord
+from parity_lightning.studies.rows import FORMAT
 from parity_lightning.studies.settings import Settings, common_of
-from parity_lightning.studies.store import FORMAT, Store
+from parity_lightning.studies.store import Store
 
 # Names in the file's metadata.
 _PLAN = "parity_lightning.plan"
@@ -129,7 +130,7 @@ class TrialsFile:
             "first_seed": self.extent.first_seed,
             "trials": self.extent.trials,
             "common": common,
-            "keys": {each.key: _beside(each, common) for each in self.settings},
+            "keys": {each.key: each.beside(common) for each in self.settings},
         }
         metadata = {_PLAN: json.dumps(plan, default=str), _TIMES: _digest(self._times.reshape(-1))}
         write_parquet(self.path, tables_of(self.settings, self.extent.first_seed, store.rows(), self._varied), metadata)
@@ -144,10 +145,6 @@ class TrialsFile:
             place_of = {key: place for place, key in enumerate(self._known.keys)}
             return self._times.reshape(-1, self.extent.trials)[[place_of[each.key] for each in self.settings]]
         return self._times.reshape(-1, self.extent.trials)
-
-
-def _beside(settings: Settings, common: dict[str, Any]) -> dict[str, Any]:
-    return {path: value for path, value in settings.values.items() if path not in common}
 
 
 class TrialsOnRecord(NamedTuple):
@@ -229,7 +226,7 @@ class TrialsOnRecord(NamedTuple):
             rows = []
             for row in batch.to_pylist():
                 cell, trial = divmod(number, self.trials)
-                row["support"] = tuple(row["support"])
+                row |= {name: tuple(row[name]) for name in ("support", "reached")}
                 rows.append((places[cell], trial, TrialResult(number, **row)))
                 number += 1
             yield rows
