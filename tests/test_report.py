@@ -359,6 +359,7 @@ def test_what_a_path_is_not_is_told_in_a_line_before_anything_is_written(
     damaged = write_run(tmp_path / "damaged")
     (damaged / "summary.json").write_text("{")
     (tmp_path / "empty").mkdir()
+    write_run(tmp_path / "many" / "one")
     expected = {
         "nothing": "no such file or folder; give the folder of a run",
         "note.txt": "is no file that can be shown; give the folder of a run",
@@ -367,7 +368,7 @@ def test_what_a_path_is_not_is_told_in_a_line_before_anything_is_written(
         "broken": "verdict.json holds something else than claims",
         "damaged": "summary.json is damaged",
         "empty": "holds nothing that can be shown; give the folder of a run",
-        ".": "holds nothing that can be shown; give what lies in it: ./*",
+        "many": "holds nothing that can be shown; give what lies in it: many/*",
     }
     for path, hint in expected.items():
         line = complaint(["report", good, path], capsys)

@@ -20,6 +20,12 @@ from parity_lightning.report.tables import Cell, table
 _SIGNS = {"holds": "✓", "does not hold": "✗", "cannot tell": "?", "not attempted": "-"}
 _READ_OFF = " (read off a figure)"
 _MOST_ROWS = 200
+_ABOUT = {
+    ".json": "claims, rules and verdicts",
+    ".csv": "a table",
+    ".svg": "a picture",
+    ".parquet": "a row for each trial, a column for every setting",
+}
 
 
 class VerdictSection:
@@ -47,13 +53,16 @@ class VerdictSection:
             raise SettingError("PATH", given, hint) from error
         self._tables = {file.name: file.read_bytes() for file in sorted(folder.glob("*.csv"))}
         self._pictures = {file.name: file.read_bytes() for file in sorted(folder.glob("*.png"))}
-        self._files = {"verdict.json": content, **self._tables}
+        beside = (file for ending in ("svg", "parquet") for file in sorted(folder.glob(f"*.{ending}")))
+        self._files = {"verdict.json": content, **self._tables, **{file.name: file.read_bytes() for file in beside}}
 
     @property
     def title(self) -> str:
         """The experiment's name."""
-        name = self._verdict.get("experiment") or self._verdict.get("figure") or Path(self.path).name
-        return f"{'Figure' if 'figure' in self._verdict else 'Experiment'} {name}"
+        name = self._verdict.get("experiment") or Path(self.path).name
+        is_figure = str(self._verdict.get("command")).startswith("parity-lightning figure")
+        scale = f", {self._verdict['scale']}" if self._verdict.get("scale") else ""
+        return f"{'Figure' if is_figure else 'Experiment'} {name}{scale}"
 
     @property
     def outcome(self) -> str:
@@ -69,9 +78,8 @@ class VerdictSection:
             facts(
                 [
                     ("verdicts", self.outcome),
-                    ("scale", verdict.get("scale")),
                     ("took", f"{verdict['seconds']:,} s" if isinstance(verdict.get("seconds"), (int, float)) else None),
-                    ("computed", verdict.get("computed")),
+                    ("machine", verdict.get("machine")),
                     ("version of parity-lightning", verdict.get("version")),
                 ]
             ),
@@ -151,5 +159,7 @@ def _value(text: str) -> object:
 
 
 def _download(name: str, content: bytes) -> Download:
-    about = "claims, rules and verdicts" if name.endswith(".json") else "a table"
-    return Download(name, content if len(content) <= MOST_BYTES else None, about)
+    about = _ABOUT[Path(name).suffix]
+    if len(content) > MOST_BYTES:
+        return Download(name, None, f"{about}, too large for this page")
+    return Download(name, content, about)
