@@ -6,7 +6,7 @@ CONFIG ?= configs/online.yaml
 PACKAGES ?= data measures statistics engine
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow attack mutate lint types architectures theory bench bench-gpu build clean
+.PHONY: help install run test test-slow attack mutate lint types architectures theory screenshots bench bench-gpu build clean
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -54,6 +54,9 @@ architectures: $(VENV)/.installed-dev ## run every setting of the paper 25 times
 
 theory: install ## run every experiment on the theory: the pages of docs/theory.md
 	for name in $$($(BIN)/parity-lightning theory --list | cut -d' ' -f3); do $(BIN)/parity-lightning theory $$name || exit; done
+
+screenshots: $(VENV)/.installed-dev ## draw the pages of docs/report.md in Chromium: docs/pictures/report-*.png
+	PYTHONPATH=tests $(BIN)/python docs/screenshots.py
 
 bench: $(VENV)/.installed-dev ## measure speed as ratios against peers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

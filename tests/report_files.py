@@ -91,11 +91,15 @@ def write_run(folder: Path, evaluations: int = 40, **summary: Any) -> Path:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+    callbacks = [
+        {"class_path": "parity_lightning.callbacks.HiddenProgress"},
+        {"class_path": "parity_lightning.callbacks.StepCheckpoint", "init_args": {"every_n_train_steps": 5000}},
+    ]
     config = {
         "seed_everything": 4,
         "model": {"class_path": "parity_lightning.MLP", "init_args": {"width": 100}},
         "data": {"class_path": "parity_lightning.ParityDataModule", "init_args": {"n": 50, "k": 3, "batch_size": 32}},
-        "trainer": {"max_steps": 100_000},
+        "trainer": {"max_steps": 100_000, "callbacks": callbacks},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     known = {"solved": True, "convergence_time": 1800, "onset": 1500, "plateau_share": 0.83, "steps": 2000}
@@ -113,8 +117,8 @@ class Row(NamedTuple):
     gap: float | None
 
 
-def write_experiment(folder: Path) -> Path:
-    """The folder of an experiment with a claim of each verdict but one."""
+def write_experiment(folder: Path, scale: str | None = None) -> Path:
+    """The folder of an experiment with a claim of each verdict but one; with a scale, that of a figure."""
     folder.mkdir(parents=True)
     gap = Statement("gap", "the gap is at least 0.5", "Definition 1", "there is a gap", paper=0.5, digitised=True)
     claims = [
@@ -127,5 +131,9 @@ def write_experiment(folder: Path) -> Path:
         figure.subplots().plot([1, 2])
 
     rows = [Row(15, 0.123456789), Row(1025, None)]
-    write_findings(folder, "fourier", BoundedOptions(), Findings(rows, claims, draw, ["our step size"]), 1.5)
+    findings = Findings(rows, claims, draw, ["our step size"])
+    if scale is None:
+        write_findings(folder, "fourier", BoundedOptions(), findings, 1.5)
+    else:
+        write_findings(folder, "4-left", BoundedOptions(), findings, 1.5, "parity-lightning figure 4-left", scale)
     return folder

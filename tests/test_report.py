@@ -9,6 +9,8 @@ import itertools
 import json
 import re
 import shlex
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from report_files import COMPUTED, write_experiment, write_run, write_sweep, wri
 from parity_lightning.cli import main
 from parity_lightning.report.figures import COLORS
 from parity_lightning.report.page import page_of
-from parity_lightning.report.recognition import section_of
+from parity_lightning.report.recognition import section_of, sections_of
 from parity_lightning.statistics.survival import quantile_of, solved_share, survival_of
 
 TIMES = np.array([[100.0, 120.0, 140.0, 200.0, 260.0, 300.0], [400.0, 480.0, 520.0, 800.0, np.inf, np.inf]])
@@ -66,6 +68,7 @@ def test_a_run_has_its_dates_its_curves_and_its_files(tmp_path: Path) -> None:
     assert facts["onset"] == "step 1,500"
     assert (facts["computed"], facts["version of parity-lightning"]) == (COMPUTED, "0.1.0")
     assert facts["model.width"] == "100"
+    assert facts["trainer.callbacks"] == "HiddenProgress, StepCheckpoint {every_n_train_steps: 5000}"
     with (folder / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     loss, error, hidden = data_of(tree.one("figure"))["panels"]
@@ -170,6 +173,17 @@ def test_a_sweep_says_the_same_of_the_same_trials(tmp_path: Path) -> None:
     columns = ["n", "seed", "convergence_time"]
     exported = parquet.read_table(tmp_path / "rows.parquet", columns=columns)
     assert exported.to_pylist() == parquet.read_table(tmp_path / "t.parquet", columns=columns).to_pylist()
+
+
+def test_a_figure_is_shown_at_each_of_its_scales(tmp_path: Path) -> None:
+    home = tmp_path / "figure-4-left"
+    write_sweep(home / "study.sqlite", TIMES, [10, 20])
+    for scale in ("smoke", "laptop"):
+        write_experiment(home / scale, scale)
+    sections = sections_of(str(home))
+    assert [section.title for section in sections] == ["Figure 4-left, laptop", "Figure 4-left, smoke"]
+    assert sections[0].kind == "figure"
+    assert sections[0].path == str(home / "laptop")
 
 
 @pytest.mark.parametrize("done", [0, 4])
@@ -360,7 +374,11 @@ def test_what_a_path_is_not_is_told_in_a_line_before_anything_is_written(
     (damaged / "summary.json").write_text("{")
     (tmp_path / "empty").mkdir()
     write_run(tmp_path / "many" / "one")
+    store = write_sweep(tmp_path / "old.sqlite", TIMES, [10, 20])
+    with closing(sqlite3.connect(store)) as database:
+        database.execute("ALTER TABLE trials RENAME COLUMN hidden_progress TO movement")
     expected = {
+        "old.sqlite": "cannot be read (no such column: hidden_progress); it is damaged, or of another version",
         "nothing": "no such file or folder; give the folder of a run",
         "note.txt": "is no file that can be shown; give the folder of a run",
         "bad.parquet": "holds something else than trials of this version",

@@ -11,14 +11,25 @@ from parity_lightning.report.section import Section
 _KNOWN = "the folder of a run, of theory or of a figure, a trials file (.parquet) or the store of a sweep (.sqlite)"
 
 
-def section_of(given: str) -> Section:
-    """Reads what lies at a path.
+def sections_of(given: str) -> list[Section]:
+    """Reads what lies at a path; of a figure that was drawn at several scales, each of them.
 
     Args:
         given: The path, as it was named.
 
     Raises:
         SettingError: If there is nothing, nothing that is known, or it is damaged.
+    """
+    path = Path(given).expanduser()
+    scales = sorted(path.glob("*/verdict.json")) if (path / "study.sqlite").is_file() else []
+    return [section_of(str(Path(given) / scale.parent.name)) for scale in scales] or [section_of(given)]
+
+
+def section_of(given: str) -> Section:
+    """Reads the one thing that lies at a path.
+
+    Raises:
+        SettingError: As of `sections_of`.
     """
     path = Path(given).expanduser()
     if not path.exists():

@@ -77,8 +77,20 @@ def command(line: str, about: Child = None) -> Markup:
 def settings(title: str, values: Mapping[str, object]) -> Markup | None:
     """Settings by their paths, folded; those without a value are left out, and nothing is made of none."""
     given = {name: value for name, value in values.items() if value is not None}
-    pairs = [(name.replace(".init_args", ""), tag("code", in_yaml(value))) for name, value in given.items()]
+    pairs = [(name.replace(".init_args", ""), tag("code", _setting(value))) for name, value in given.items()]
     return folded(title, facts(pairs), is_record=True) if pairs else None
+
+
+def _setting(value: object) -> str:
+    """A value, of objects the short names of their classes with their arguments."""
+    if not isinstance(value, list) or not value or not all(isinstance(each, dict) for each in value):
+        return in_yaml(value)
+    words = []
+    for each in value:
+        arguments = each.get("init_args") or {}
+        name = str(each.get("class_path", "")).rpartition(".")[2]
+        words.append(f"{name} {in_yaml(arguments)}" if name and arguments else name or in_yaml(each))
+    return ", ".join(words)
 
 
 def in_yaml(value: object) -> str:

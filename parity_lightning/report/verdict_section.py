@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,6 @@ class VerdictSection:
         SettingError: If a file cannot be read, or is none that these commands write.
     """
 
-    kind = "experiment"
-
     def __init__(self, folder: Path, given: str) -> None:
         self.path = given
         content = (folder / "verdict.json").read_bytes()
@@ -57,12 +55,16 @@ class VerdictSection:
         self._files = {"verdict.json": content, **self._tables, **{file.name: file.read_bytes() for file in beside}}
 
     @property
+    def kind(self) -> str:
+        """Whether it is a figure of the paper."""
+        return "figure" if str(self._verdict.get("command")).startswith("parity-lightning figure") else "experiment"
+
+    @property
     def title(self) -> str:
         """The experiment's name."""
         name = self._verdict.get("experiment") or Path(self.path).name
-        is_figure = str(self._verdict.get("command")).startswith("parity-lightning figure")
         scale = f", {self._verdict['scale']}" if self._verdict.get("scale") else ""
-        return f"{'Figure' if is_figure else 'Experiment'} {name}{scale}"
+        return f"{self.kind.capitalize()} {name}{scale}"
 
     @property
     def outcome(self) -> str:
@@ -83,8 +85,8 @@ class VerdictSection:
                     ("version of parity-lightning", verdict.get("version")),
                 ]
             ),
-            part("Claims", tag("ol", *(_claim(claim) for claim in self._claims), class_="claims")),
             part("Pictures", *map(self._picture, self._pictures)) if self._pictures else None,
+            part("Claims", tag("ol", *self._shown_claims(), class_="claims")),
             part("Settings that the paper does not state", tag("ul", *(tag("li", each) for each in choices)))
             if choices
             else None,
@@ -93,6 +95,13 @@ class VerdictSection:
             settings("All options", verdict.get("options") or {}),
             part("Data", download_list([_download(name, content) for name, content in self._files.items()])),
         )
+
+    def _shown_claims(self) -> Iterator[Markup]:
+        quoted = None
+        for claim in self._claims:
+            # Claims that follow each other are often about one sentence.
+            yield _claim(claim, with_quote=claim.get("quote") != quoted)
+            quoted = claim.get("quote")
 
     def _picture(self, name: str) -> Markup:
         claims = "; ".join(f"{claim['verdict']}: {claim.get('claim', claim.get('id'))}" for claim in self._claims)
@@ -109,13 +118,13 @@ class VerdictSection:
         return part("Rows", shown) if name == "data.csv" else folded(f"{name}, {len(rows):,} rows", shown)
 
 
-def _claim(claim: Mapping[str, Any]) -> Markup:
+def _claim(claim: Mapping[str, Any], *, with_quote: bool) -> Markup:
     verdict = str(claim["verdict"])
     kind = verdict.replace(" ", "-") if verdict in _SIGNS else "cannot-tell"
     badge = tag(
         "strong", tag("span", _SIGNS.get(verdict, "?"), aria_hidden="true"), " ", verdict, class_=f"badge {kind}"
     )
-    quote = claim.get("quote")
+    quote = claim.get("quote") if with_quote else None
     low, high = claim.get("low"), claim.get("high")
     interval = "" if low is None or high is None else f" ({_words(low)} to {_words(high)})"
     tolerance = claim.get("tolerance")
