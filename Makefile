@@ -6,7 +6,7 @@ CONFIG ?= configs/online.yaml
 PACKAGES ?= data measures statistics engine
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow attack mutate lint types architectures theory smoke bench bench-gpu build clean
+.PHONY: help install run test test-slow attack mutate lint types architectures theory smoke bench bench-gpu build clean screenshots
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -57,6 +57,8 @@ theory: install ## run every experiment on the theory: the pages of docs/theory.
 
 smoke: install ## run every figure of the paper at its smallest scale, and make a page of them: runs/smoke/paper.md
 	$(BIN)/parity-lightning paper --scale smoke --output runs/smoke
+screenshots: $(VENV)/.installed-dev ## draw the pages of docs/report.md in Chromium: docs/pictures/report-*.png
+	PYTHONPATH=tests $(BIN)/python docs/screenshots.py
 
 bench: $(VENV)/.installed-dev ## measure speed as ratios against peers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

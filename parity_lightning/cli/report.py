@@ -41,9 +41,9 @@ def _run(paths: list[str], output: str | None) -> None:
     target = _target(output)
     # Matplotlib's colours take a moment to import.
     from parity_lightning.report.page import page_of
-    from parity_lightning.report.recognition import section_of
+    from parity_lightning.report.recognition import sections_of
 
-    page = page_of([section_of(path) for path in dict.fromkeys(paths)])
+    page = page_of([section for path in dict.fromkeys(paths) for section in sections_of(path)])
     if output is None:
         # One that was made meanwhile stays, too.
         target = unused(target)

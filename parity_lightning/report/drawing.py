@@ -37,7 +37,10 @@ class Drawing:
         ]
         data = {
             "x": {**x_scale._asdict(), "label": figure.label, "ticks": list(figure.ticks)},
-            "panels": [[_values(line) for line in lines if line.name and line.y] for lines in shown],
+            "panels": [
+                {"label": panel.label, "lines": [_values(line) for line in lines if line.name and line.y]}
+                for panel, lines in zip(figure.panels, shown, strict=True)
+            ],
         }
         return tag(
             "figure",
@@ -80,7 +83,7 @@ class Drawing:
             data_bottom=bottom,
             data_top=_TOP,
         )
-        return joined(tag("h4", panel.title), _legend(lines, panel.rules), picture)
+        return tag("div", tag("h4", panel.title), _legend(lines, panel.rules), picture, class_="panel")
 
 
 def describe(lines: Sequence[Line], rules: Sequence[Rule], label: str) -> str:
@@ -226,7 +229,9 @@ def _legend(lines: Sequence[Line], rules: Sequence[Rule]) -> Markup | None:
 def _key(line: Line, *, is_vertical: bool = False) -> Markup:
     style: dict[str, str | float] = {"stroke": line.color, "stroke_width": line.width}
     if line.shape == "points":
-        drawn = tag("path", d="M13,6h0", class_="line dots", stroke=line.color, stroke_width=8)
+        dots = tag("path", d="M13,6h0", class_="line dots", stroke=line.color, stroke_width=8)
+        through = tag("path", d="M0,6H26", class_="line", stroke_dasharray=line.through or None, **style)
+        drawn = joined(through if line.through is not None else None, dots)
     elif line.shape == "triangles":
         drawn = tag("path", d="M13,1l5,9h-10Z", class_="line", **style)
     else:

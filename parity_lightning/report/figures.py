@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from parity_lightning.display.style import BLACK, BLUE, BROWN, GREEN, PURPLE, VERMILION
@@ -36,6 +36,7 @@ class Line:
         low: Lower ends of a band, or of the bars of points.
         high: Upper ends.
         notes: What is said of each value instead of its number.
+        through: The dashes of another line that goes through the points, for the legend; None for no such line.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Line:
     low: Sequence[float] = ()
     high: Sequence[float] = ()
     notes: Sequence[str] = ()
+    through: str | None = None
 
     def shown(self, log_x: bool, log_y: bool) -> Line:
         """The same without what has no place on the axes, and with fewer points where nobody could tell them apart."""
@@ -61,7 +63,7 @@ class Line:
         low, high = parts
         notes = [self.notes[place] for place in kept] if self.notes else []
         x, y = [self.x[place] for place in kept], [self.y[place] for place in kept]
-        return Line(self.name, x, y, self.color, self.dash, self.width, self.shape, low, high, notes)
+        return replace(self, x=x, y=y, low=low, high=high, notes=notes)
 
 
 @dataclass(frozen=True)

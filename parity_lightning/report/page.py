@@ -27,13 +27,14 @@ def page_of(sections: Sequence[Section], made: time.struct_time | None = None) -
     """
     drawing = Drawing()
     title = sections[0].title if len(sections) == 1 else f"{len(sections)} results"
+    name = "Report" if len(sections) == 1 else f"Report on {title}"
     when = time.strftime("%Y-%m-%d %H:%M", made or time.localtime())
-    about = f"A report made {when} by parity-lightning {parity_lightning.__version__}."
+    about = f"Made {when} by parity-lightning {parity_lightning.__version__}."
     style, script = _resource("style.css"), _resource("script.js")
     body = tag(
         "body",
         tag("a", "To the results", href="#results", class_="skip"),
-        tag("header", tag("h1", title), tag("p", about, class_="note"), _contents(sections)),
+        tag("header", tag("h1", name), tag("p", about, class_="note"), _contents(sections)),
         tag("main", *(_shown(section, number, drawing) for number, section in enumerate(sections, 1)), id="results"),
         tag("script", Markup(script)),
     )
@@ -42,7 +43,7 @@ def page_of(sections: Sequence[Section], made: time.struct_time | None = None) -
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"{title} - parity-lightning"),
+        tag("title", f"{title}: report of parity-lightning"),
         # Without it browsers ask the server for one.
         tag("link", rel="icon", href="data:,"),
         tag("style", Markup(style)),

@@ -11,14 +11,25 @@ from parity_lightning.report.section import Section
 _KNOWN = "the folder of a run, of theory or of a figure, a trials file (.parquet) or the store of a sweep (.sqlite)"
 
 
-def section_of(given: str) -> Section:
-    """Reads what lies at a path.
+def sections_of(given: str) -> list[Section]:
+    """Reads what lies at a path; of a figure that was drawn at several scales, each of them.
 
     Args:
         given: The path, as it was named.
 
     Raises:
         SettingError: If there is nothing, nothing that is known, or it is damaged.
+    """
+    path = Path(given).expanduser()
+    scales = sorted(path.glob("*/verdict.json")) if (path / "study.sqlite").is_file() else []
+    return [section_of(str(Path(given) / scale.parent.name)) for scale in scales] or [section_of(given)]
+
+
+def section_of(given: str) -> Section:
+    """Reads the one thing that lies at a path.
+
+    Raises:
+        SettingError: As of `sections_of`.
     """
     path = Path(given).expanduser()
     if not path.exists():
@@ -40,7 +51,7 @@ def _section_of(path: Path, given: str) -> Section:
             from parity_lightning.report.trials_section import TrialsSection
 
             return TrialsSection(path, given)
-        if path.suffix in (".sqlite", ".db") or path.open("rb").read(16).startswith(b"SQLite format 3"):
+        if path.suffix == ".sqlite" or _begins_with(path, b"SQLite format 3"):
             from parity_lightning.report.sweep_section import SweepSection
 
             return SweepSection(path, given)
@@ -59,9 +70,14 @@ def _section_of(path: Path, given: str) -> Section:
     raise SettingError("PATH", given, f"holds nothing that can be shown; {_below(path, given)}")
 
 
+def _begins_with(path: Path, beginning: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(beginning)) == beginning
+
+
 def _below(path: Path, given: str) -> str:
     """What to give instead of a folder."""
     names = ("verdict.json", "summary.json", "metrics.csv", "trials.parquet", "study.sqlite")
-    if any(path.glob(f"*/{name}") for name in names):
+    if any(any(path.glob(f"*/{name}")) for name in names):
         return f"give what lies in it: {re.sub('/+$', '', given)}/*"
     return f"give {_KNOWN}"

@@ -20,7 +20,7 @@ from parity_lightning.report.downloads import Download, download_list
 from parity_lightning.report.drawing import Drawing
 from parity_lightning.report.figures import OCHRE, Figure, Line, Panel, Rule
 from parity_lightning.report.markup import Markup, joined, tag
-from parity_lightning.report.section import command, facts, folded, part, settings_list
+from parity_lightning.report.section import command, facts, folded, part, settings
 from parity_lightning.report.tables import table
 from parity_lightning.studies.settings import flat
 
@@ -83,7 +83,8 @@ class RunSection:
     def body(self, drawing: Drawing) -> Markup:
         """All that is said of it."""
         summary, found = self._summary, rows(self._summary) if self._summary else [("ended", _UNFINISHED)]
-        details = facts([*found, *((name, str(value)) for name, key in _WHERE if (value := summary.get(key)))])
+        where = [(name, str(value)) for name, key in _WHERE if (value := summary.get(key)) is not None]
+        details = facts([*found, *where])
         line = f"parity-lightning fit --config {shlex.quote(str(Path(self.path) / 'config.yaml'))}"
         files = [Download(name, content, _ABOUT[name]) for name, content in self._files.items()]
         return joined(
@@ -91,7 +92,7 @@ class RunSection:
             part("Curves", drawing.draw(self._figure()) if self._steps else tag("p", "It has no evaluations yet.")),
             self._evaluations(),
             part("Run it again", command(line, "Or save config.yaml below, and give that.")),
-            folded("All settings", settings_list(flat(self._config))),
+            settings("All settings", flat(self._config)),
             part("Data", download_list(files)),
         )
 
@@ -162,6 +163,8 @@ class RunSection:
 
 
 _WHERE = (
+    ("seed of the weights", "seed"),
+    ("seed of the data", "data_seed"),
     ("computed", "computed"),
     ("device", "device"),
     ("precision", "precision"),

@@ -79,7 +79,7 @@ function nearest(line, x) {
 function enhance(figure) {
   const source = figure.querySelector('script[type="application/json"]');
   const { x: axis, panels } = JSON.parse(source.textContent);
-  const pictures = [...figure.querySelectorAll(":scope > svg")];
+  const pictures = [...figure.querySelectorAll(".panel > svg")];
   const forward = axis.is_log ? Math.log : (value) => value;
   const back = axis.is_log ? Math.exp : (value) => value;
   const whole = [forward(axis.low), forward(axis.high)];
@@ -89,7 +89,8 @@ function enhance(figure) {
   const placeOf = (value) => axis.start + ((forward(value) - shown[0]) / (shown[1] - shown[0])) * width;
 
   // All values of the axis, for the keys that step through them.
-  const stops = [...new Set(panels.flat().flatMap((line) => line.x))].sort((a, b) => a - b);
+  const all = panels.flatMap((panel) => panel.lines);
+  const stops = [...new Set(all.flatMap((line) => line.x))].sort((a, b) => a - b);
   let stop = -1;
 
   const readout = document.createElement("div");
@@ -157,14 +158,18 @@ function enhance(figure) {
       cursor.setAttribute("x2", place);
       cursor.setAttribute("visibility", "visible");
     });
-    const lines = panels.flat().filter((line) => x >= line.x[0] - 1e-9 && x <= line.x[line.x.length - 1] + 1e-9);
-    const found = lines.map((line) => {
-      const at = nearest(line, x);
-      return `${line.name}: ${line.notes ? line.notes[at] : words(line.y[at])}`;
-    });
-    const head = document.createElement("b");
-    head.textContent = `${axis.label}: ${words(x)}`;
-    readout.replaceChildren(head, ...found.map((text) => Object.assign(document.createElement("div"), { textContent: text })));
+    const found = [`${axis.label}: ${words(x)}`];
+    for (const panel of panels) {
+      const lines = panel.lines.filter((line) => x >= line.x[0] - 1e-9 && x <= line.x[line.x.length - 1] + 1e-9);
+      if (lines.length && panels.length > 1) found.push(panel.label);
+      for (const line of lines) {
+        const at = nearest(line, x);
+        found.push(`${line.name}: ${line.notes ? line.notes[at] : words(line.y[at])}`);
+      }
+    }
+    const isHead = (text, place) => place === 0 || panels.some((panel) => panel.label === text);
+    readout.replaceChildren(...found.map((text, place) =>
+      Object.assign(document.createElement(isHead(text, place) ? "b" : "div"), { textContent: text })));
     readout.hidden = false;
     const box = picture.getBoundingClientRect();
     const frame = figure.getBoundingClientRect();
@@ -173,7 +178,7 @@ function enhance(figure) {
     readout.style.left = isRight ? "auto" : `${left + 12}px`;
     readout.style.right = isRight ? `${box.width - left + 12}px` : "auto";
     readout.style.top = `${box.top - frame.top + 8}px`;
-    return [head.textContent, ...found].join("; ");
+    return found.join("; ");
   }
 
   function closest(x) {
@@ -246,10 +251,10 @@ function enhance(figure) {
 
 document.querySelectorAll("figure.chart").forEach(enhance);
 
-// ---- print what is folded, too
+// ---- print settings also where they are folded
 let opened = [];
 addEventListener("beforeprint", () => {
-  opened = [...document.querySelectorAll("details:not([open])")];
+  opened = [...document.querySelectorAll("details.record:not([open])")];
   opened.forEach((each) => { each.open = true; });
 });
 addEventListener("afterprint", () => opened.forEach((each) => { each.open = false; }));

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from parity_lightning.display.table import format_value
+import yaml
+
 from parity_lightning.report.drawing import Drawing
 from parity_lightning.report.markup import Child, Markup, joined, tag
 
@@ -56,9 +58,15 @@ def part(title: str, *children: Child) -> Markup:
     return joined(tag("h3", title), *children)
 
 
-def folded(title: str, *children: Child) -> Markup:
-    """What is seen once it is opened, and in print."""
-    return tag("details", tag("summary", title), *children)
+def folded(title: str, *children: Child, is_record: bool = False) -> Markup:
+    """What is seen once it is opened.
+
+    Args:
+        title: What is always seen.
+        children: What is folded.
+        is_record: Whether it is on paper in any case.
+    """
+    return tag("details", tag("summary", title), *children, class_="record" if is_record else None)
 
 
 def command(line: str, about: Child = None) -> Markup:
@@ -66,11 +74,30 @@ def command(line: str, about: Child = None) -> Markup:
     return joined(tag("pre", tag("code", line), tabindex=0), tag("p", about, class_="note") if about else None)
 
 
-def settings_list(values: Mapping[str, object]) -> Markup:
-    """Settings by their paths, those without a value left out."""
+def settings(title: str, values: Mapping[str, object]) -> Markup | None:
+    """Settings by their paths, folded; those without a value are left out, and nothing is made of none."""
     given = {name: value for name, value in values.items() if value is not None}
-    return facts([(name.replace(".init_args", ""), tag("code", _setting(value))) for name, value in given.items()])
+    pairs = [(name.replace(".init_args", ""), tag("code", _setting(value))) for name, value in given.items()]
+    return folded(title, facts(pairs), is_record=True) if pairs else None
 
 
 def _setting(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else format_value(value) if value != "" else '""'
+    """A value, of objects the short names of their classes with their arguments."""
+    if not isinstance(value, list) or not value or not all(isinstance(each, dict) for each in value):
+        return in_yaml(value)
+    words = []
+    for each in value:
+        arguments = each.get("init_args") or {}
+        name = str(each.get("class_path", "")).rpartition(".")[2]
+        words.append(f"{name} {in_yaml(arguments)}" if name and arguments else name or in_yaml(each))
+    return ", ".join(words)
+
+
+def in_yaml(value: object) -> str:
+    """A value as a configuration has it, in a line.
+
+    Example:
+        >>> [in_yaml(value) for value in (100000, True, "relu", [1, 2], {"lr": 0.1})]
+        ['100000', 'true', 'relu', '[1, 2]', '{lr: 0.1}']
+    """
+    return yaml.safe_dump(value, default_flow_style=True, width=math.inf).removesuffix("...\n").strip()

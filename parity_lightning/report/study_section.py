@@ -15,7 +15,7 @@ from parity_lightning.report.downloads import Download, download_list
 from parity_lightning.report.drawing import Drawing
 from parity_lightning.report.markup import Child, Markup, joined, tag
 from parity_lightning.report.repeating import Repeat
-from parity_lightning.report.section import command, facts, folded, part, settings_list
+from parity_lightning.report.section import command, facts, part, settings
 from parity_lightning.report.tables import Cell, csv_of, table
 from parity_lightning.report.time_figures import MOST_LINES, courses_figure, times_figure
 from parity_lightning.statistics.survival import quantile_of, solved_share
@@ -64,9 +64,9 @@ class StudySection(ABC):
         self._computed = study.computed()
         self._failures = study.failures()
         self._rows: list[dict[str, Any]] = [{**study.shared, **each} for each in study.own]
-        settings = study.settings
-        self.repeat = Repeat.of(settings, study.extent)
-        self._version = settings[0].values.get("version") if settings else None
+        cells = study.settings
+        self.repeat = Repeat.of(cells, study.extent)
+        self._version = cells[0].values.get("version") if cells else None
 
     @property
     def title(self) -> str:
@@ -107,7 +107,7 @@ class StudySection(ABC):
             part("Curves", *self._curves(drawing, groups)),
             self._rule(),
             part("Run it again", self.how_to_repeat()),
-            folded("All settings that all trials share", settings_list(self.repeat.common)),
+            settings("All settings that all trials share", self.repeat.common),
             part("Data", download_list([*self.downloads(), *self._made(headers, rows)])),
         )
 
@@ -115,8 +115,8 @@ class StudySection(ABC):
         extent, first = self._extent, self._extent.first_seed
         seeds = f"{first}" if extent.trials == 1 else f"{first} to {first + extent.trials - 1:,}"
         return [
-            ("what", ", ".join([self.title, *conditions(self._rows)])),
             ("solved", self.outcome),
+            ("trained", ", ".join(conditions(self._rows))),
             ("what varies", ", ".join(self.results.varied)),
             (
                 "trials of each setting",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import sqlite3
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from parity_lightning.errors import SettingError
 from parity_lightning.report.downloads import MOST_BYTES, Download
 from parity_lightning.report.markup import Markup
 from parity_lightning.report.study_section import StudySection, repeat_or
@@ -35,6 +37,9 @@ class SweepSection(StudySection):
             super().__init__(study, given)
             done, _ = self.results.counts()
             self._content = _rows(study) if done.sum() <= _MOST_TRIALS else None
+        except sqlite3.Error as error:
+            hint = f"cannot be read ({error}); it is damaged, or of another version: leave it out"
+            raise SettingError("PATH", given, hint) from error
         finally:
             study.close()
 

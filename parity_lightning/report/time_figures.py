@@ -126,19 +126,16 @@ def _course(course: Course, limit: float, color: str, dash: str) -> list[Line]:
     name = in_words(course.others)
     lines = []
     if (law := course.law) is not None:
-        about = f"{course.column}^{law.exponent:.2f} (exponent {law.low:.2f} to {law.high:.2f})"
         ends = np.array([course.x[0], course.x[-1]], dtype=float)
-        lines.append(
-            Line(f"{name}: {about}" if name else about, ends.tolist(), law.at(ends).tolist(), color, dash, 1.2)
-        )
+        lines.append(Line("", ends.tolist(), law.at(ends).tolist(), color, dash, 1.5))
     medians = [quantile_of(times) for times in course.times]
     solved = [place for place, median in enumerate(medians) if math.isfinite(median.value)]
     if solved:
         low, high = ([getattr(medians[place], end) for place in solved] for end in ("low", "high"))
         values, notes = [medians[place].value for place in solved], [medians[place].in_words() for place in solved]
         x = [course.x[place] for place in solved]
-        about = f"{name}: medians" if name else "medians"
-        lines.append(Line(about, x, values, color, "", 1.5, "points", low, high, notes))
+        through = None if law is None else dash
+        lines.append(Line(name or "medians", x, values, color, "", 1.5, "points", low, high, notes, through))
     if unsolved := [course.x[place] for place in range(len(medians)) if place not in solved]:
         label = f"{name}: median not reached" if name else "median not reached"
         lines.append(Line(label, unsolved, [limit] * len(unsolved), color, "", 1.5, "triangles"))

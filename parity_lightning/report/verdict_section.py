@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,18 @@ from parity_lightning.errors import SettingError
 from parity_lightning.report.downloads import MOST_BYTES, Download, data_url, download_list
 from parity_lightning.report.drawing import Drawing
 from parity_lightning.report.markup import Child, Markup, joined, tag
-from parity_lightning.report.section import command, facts, folded, part, settings_list
+from parity_lightning.report.section import command, facts, folded, part, settings
 from parity_lightning.report.tables import Cell, table
 
 _SIGNS = {"holds": "✓", "does not hold": "✗", "cannot tell": "?", "not attempted": "-"}
 _READ_OFF = " (read off a figure)"
 _MOST_ROWS = 200
+_ABOUT = {
+    ".json": "claims, rules and verdicts",
+    ".csv": "a table",
+    ".svg": "a picture",
+    ".parquet": "a row for each trial, a column for every setting",
+}
 
 
 class VerdictSection:
@@ -33,8 +39,6 @@ class VerdictSection:
         SettingError: If a file cannot be read, or is none that these commands write.
     """
 
-    kind = "experiment"
-
     def __init__(self, folder: Path, given: str) -> None:
         self.path = given
         content = (folder / "verdict.json").read_bytes()
@@ -47,18 +51,25 @@ class VerdictSection:
             raise SettingError("PATH", given, hint) from error
         self._tables = {file.name: file.read_bytes() for file in sorted(folder.glob("*.csv"))}
         self._pictures = {file.name: file.read_bytes() for file in sorted(folder.glob("*.png"))}
-        self._files = {"verdict.json": content, **self._tables}
+        beside = (file for ending in ("svg", "parquet") for file in sorted(folder.glob(f"*.{ending}")))
+        self._files = {"verdict.json": content, **self._tables, **{file.name: file.read_bytes() for file in beside}}
+
+    @property
+    def kind(self) -> str:
+        """Whether it is a figure of the paper."""
+        return "figure" if str(self._verdict.get("command")).startswith("parity-lightning figure") else "experiment"
 
     @property
     def title(self) -> str:
         """The experiment's name."""
-        name = self._verdict.get("experiment") or self._verdict.get("figure") or Path(self.path).name
-        return f"{'Figure' if 'figure' in self._verdict else 'Experiment'} {name}"
+        name = self._verdict.get("experiment") or Path(self.path).name
+        scale = f", {self._verdict['scale']}" if self._verdict.get("scale") else ""
+        return f"{self.kind.capitalize()} {name}{scale}"
 
     @property
     def outcome(self) -> str:
         """How many claims have which verdict."""
-        return ", ".join(f"{count} {verdict}" for verdict, count in self._counts.items()) or "no claims"
+        return ", ".join(f"{verdict}: {count}" for verdict, count in self._counts.items()) or "no claims"
 
     def body(self, drawing: Drawing) -> Markup:
         """All that is said of it."""
@@ -69,22 +80,28 @@ class VerdictSection:
             facts(
                 [
                     ("verdicts", self.outcome),
-                    ("scale", verdict.get("scale")),
                     ("took", f"{verdict['seconds']:,} s" if isinstance(verdict.get("seconds"), (int, float)) else None),
-                    ("computed", verdict.get("computed")),
+                    ("machine", verdict.get("machine")),
                     ("version of parity-lightning", verdict.get("version")),
                 ]
             ),
-            part("Claims", tag("ol", *(_claim(claim) for claim in self._claims), class_="claims")),
             part("Pictures", *map(self._picture, self._pictures)) if self._pictures else None,
+            part("Claims", tag("ol", *self._shown_claims(), class_="claims")),
             part("Settings that the paper does not state", tag("ul", *(tag("li", each) for each in choices)))
             if choices
             else None,
             *(self._table(name) for name in self._tables),
             part("Run it again", command(str(line))) if line else None,
-            folded("All options", settings_list(verdict.get("options") or {})),
+            settings("All options", verdict.get("options") or {}),
             part("Data", download_list([_download(name, content) for name, content in self._files.items()])),
         )
+
+    def _shown_claims(self) -> Iterator[Markup]:
+        quoted = None
+        for claim in self._claims:
+            # Claims that follow each other are often about one sentence.
+            yield _claim(claim, with_quote=claim.get("quote") != quoted)
+            quoted = claim.get("quote")
 
     def _picture(self, name: str) -> Markup:
         claims = "; ".join(f"{claim['verdict']}: {claim.get('claim', claim.get('id'))}" for claim in self._claims)
@@ -101,13 +118,13 @@ class VerdictSection:
         return part("Rows", shown) if name == "data.csv" else folded(f"{name}, {len(rows):,} rows", shown)
 
 
-def _claim(claim: Mapping[str, Any]) -> Markup:
+def _claim(claim: Mapping[str, Any], *, with_quote: bool) -> Markup:
     verdict = str(claim["verdict"])
     kind = verdict.replace(" ", "-") if verdict in _SIGNS else "cannot-tell"
     badge = tag(
         "strong", tag("span", _SIGNS.get(verdict, "?"), aria_hidden="true"), " ", verdict, class_=f"badge {kind}"
     )
-    quote = claim.get("quote")
+    quote = claim.get("quote") if with_quote else None
     low, high = claim.get("low"), claim.get("high")
     interval = "" if low is None or high is None else f" ({_words(low)} to {_words(high)})"
     tolerance = claim.get("tolerance")
@@ -151,5 +168,7 @@ def _value(text: str) -> object:
 
 
 def _download(name: str, content: bytes) -> Download:
-    about = "claims, rules and verdicts" if name.endswith(".json") else "a table"
-    return Download(name, content if len(content) <= MOST_BYTES else None, about)
+    about = _ABOUT[Path(name).suffix]
+    if len(content) > MOST_BYTES:
+        return Download(name, None, f"{about}, too large for this page")
+    return Download(name, content, about)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -67,9 +68,16 @@ def quantile_of(
     lower = upper - 1 if abs(place - round(place)) < 1e-9 and 0 < round(place) < count else upper
     with np.errstate(invalid="ignore"):
         value = float((ordered[lower] + ordered[upper]) / 2)
-    low, high = stats.quantile_test(ordered, p=share).confidence_interval(level)
-    # Few trials may bound it on no side.
-    return Quantile(value, least if math.isnan(low) else float(low), math.inf if math.isnan(high) else float(high))
+    first, last = _interval_places(count, share, level)
+    low = least if first is None else float(ordered[first])
+    return Quantile(value, low, math.inf if last is None else float(ordered[last]))
+
+
+@lru_cache(maxsize=4096)
+def _interval_places(count: int, share: float, level: float) -> tuple[int | None, int | None]:
+    """Between which of so many ordered times an interval lies; few of them may bound it on no side."""
+    low, high = stats.quantile_test(np.arange(count), p=share).confidence_interval(level)
+    return (None if math.isnan(low) else int(low)), (None if math.isnan(high) else int(high))
 
 
 class Share(NamedTuple):
