@@ -36,6 +36,8 @@ SUBCOMMANDS = {
     "validate": "evaluate a checkpoint on the validation set",
     "test": "evaluate a checkpoint on the test set",
     "predict": "write a checkpoint's predictions on the test set",
+    "configs": "list the configurations that come with parity-lightning, or copy one",
+    "new": "write a module, a configuration and a test to begin a network of your own with",
 }
 
 TRAINING = ("fit", "trials", "validate", "test", "predict")
@@ -61,13 +63,29 @@ _THEORY = (
     "verdict.json, data.csv and a picture into a new folder below runs/."
 )
 
-
 _SWEEP = (
     "Run every setting of a W&B sweep file, the file that `wandb sweep` takes: so many trials of each, side by side, "
     "one row each in one store. Stopped at any moment, the same command goes on."
 )
 
+# What stands behind a subcommand, and how it is asked for.
+_POSITIONAL = {
+    "sweep": "file: parity-lightning sweep FILE",
+    "results": "file: parity-lightning results STORE",
+    "new": "network a name: parity-lightning new NAME",
+}
+
 _RESULTS = "Print what a sweep found: solved shares, median convergence times, power laws, and the paper's rule."
+
+_CONFIGS = (
+    "List the configurations that come with parity-lightning. fit --config NAME takes one as it is where there is no "
+    "file of that name; configs copy NAME writes it into the current folder."
+)
+
+_NEW = (
+    "Write NAME.py with a small network, NAME.yaml with a configuration that trains it, and test_NAME.py into the "
+    "current folder; all three work as they are. Nothing is overwritten."
+)
 
 
 class Refused(argparse.ArgumentError):
@@ -161,6 +179,10 @@ def _add_results_options(parser: ArgumentParser) -> None:
     add_options(parser, ResultsOptions)
 
 
+def _add_new_options(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the network's name, my_network or MyNetwork")
+
+
 def command_tree(make: Callable[[str], CommandParser | None] = lambda name: None) -> CommandParser:
     """Builds the tree.
 
@@ -180,7 +202,7 @@ def command_tree(make: Callable[[str], CommandParser | None] = lambda name: None
         parser = make(name) or _light_parser(name)
         subcommands.add_subcommand(name, parser, help=summary)
         parser.prog = f"parity-lightning {name}"
-        tree.below += [parser, *(_add_experiments(parser) if name == "theory" else [])]
+        tree.below += [parser, *_add_subcommands(name, parser)]
     return tree
 
 
@@ -204,12 +226,19 @@ def explain(words: Sequence[str], error: argparse.ArgumentError) -> tuple[str, s
             return "theory", f"{path[1]}: no such experiment; {nearest(path[1], EXPERIMENTS)}"
         if not path[1:] and not given.settings:
             return "theory", f"name an experiment; {nearest('', EXPERIMENTS)}"
-    if path[:1] in (("sweep",), ("results",)):
-        what = "FILE" if path[0] == "sweep" else "STORE"
+    if path[:1] == ("configs",) and path[1:]:
+        if path[1] != "copy":
+            return "configs", f"{path[1]}: no such action; parity-lightning configs copy NAME is one"
+        if not path[2:]:
+            return "configs copy", "give a NAME of those that parity-lightning configs lists"
+        path = path[:2] + path[3:]
+    elif path[:1] and path[0] in _POSITIONAL:
         if not path[1:]:
-            return path[0], f"give the file: parity-lightning {path[0]} {what}"
-        path = path[:1] + path[2:]
-        given = replace(given, subcommands=path)
+            return path[0], f"give the {_POSITIONAL[path[0]]}"
+        if path[2:]:
+            return path[0], f"{path[2]}: belongs to no option; write --OPTION VALUE"
+        path = path[:1]
+    given = replace(given, subcommands=path)
     if path[2:]:
         return " ".join(path[:2]), f"{path[2]}: belongs to no option; write --OPTION VALUE"
     command = " ".join(path)
@@ -236,9 +265,27 @@ def _light_parser(name: str) -> CommandParser:
         return CommandParser(description=_TRIALS, fill=add_trial_options)
     if name == "sweep":
         return CommandParser(description=_SWEEP, fill=_add_sweep_options)
+    if name == "configs":
+        return CommandParser(description=_CONFIGS)
+    if name == "new":
+        return CommandParser(description=_NEW, fill=_add_new_options)
     if name == "results":
         return CommandParser(description=_RESULTS, fill=_add_results_options)
     return CommandParser(help_page=partial(first_page, name))
+
+
+def _add_subcommands(name: str, parser: ArgumentParser) -> list[CommandParser]:
+    return _add_experiments(parser) if name == "theory" else _add_copy(parser) if name == "configs" else []
+
+
+def _add_copy(parser: ArgumentParser) -> list[CommandParser]:
+    actions = parser.add_subcommands(required=False, dest="action", title="actions", metavar="ACTION", description="")
+    summary = "write one into the current folder"
+    copy = CommandParser(description="Write a configuration into the current folder; nothing is overwritten.")
+    copy.add_argument("name", metavar="NAME", help="one that parity-lightning configs lists")
+    actions.add_subcommand("copy", copy, help=summary)
+    copy.prog = "parity-lightning configs copy"
+    return [copy]
 
 
 def _add_experiments(parser: ArgumentParser) -> list[CommandParser]:

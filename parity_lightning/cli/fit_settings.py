@@ -8,8 +8,9 @@ from itertools import islice
 from typing import Any
 
 import parity_lightning
-from parity_lightning.cli.given import option_path
+from parity_lightning.cli.given import GivenSettings, option_path
 from parity_lightning.cli.option_types import Option
+from parity_lightning.cli.shipped_configs import announce, instead_of
 from parity_lightning.cli.trial_config import TrialConfigCLI
 from parity_lightning.errors import SettingError, check_int
 from parity_lightning.studies.cells import Cell, options_of, values_of
@@ -41,6 +42,8 @@ class FitSettings:
         SettingError: If seeds are varied, which are replicates.
         UsageError: If options are refused.
 
+    Where configurations that come with the package are taken, one line on standard error says which.
+
     Attributes:
         first: The first cell, parsed.
         parsed: The cells that were parsed, by what they have to be parsed for; of very many none.
@@ -67,6 +70,7 @@ class FitSettings:
         distinct = {without_seed(cell) for cell in cells}
         self._keeps = len(distinct) <= _MOST_CHECKED
         self.first = TrialConfigCLI(command_line(options, cells[0]), own)
+        announce(self._shipped(cells))
         self._known[without_seed(cells[0])] = self._settings_of(self.first, cells[0])
         if self._keeps:
             self.settings = [self._seeded(self._parse(cell), cell) for cell in cells]
@@ -76,6 +80,13 @@ class FitSettings:
         self.paths = {name: path for name in names if (path := _path_of(name, first)) is not None}
         self._constant = {name for name in names if len(list(islice(values_of(cells, name), 2))) < 2}
         self._columns = {name: _column(name, self.paths.get(name)) for name in names}
+
+    def _shipped(self, cells: Sequence[Cell]) -> Iterator[str]:
+        """The names for which configurations that come with the package are taken."""
+        yield from GivenSettings.of(["fit", *self._options]).shipped
+        for name in options_of(cells):
+            if option_path(name) == "config":
+                yield from (str(file) for file in values_of(cells, name) if instead_of(str(file)))
 
     @property
     def columns(self) -> list[str]:
