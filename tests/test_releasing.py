@@ -20,7 +20,7 @@ def test_what_is_cited_has_the_version_of_the_package() -> None:
 
 def test_every_name_that_changed_is_in_the_docs() -> None:
     page = (ROOT / "docs" / "upgrading.md").read_text().partition("## In Python")[0]
-    rows = re.findall(r"`(?:--)?([\w.]+)` \| `(?:--)?([\w.]+)` \|", page)
+    rows = re.findall(r"`(?:--)?([\w.]+)` \| `(?:--)?([\w.]+)` \|$", page, flags=re.MULTILINE)
     assert dict(rows) == {**OPTIONS, **CLASSES}
 
 
