@@ -120,9 +120,10 @@ def test_every_shipped_step_can_be_compiled_for_any_number_of_trials(config: Pat
         for seed in range(2):
             runner.add(TrialSpec(seed, 0, seed))
         stack = runner.stack
-        example = [torch.zeros(2, setting.batch_size, dtype=torch.int64), *stack.tensors]
+        x, y = setting.parity.draw(torch.arange(2 * setting.batch_size).reshape(2, -1))
+        example = [x, y, *stack.tensors[4:]]
         number = _number_of_its_own(example)
-        _exported(stack.step_function, [torch.cat([tensor[:1]] * number) for tensor in example], shared=0)
+        _exported(stack._traced.update, [torch.cat([tensor[:1]] * number) for tensor in example], shared=0)
 
 
 @pytest.mark.compiles

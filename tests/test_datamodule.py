@@ -49,6 +49,13 @@ def test_the_seed_follows_seed_everything(monkeypatch: pytest.MonkeyPatch) -> No
     assert ParityDataModule(50, 3, seed=4).parity.seed == 4
 
 
+def test_a_support_has_one_index_per_block_if_it_is_to() -> None:
+    for seed in range(5):
+        support = SparseParity(20, 2, seed=seed, one_per_block=True).support
+        assert ParityDataModule(20, 2, seed=seed, one_per_block=True).parity.support == support
+        assert [index // 10 for index in support] == [0, 1]
+
+
 def test_predictions_come_a_thousand_at_a_time() -> None:
     assert [len(y) for _, y in ParityDataModule(n=30, k=3).predict_dataloader()] == [1024] * 8
 

@@ -69,7 +69,7 @@ def run_as(where: Path, *options: str, ranks: Sequence[Mapping[str, str]] = ({},
     arguments = [*FIT, f"--trainer.default_root_dir={where}", *options]
     processes = [begin(arguments, told, environment={"OMP_NUM_THREADS": "1", **rank}) for rank in ranks]
     for process in processes:
-        process.join(120)
+        process.join(600)
         # One of two that waits for the other.
         process.kill()
         process.join()

@@ -16,6 +16,8 @@ LAYERS = (
     "testing",
     "api",
     "cli",
+    "report",
+    "figures",
     "experiments",
     "callbacks",
     "modules",
@@ -99,7 +101,18 @@ def test_no_modules_import_each_other() -> None:
 
 def test_lower_layers_import_neither_lightning_nor_wandb() -> None:
     """One after another in one process: the first that does is told."""
-    packages = ["statistics", "nets", "optim", "measures", "theory", "engine", "studies", "display", "experiments"]
+    packages = [
+        "statistics",
+        "nets",
+        "optim",
+        "measures",
+        "theory",
+        "engine",
+        "studies",
+        "display",
+        "experiments",
+        "figures",
+    ]
     code = "import importlib, sys\n"
     for package in packages:
         for path in sorted((PACKAGE / package).rglob("*.py")):

@@ -182,6 +182,7 @@ def test_zero_and_nan_predict_no_sign() -> None:
         ({"activation": "rleu"}, "activation=rleu: did you mean relu"),
         ({"width": 0}, "width=0"),
         ({"val_screen_size": 0}, "val_screen_size=0"),
+        ({"accuracy_thresholds": (0.55, 0.5)}, r"accuracy_thresholds=\[0.55, 0.5\]: must be above 0.5"),
         ({"optimizer": lambda p: torch.optim.SGD(p, lr=-1)}, "lr=-1"),
         ({"optimizer": lambda p: torch.optim.SGD(p, lr=math.nan)}, "lr=nan"),
         ({"optimizer": lambda p: torch.optim.SGD(p, lr=0.1, momentum=-1)}, "momentum=-1"),

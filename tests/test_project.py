@@ -98,7 +98,7 @@ def test_the_docs_commands_and_links_are_right(page: Path, monkeypatch: pytest.M
                     arguments = arguments[arguments.index("parity_lightning") + 1 :]
                 else:
                     assert program == "parity-lightning"
-                if arguments[0] in ("theory", "sweep", "results"):
+                if arguments[0] in ("theory", "sweep", "results", "figure", "paper"):
                     if arguments[1] != "--list":
                         command_tree().parse_args(arguments)
                     if arguments[0] == "sweep":

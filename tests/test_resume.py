@@ -563,7 +563,7 @@ def run_on_two_devices(
         begin(arguments, told, environment=ranks[1]),
     ]
     for process in processes:
-        process.join(60)
+        process.join(600)
         # One of two that waits for the other.
         process.kill()
         process.join()

@@ -178,6 +178,12 @@ def test_inputs_are_the_documented_bits(n: int, seed: int, index: int) -> None:
         assert x.tolist() == bits_reference(seed, index, n, purpose)
 
 
+def test_a_parity_tells_what_it_is() -> None:
+    assert repr(SparseParity(9, 2, [8, 1], seed=5)) == "SparseParity(n=9, k=2, support=[1, 8], seed=5)"
+    noisy = SparseParity(9, 2, [1, 8], label_noise=0.25)
+    assert repr(noisy) == "SparseParity(n=9, k=2, support=[1, 8], seed=0, label_noise=0.25)"
+
+
 def test_draws_stay_as_they_are() -> None:
     """Whoever changes these changes every run on record."""
     parity = SparseParity(40, 3, seed=2026, label_noise=0.4)

@@ -38,21 +38,39 @@ def outcome_of(spec: TrialSpec, worker: int, time: int | None = 50) -> TrialResu
 
 
 class Slow:
-    """A runner whose trials take a while, for the exchange between processes."""
+    """A runner whose trials take a while, for the exchange between processes.
+
+    The first process goes on after its first trial only once helpers have begun ``waits_for`` trials.
+    """
 
     note = None
+    waits_for = 0
 
     def __init__(self, cells: Sequence[dict[str, Any]], worker: int, computed: str | None) -> None:
         self.cells = cells
         self.worker = worker
 
     def run(self, specs: Iterator[TrialSpec]) -> Iterator[list[TrialResult]]:
-        for spec in specs:
+        begun = Path(self.cells[0]["begun"])
+        for number, spec in enumerate(specs):
+            if self.worker:
+                with begun.open("a") as file:
+                    file.write("x")
+            elif number:
+                deadline = time.monotonic() + 120
+                while begun.stat().st_size < self.waits_for and time.monotonic() < deadline:
+                    time.sleep(0.01)
             time.sleep(0.003)
             yield [self.outcome(spec, self.cells[spec.setting]["cell"])]
 
     def outcome(self, spec: TrialSpec, cell: int) -> TrialResult:
         return outcome_of(spec, self.worker)
+
+
+class Shared(Slow):
+    """Helpers have their share."""
+
+    waits_for = 1
 
 
 class Broken(Slow):
@@ -71,6 +89,8 @@ class Broken(Slow):
 class BrokenWorker(Slow):
     """Helpers fail whatever they do."""
 
+    waits_for = MOST_FAILURES
+
     def outcome(self, spec: TrialSpec, cell: int) -> TrialResult:
         if self.worker:
             raise RuntimeError("no such device")
@@ -79,6 +99,8 @@ class BrokenWorker(Slow):
 
 class Mixed(Slow):
     """Helpers compute in another way."""
+
+    waits_for = 1
 
     def outcome(self, spec: TrialSpec, cell: int) -> TrialResult:
         if self.worker:
@@ -100,7 +122,8 @@ def run(
     workers: int = 2,
 ) -> tuple[Store, list[str]]:
     """Runs a study; returns its store and what was told."""
-    grid = Grid({"cell": list(range(cells))})
+    (begun := path / "begun").write_text("")
+    grid = Grid({"cell": list(range(cells)), "begun": [str(begun)]})
     store = Store(
         path / "s.sqlite", grid, [Settings({}, {"cell": cell}, {}) for cell in range(cells)], Extent(trials, 5)
     )
@@ -111,14 +134,14 @@ def run(
 
 
 def test_several_processes_share_trials_and_do_each_once(tmp_path: Path) -> None:
-    store, _ = run(tmp_path, Slow, cells=6, trials=200)
+    store, _ = run(tmp_path, Shared, cells=6, trials=50)
     rows = [(place, row["trial"], row["data_seed"]) for place, row in store.rows()]
-    assert rows == [(place, trial, str(5 + trial)) for place in range(6) for trial in range(200)]
+    assert rows == [(place, trial, str(5 + trial)) for place in range(6) for trial in range(50)]
     assert {row["steps"] for _, row in store.rows()} == {0, 1}
 
 
 def test_what_fails_is_tried_again_and_set_aside_after_three_times(tmp_path: Path) -> None:
-    store, told = run(tmp_path, Broken, trials=130)
+    store, told = run(tmp_path, Broken, trials=20)
     done = ~np.isnan(store.convergence_times())
     failures = store.failures()
     # Cell 5 kills the helper that has it; this process, which has no such trouble, may have had it before.
@@ -128,17 +151,17 @@ def test_what_fails_is_tried_again_and_set_aside_after_three_times(tmp_path: Pat
     assert "RuntimeError: no process can do it" in failures[4][1]
     assert any("set aside: RuntimeError: no process" in line for line in told)
     store.close()
-    again, _ = run(tmp_path, Slow, trials=130, workers=1)
+    again, _ = run(tmp_path, Slow, trials=20, workers=1)
     # What was set aside stays so until it is asked for.
     assert not (~np.isnan(again.convergence_times()))[4].any()
     again.retry_failed()
     again.close()
-    whole, _ = run(tmp_path, Slow, trials=130, workers=1)
+    whole, _ = run(tmp_path, Slow, trials=20, workers=1)
     assert not np.isnan(whole.convergence_times()).any()
 
 
 def test_a_worker_that_only_fails_is_set_aside_and_the_cells_are_not(tmp_path: Path) -> None:
-    store, told = run(tmp_path, BrokenWorker, cells=20, trials=65)
+    store, told = run(tmp_path, BrokenWorker, cells=20, trials=20)
     assert not np.isnan(store.convergence_times()).any()
     assert any("worker 1 has only failed of late and is set aside" in line for line in told)
     assert all(count < MOST_FAILURES for count, _ in store.failures().values())
@@ -146,7 +169,7 @@ def test_a_worker_that_only_fails_is_set_aside_and_the_cells_are_not(tmp_path: P
 
 def test_what_no_worker_could_do_better_ends_the_study(tmp_path: Path) -> None:
     with pytest.raises(WorkerFailed, match="another way"):
-        run(tmp_path, Mixed, cells=20, trials=200)
+        run(tmp_path, Mixed, cells=20, trials=20)
 
 
 def test_a_second_coordinator_is_refused(tmp_path: Path) -> None:
@@ -185,7 +208,8 @@ def test_a_cell_that_is_decided_early_is_decided_as_all_its_trials_would(tmp_pat
         def outcome(self, spec: TrialSpec, cell: int) -> TrialResult:
             return outcome_of(spec, 0, 50 if spec.seed % (cell + 1) == 0 else None)
 
-    grid = Grid({"cell": [0, 1, 9]})
+    (begun := tmp_path / "begun").write_text("")
+    grid = Grid({"cell": [0, 1, 9], "begun": [str(begun)]})
     settings = [Settings({}, {"cell": cell}, {}) for cell in (0, 1, 9)]
     store = Store(tmp_path / "s.sqlite", grid, settings, Extent(25, 0, decided_at=5))
     work = Work(Odd, grid, store.extent, {})
@@ -216,7 +240,7 @@ def run_orphans() -> None:
     embedded.HELP_AFTER = 0.0
     extent = Extent(100_000)
     agenda = Agenda(extent, [(0,)], np.zeros(extent.trials, bool), [0])
-    for _ in Embedded(2).run(Work(Slow, [{"cell": 0}], extent, {}), agenda, print):
+    for _ in Embedded(2).run(Work(Slow, [{"cell": 0, "begun": os.devnull}], extent, {}), agenda, print):
         if children := multiprocessing.active_children():
             print(children[0].pid, flush=True)
             break

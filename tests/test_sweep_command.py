@@ -159,9 +159,7 @@ def test_a_setting_that_fails_is_named_and_tried_again_when_asked(
         main(arguments)
     assert ended.value.code == 1
     told = capsys.readouterr().err.splitlines()[-1]
-    assert (
-        "1 of 2 settings failed 3 times (RuntimeError: in no mood to train); run them again with --retry failed" in told
-    )
+    assert "1 settings failed 3 times (RuntimeError: in no mood to train); run them again with --retry failed" in told
     switch.touch()
     with pytest.raises(SystemExit):
         main(arguments)
@@ -175,3 +173,36 @@ def test_a_store_of_another_sweep_is_refused_and_named(sweep: Callable[..., Any]
     with pytest.raises(SystemExit):
         sweep({"data.n": {"values": [9]}})
     assert json.loads(json.dumps(sweep({"data.n": {"values": [8]}})[0]))[0]["n"] == 8
+
+
+def test_a_bayes_search_is_gone_on_with_and_its_best_is_run_again_on_fresh_seeds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("optuna")
+    file, store = tmp_path / "b.yaml", tmp_path / "b.sqlite"
+    lr = {"distribution": "log_uniform_values", "min": 0.0001, "max": 1.0}
+    parameters = {"model.optimizer.lr": lr, "data.n": {"value": 8}, "trainer.max_steps": {"value": 200}, **QUICK}
+
+    def run(cap: int, **changed: Any) -> str:
+        metric = {"name": "convergence_time", "goal": "minimize"}
+        content = {"method": "bayes", "metric": metric, "run_cap": cap, "command": COMMAND, "parameters": parameters}
+        file.write_text(yaml.safe_dump({**content, **changed}, sort_keys=False))
+        main(["sweep", str(file), f"--store={store}", "--workers=1", "--trials=6"])
+        return capsys.readouterr().out
+
+    assert "30 of 30 trials of 5 settings" in run(5)
+    out = run(7)
+    assert "42 of 42 trials of 7 settings" in out
+    rates = [float(line.split()[0]) for line in out.splitlines() if line[:1].isdigit() and "/6" in line]
+    assert len(set(rates)) == 7
+    best, chosen, fresh = out.splitlines()[-4:-1]
+    assert best.startswith("best of 7: model.optimizer.lr=")
+    assert "on the 6 seeds that it was chosen by" in chosen
+    assert "on 6 fresh ones: the number to quote" in fresh
+    main(["results", str(tmp_path / "b-best.sqlite"), f"--export={tmp_path / 'best.csv'}"])
+    capsys.readouterr()
+    with (tmp_path / "best.csv").open() as rows:
+        assert [row["seed"] for row in csv.DictReader(rows)] == ["6", "7", "8", "9", "10", "11"]
+    with pytest.raises(SystemExit):
+        run(7, metric={"name": "val/accuracy", "goal": "maximize"})
+    assert "a bayes search minimizes the median convergence_time" in capsys.readouterr().err

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sqlite3
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ import pyarrow.parquet as parquet
 import pytest
 from conftest import CONFIGS, ROOT, Run
 from filelock import FileLock
-from processes import FRESH, quiet_main, run
+from processes import fresh, quiet_main, run
 
 from parity_lightning.cli import main
+from parity_lightning.engine.trial import TrialResult
+from parity_lightning.studies import coordinator
+from parity_lightning.studies.store import Store
 
 QUICK = [
     f"--config={CONFIGS / 'online.yaml'}",
@@ -225,23 +229,33 @@ def test_another_network_of_the_same_name_is_another_record(
     assert re.search(r"holds other trials: code is \w{64} there and \w{64} here", capsys.readouterr().err)
 
 
+def killed_at_once(arguments: Sequence[str], told: Path) -> None:
+    """Runs the command line, whose process is killed as soon as it has written rows."""
+    add = Store.add
+
+    def add_and_end(self: Store, results: Sequence[TrialResult]) -> None:
+        add(self, results)
+        if results:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Store.add = add_and_end  # type: ignore[method-assign]
+    # Rows are written as soon as they are there, not once a second.
+    coordinator.COMMIT_EVERY = 0.0
+    quiet_main(arguments, told)
+
+
 def test_killed_it_goes_on_with_the_same_command(tmp_path: Path) -> None:
     output, told = tmp_path / "t.parquet", tmp_path / "told.txt"
-    options = [*QUICK, "--data.k=3", "--trials=24", "--stack_size=4", "--workers=1"]
+    options = [*QUICK, "--data.k=3", "--trainer.max_steps=300", "--trials=8", "--stack_size=2", "--workers=1"]
     command = ["trials", *options, f"--output={output}"]
     kept: set[int] = set()
     for _ in range(2):
-        process = FRESH.Process(target=quiet_main, args=(command, told))
-        process.start()
-        deadline = time.monotonic() + 120
-        while len(numbers(Path(f"{output}.journal"))) <= len(kept) and process.is_alive():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.kill()
+        process = fresh(killed_at_once, command, told)
         process.join()
+        assert process.exitcode == -signal.SIGKILL, told.read_text()
         assert kept < numbers(Path(f"{output}.journal"))
         kept = numbers(Path(f"{output}.journal"))
-    assert len(kept) < 24
+    assert len(kept) < 8
     assert run(command, told)
     whole = tmp_path / "whole.parquet"
     assert run(["trials", *options, f"--output={whole}"], told)

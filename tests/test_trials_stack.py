@@ -68,7 +68,7 @@ CASES = {
     "Adam": Case("online", ("--model.optimizer=Adam", "--model.optimizer.lr=0.01"), 4),
     "AdamW": Case("online", ("--model.optimizer=AdamW", "--model.optimizer.lr=0.01")),
     "Adam, weight decay": Case("online", ("--model.optimizer=Adam", "--model.optimizer.weight_decay=0.001")),
-    "label noise": Case("online", ("--data.label_noise=0.1",)),
+    "label noise": Case("online", ("--data.label_noise=0.1", "--model.accuracy_thresholds=[0.55,0.75,1]")),
     "finite, noisy": Case("grokking", ("--data.num_samples=400", "--data.label_noise=0.05")),
     "schedule": Case(
         "online", ("--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size=40", "--model.lr_scheduler.gamma=0.8")
@@ -106,6 +106,7 @@ def compare(fit: Callable[..., Run], case: Case, alone: int) -> None:
         same += (
             result.convergence_time == run["convergence_time"]
             and result.onset == run["onset"]
+            and list(result.reached) == run["reached"]
             and result.steps == run["steps"]
             and result.stop_reason == run["stop_reason"]
             and result.val_accuracy == pytest.approx(run["val_accuracy"], abs=1e-6)

@@ -27,6 +27,8 @@ class PhaseTransition(Callback):
       one-sided binomial test at level 0.001, below one half (`most_errors_off_plateau`);
     - **plateau share**: onset / ``t_c``.
 
+    Of a module with ``accuracy_thresholds`` it also keeps the first evaluated step at which each of them is reached.
+
     It needs a module that logs ``val/accuracy`` and ``val/errors`` in validation, as every `ParityModule` does. The
     number of examples is that of ``val/examples``, or follows from these two.
     """
@@ -39,7 +41,9 @@ class PhaseTransition(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Forgets an earlier run."""
         if begins_run(trainer, stage):
-            self._state, self._announced, self._examples = PhaseTransitionState(), False, None
+            thresholds = tuple(getattr(pl_module, "accuracy_thresholds", ()))
+            self._state = PhaseTransitionState(thresholds=thresholds)
+            self._announced, self._examples = False, None
 
     @property
     def onset(self) -> int | None:
@@ -115,6 +119,8 @@ class PhaseTransition(Callback):
             "onset": self.onset if solved else None,
             "plateau_share": self.plateau_share,
             "onset_rule": rule,
+            "accuracy_thresholds": list(self._state.thresholds),
+            "reached": self._state.reached,
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -122,13 +128,21 @@ class PhaseTransition(Callback):
         return {
             "onset": self.onset,
             "convergence_time": self.convergence_time,
+            "reached": self._state.reached,
             "announced": self._announced,
             "examples": self._examples,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over the dates of the run that is resumed."""
-        self._state = PhaseTransitionState(state_dict["onset"], state_dict["convergence_time"])
+        # Checkpoints of earlier versions do not have what is asked for with a default.
+        thresholds = self._state.thresholds
+        reached = state_dict.get("reached", [])
+        self._state = PhaseTransitionState(
+            state_dict["onset"],
+            state_dict["convergence_time"],
+            thresholds,
+            reached if len(reached) == len(thresholds) else [],
+        )
         self._announced = state_dict["announced"]
-        # Checkpoints of earlier versions do not have it.
         self._examples = state_dict.get("examples")

@@ -17,13 +17,11 @@ from lightning.pytorch.loggers import WandbLogger
 import parity_lightning
 from parity_lightning.callbacks.requirements import data_settings, is_evaluation, summaries_of
 from parity_lightning.callbacks.run_files import RunFiles
-from parity_lightning.display.table import format_table
+from parity_lightning.display.summary_table import table
+from parity_lightning.engine.trial import computed_by
 from parity_lightning.run_dir.atomic_write import atomic_write
 
 Summary = dict[str, Any]
-
-# Of Lightning's names, the one for single precision, which is the default.
-_PRECISION = "32-true"
 
 _MEASURED = ("accuracy", "examples", "errors")
 
@@ -95,6 +93,7 @@ class RunSummary(RunFiles):
             "elapsed_seconds": round(elapsed, 3),
             "compiled": getattr(pl_module, "compiled", None),
             "device": trainer.strategy.root_device.type,
+            "computed": computed_by("fit", trainer.strategy.root_device),
             "threads": torch.get_num_threads(),
             "precision": trainer.precision,
             "steps_per_second": round(steps / elapsed, 1) if elapsed else None,
@@ -128,73 +127,3 @@ def _stop_reason(trainer: Trainer, summary: Summary, interrupted: bool) -> str:
 def _as_json(value: Any) -> Any:
     """JSON has no NaN and no infinity."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def table(summary: Summary) -> str:
-    """Renders a summary for a terminal of 80 columns.
-
-    Example:
-        >>> print(table({"solved": False, "stop_reason": "max_steps", "steps": 100, "val_accuracy": 0.5,
-        ...              "n": 50, "k": 3, "regime": "online", "batch_size": 32, "seed": 0, "data_seed": 1}))
-        (50, 3)-parity, online, B=32, seed 0, data seed 1
-          solved               no (max_steps after 100 steps)
-          validation accuracy  50.0 %
-    """
-    known = {name: value for name, value in summary.items() if value is not None}
-    rows: list[tuple[str, str]] = []
-    why = f"({known.get('stop_reason')} after {known.get('steps', 0):,} steps)"
-    if known.get("solved"):
-        when = f", at step t_c = {known['convergence_time']:,}" if "convergence_time" in known else ""
-        rows.append(("solved", f"yes{when}"))
-        if known.get("stop_reason") != "solved":
-            rows.append(("stopped", why))
-    else:
-        rows.append(("solved", f"no {why}"))
-    if "val_accuracy" in known:
-        of = f" of {known['val_examples']:,} examples" if "val_examples" in known else ""
-        rows.append(("validation accuracy", f"{100 * known['val_accuracy']:.1f} %{of}"))
-    if "onset" in known:
-        rows.append(("onset", f"step {known['onset']:,}"))
-    if "plateau_share" in known:
-        rows.append(("plateau share", f"{known['plateau_share']:.2f} of the way to t_c"))
-    if "hidden_progress" in known:
-        parts = (f"{name} {known[key]:.3g}" for name, key in _PARTS if key in known)
-        rows.append(("hidden progress", f"{known['hidden_progress']:.3g} ({', '.join(parts)})"))
-    if "support" in known:
-        rows.append(("support", _listed(known["support"])))
-    if "recovered_support" in known:
-        found = len(set(known["recovered_support"]) & set(known.get("support", [])))
-        short = found < known["k"] and known.get("solved")
-        note = "; solved all the same: these weights moved most, others may decide" if short else ""
-        right = f"({found} of {known['k']} right{note})"
-        rows.append(("recovered support", f"{_listed(known['recovered_support'])} {right}"))
-    if "steps_per_second" in known:
-        rows.append(("speed", f"{known['steps_per_second']:,.0f} steps/s, {known['elapsed_seconds']:.1f} s in all"))
-    return f"{_title(known)}\n{format_table(rows, indent=2)}"
-
-
-_PARTS = (("relevant", "hidden_progress_relevant"), ("irrelevant", "hidden_progress_irrelevant"))
-
-
-def _title(known: Summary) -> str:
-    parts = []
-    if "n" in known and "k" in known:
-        parts.append(f"({known['n']}, {known['k']})-parity")
-    if "regime" in known:
-        parts.append(f"{known['regime']}, m={known['num_samples']:,}" if "num_samples" in known else known["regime"])
-    if "batch_size" in known:
-        parts.append(f"B={known['batch_size']:,}")
-    if known.get("label_noise"):
-        parts.append(f"label noise {known['label_noise']}")
-    if "seed" in known:
-        parts.append(f"seed {known['seed']}")
-    if known.get("data_seed", known.get("seed")) != known.get("seed"):
-        parts.append(f"data seed {known['data_seed']}")
-    if known.get("precision", _PRECISION) != _PRECISION:
-        parts.append(f"precision {known['precision']}")
-    return ", ".join(parts)
-
-
-def _listed(indices: list[int], most: int = 10) -> str:
-    shown = " ".join(map(str, indices[:most]))
-    return shown if len(indices) <= most else f"{shown} and {len(indices) - most} more"

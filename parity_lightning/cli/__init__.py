@@ -33,7 +33,7 @@ def _main(arguments: list[str]) -> None:
     from parity_lightning.errors import nearest
 
     words = arguments or ["--help"]
-    if words in (["theory"], ["trials"], ["sweep"], ["results"], ["new"]) or (
+    if words in (["theory"], ["trials"], ["sweep"], ["results"], ["new"], ["figure"], ["report"]) or (
         words[0] == "trials" and {"-h", "--help"} & set(words)
     ):
         words = [words[0], "--help"]
@@ -69,6 +69,21 @@ def _main(arguments: list[str]) -> None:
         from parity_lightning.cli import new
 
         new.run(config.new.name)
+        return
+    if config.subcommand == "figure":
+        from parity_lightning.cli import figure
+
+        figure.run(config.figure.as_dict())
+        return
+    if config.subcommand == "paper":
+        from parity_lightning.cli import paper
+
+        paper.run(config.paper.as_dict())
+        return
+    if config.subcommand == "report":
+        from parity_lightning.cli import report
+
+        report.run(config.report.as_dict())
         return
     from parity_lightning.cli import theory
 

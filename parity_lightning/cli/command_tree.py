@@ -7,7 +7,7 @@ need Lightning by the LightningCLI, which builds the same tree around them (`par
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
@@ -16,22 +16,27 @@ from jsonargparse import ArgumentParser, set_parsing_settings
 
 from parity_lightning import __version__
 from parity_lightning.cli.experiment_options import add_experiment_options
+from parity_lightning.cli.figure_options import FigureOptions, PaperOptions
 from parity_lightning.cli.first_page import first_page
 from parity_lightning.cli.given import GivenSettings
 from parity_lightning.cli.option_types import options_of
 from parity_lightning.cli.pages import print_page
 from parity_lightning.cli.refusals import Walk
-from parity_lightning.cli.study_options import ResultsOptions, SweepOptions
+from parity_lightning.cli.study_options import ReportOptions, ResultsOptions, SweepOptions
 from parity_lightning.cli.trial_options import TrialOptions
 from parity_lightning.cli.typed_options import add_options
 from parity_lightning.errors import SettingError, nearest
-from parity_lightning.experiments import EXPERIMENTS
+from parity_lightning.experiments import EXPERIMENTS, Entry
+from parity_lightning.figures import FIGURES
 
 SUBCOMMANDS = {
     "fit": "train a network on a sparse parity, show its hidden progress, stop when it is solved",
     "trials": "run many seeds side by side and draw their convergence times",
     "sweep": "run the settings of a W&B sweep file side by side, into one store",
     "results": "print, draw and export what a sweep found",
+    "figure": "run a figure of the paper, draw it, and decide its claims",
+    "paper": "run all figures and experiments, and write one page on their claims",
+    "report": "show runs, trials, sweeps and experiments on one HTML page",
     "theory": "run the paper's theory, an experiment at a time",
     "validate": "evaluate a checkpoint on the validation set",
     "test": "evaluate a checkpoint on the test set",
@@ -49,7 +54,9 @@ examples:
   parity-lightning fit --config configs/online.yaml --data.n 30 --model.optimizer.lr 0.05
   parity-lightning trials --config configs/online.yaml --trials 100
   parity-lightning sweep configs/sweeps/first.yaml
+  parity-lightning figure 4-left --scale smoke
   parity-lightning theory --list
+  parity-lightning report runs/* --output report.html
   parity-lightning test --config RUN/config.yaml --ckpt_path RUN/checkpoints/last.ckpt
   parity-lightning fit --help"""
 
@@ -68,13 +75,6 @@ _SWEEP = (
     "one row each in one store. Stopped at any moment, the same command goes on."
 )
 
-# What stands behind a subcommand, and how it is asked for.
-_POSITIONAL = {
-    "sweep": "file: parity-lightning sweep FILE",
-    "results": "file: parity-lightning results STORE",
-    "new": "network a name: parity-lightning new NAME",
-}
-
 _RESULTS = "Print what a sweep found: solved shares, median convergence times, power laws, and the paper's rule."
 
 _CONFIGS = (
@@ -85,6 +85,23 @@ _CONFIGS = (
 _NEW = (
     "Write NAME.py with a small network, NAME.yaml with a configuration that trains it, and test_NAME.py into the "
     "current folder; all three work as they are. Nothing is overwritten."
+)
+
+_REPORT = (
+    "Show runs, trials, sweeps and experiments on one HTML page that needs nothing else: settings, curves, tables, "
+    "verdicts, the data to download and the command to repeat each. An existing file is never replaced."
+)
+
+
+_FIGURE = (
+    "Run a figure of the paper as far as it has not been run, print which of its claims hold, and write its picture, "
+    "the data behind it and verdict.json. Stopped at any moment, the same command goes on, and so does a larger scale."
+)
+
+
+_PAPER = (
+    "Run every figure of the paper and every experiment on its theory, as far as they have not been, and write one "
+    "page: the score, a forest plot of all numbers beside the paper's, and a row for each claim."
 )
 
 
@@ -158,10 +175,20 @@ class PrintAll(argparse._HelpAction):
         parser.exit()
 
 
-class _ListExperiments(argparse._HelpAction):
+class _List(argparse._HelpAction):
+    entries: Mapping[str, Entry]
+
     def __call__(self, parser: Any, *_: Any, **__: Any) -> None:
-        print_page("\n".join(f"  {name:<16} {entry.summary}" for name, entry in EXPERIMENTS.items()))
+        print_page("\n".join(f"  {name:<16} {entry.summary}" for name, entry in self.entries.items()))
         parser.exit()
+
+
+class _ListExperiments(_List):
+    entries = EXPERIMENTS
+
+
+class _ListFigures(_List):
+    entries = FIGURES
 
 
 def add_trial_options(parser: ArgumentParser) -> None:
@@ -181,6 +208,18 @@ def _add_results_options(parser: ArgumentParser) -> None:
 
 def _add_new_options(parser: ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="the network's name, my_network or MyNetwork")
+
+
+def _add_figure_options(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="ID", help="the figure: one of those that --list lists")
+    parser.add_argument("--list", action=_ListFigures, help="list the figures and exit")
+    add_options(parser, FigureOptions)
+
+
+def _add_report_options(parser: ArgumentParser) -> None:
+    about = "the folder of a run, of theory or of a figure, a trials file (.parquet) or the store of a sweep (.sqlite)"
+    parser.add_argument("paths", metavar="PATH", nargs="+", help=about)
+    add_options(parser, ReportOptions)
 
 
 def command_tree(make: Callable[[str], CommandParser | None] = lambda name: None) -> CommandParser:
@@ -204,6 +243,15 @@ def command_tree(make: Callable[[str], CommandParser | None] = lambda name: None
         parser.prog = f"parity-lightning {name}"
         tree.below += [parser, *_add_subcommands(name, parser)]
     return tree
+
+
+_GIVEN_FIRST = {
+    "sweep": "the file: parity-lightning sweep FILE",
+    "results": "the file: parity-lightning results STORE",
+    "figure": "the figure: parity-lightning figure ID; --list lists them",
+    "new": "the network a name: parity-lightning new NAME",
+}
+"""What a subcommand needs before its options."""
 
 
 def explain(words: Sequence[str], error: argparse.ArgumentError) -> tuple[str, str]:
@@ -232,9 +280,13 @@ def explain(words: Sequence[str], error: argparse.ArgumentError) -> tuple[str, s
         if not path[2:]:
             return "configs copy", "give a NAME of those that parity-lightning configs lists"
         path = path[:2] + path[3:]
-    elif path[:1] and path[0] in _POSITIONAL:
+    elif path[:1] == ("report",):
         if not path[1:]:
-            return path[0], f"give the {_POSITIONAL[path[0]]}"
+            return "report", "give what to show: parity-lightning report PATH ..."
+        path = path[:1]
+    elif path[:1] and path[0] in _GIVEN_FIRST:
+        if not path[1:]:
+            return path[0], f"give {_GIVEN_FIRST[path[0]]}"
         if path[2:]:
             return path[0], f"{path[2]}: belongs to no option; write --OPTION VALUE"
         path = path[:1]
@@ -269,8 +321,14 @@ def _light_parser(name: str) -> CommandParser:
         return CommandParser(description=_CONFIGS)
     if name == "new":
         return CommandParser(description=_NEW, fill=_add_new_options)
+    if name == "figure":
+        return CommandParser(description=_FIGURE, fill=_add_figure_options)
+    if name == "paper":
+        return CommandParser(description=_PAPER, fill=partial(add_options, source=PaperOptions))
     if name == "results":
         return CommandParser(description=_RESULTS, fill=_add_results_options)
+    if name == "report":
+        return CommandParser(description=_REPORT, fill=_add_report_options)
     return CommandParser(help_page=partial(first_page, name))
 
 

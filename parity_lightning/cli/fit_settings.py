@@ -12,15 +12,15 @@ from parity_lightning.cli.given import GivenSettings, option_path
 from parity_lightning.cli.option_types import Option
 from parity_lightning.cli.shipped_configs import announce, instead_of
 from parity_lightning.cli.trial_config import TrialConfigCLI
-from parity_lightning.errors import SettingError, check_int
+from parity_lightning.errors import SettingError, UsageError, check_int
 from parity_lightning.studies.cells import Cell, options_of, values_of
 from parity_lightning.studies.settings import Settings, column_of, flat
 from parity_lightning.studies.variations import as_text
 
 DATA_SEED = ("data.seed", "data.init_args.seed")
 
-# Up to so many cells are all parsed before the first trial, at a tenth of a second each or more.
-_MOST_CHECKED = 64
+# Up to so many cells are all made before the first trial, at a hundredth of a second each; of more, each value alone.
+_MOST_CHECKED = 256
 
 # Of an option with more numbers than that only the first, the smallest and the largest are parsed.
 _MOST_NUMBERS = 64
@@ -46,7 +46,7 @@ class FitSettings:
 
     Attributes:
         first: The first cell, parsed.
-        parsed: The cells that were parsed, by what they have to be parsed for; of very many none.
+        parsed: The cells that were parsed, by what they have to be parsed for; of very many only the first.
         settings: What decides the trials of each cell.
         paths: The path of each varied option in the configuration, where it has one.
     """
@@ -68,16 +68,13 @@ class FitSettings:
                 for value in values_of(cells, name):
                     check_int(f"--vary {name}", value, at_least=0, at_most=2**64 - 1)
         distinct = {without_seed(cell) for cell in cells}
-        self._keeps = len(distinct) <= _MOST_CHECKED
-        self.first = TrialConfigCLI(command_line(options, cells[0]), own)
+        self._checks_all = len(distinct) <= _MOST_CHECKED
+        self._parse(cells[0])
+        self.first = self.parsed[without_seed(cells[0])]
         announce(self._shipped(cells))
-        self._known[without_seed(cells[0])] = self._settings_of(self.first, cells[0])
-        if self._keeps:
-            self.settings = [self._seeded(self._parse(cell), cell) for cell in cells]
-        else:
-            self.settings = list(self._put_together(cells))
+        self.settings = list(self._put_together(cells))
         first = self.settings[0].values
-        self.paths = {name: path for name in names if (path := _path_of(name, first)) is not None}
+        self.paths = {name: path for name in names if (path := path_of(name, first)) is not None}
         self._constant = {name for name in names if len(list(islice(values_of(cells, name), 2))) < 2}
         self._columns = {name: _column(name, self.paths.get(name)) for name in names}
 
@@ -104,7 +101,7 @@ class FitSettings:
         return self._known[name]
 
     def _settings_of(self, cli: TrialConfigCLI, cell: Cell) -> Settings:
-        if self._keeps:
+        if self._checks_all or not self.parsed:
             self.parsed[without_seed(cell)] = cli
         values = flat(cli.whole_config())
         if cli.follows_seed:
@@ -120,7 +117,7 @@ class FitSettings:
         return settings._replace(own={**settings.own, "data.init_args.seed": seeds[0]}) if seeds else settings
 
     def _put_together(self, cells: Sequence[Cell]) -> Iterator[Settings]:
-        """The settings of very many cells, of those of each value: parsed once for each structure."""
+        """The settings of cells, of those of each value: parsed once for each structure."""
         bases: dict[str, _Base] = {}
         numbers = {name: _extremes(list(values_of(cells, name))) for name in options_of(cells)}
         for cell in cells:
@@ -129,26 +126,44 @@ class FitSettings:
             )
             if structure not in bases:
                 bases[structure] = _Base(cell, self._parse(cell), self._parse, numbers)
-            yield self._seeded(bases[structure].settings_of(cell), cell)
+            name = without_seed(cell)
+            if name not in self._known:
+                found = bases[structure].settings_of(cell)
+                if found is None or (self._checks_all and not self._can_be(bases[structure].cell, found)):
+                    # The parser says what is wrong.
+                    found = self._parse(cell)
+                self._known[name] = found
+            yield self._seeded(self._known[name], cell)
+
+    def _can_be(self, base: Cell, settings: Settings) -> bool:
+        """Whether the objects of a cell can be made that was put together; each of its values alone was parsed."""
+        try:
+            self.parsed[without_seed(base)].with_values(settings.own)
+        except Exception:
+            return False
+        return True
 
 
 class _Base:
     """A parsed cell, and what another value of each of its options changes."""
 
     def __init__(self, cell: Cell, settings: Settings, parse: Any, numbers: Mapping[str, Sequence[Any]]) -> None:
-        self._cell = cell
+        self.cell = cell
         self._settings = settings
         self._parse = parse
         self._numbers = numbers
         self._changes: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {}
 
-    def settings_of(self, cell: Cell) -> Settings:
-        """The settings of a cell with the same structure."""
+    def settings_of(self, cell: Cell) -> Settings | None:
+        """The settings of a cell with the same structure; None if one of its values is refused beside the base's."""
         own: dict[str, Any] = {}
         columns = dict(self._settings.columns)
         for option, value in cell.items():
-            if option not in DATA_SEED and value != self._cell[option]:
-                changes, beside = self._of(option, value)
+            if option not in DATA_SEED and value != self.cell[option]:
+                try:
+                    changes, beside = self._of(option, value)
+                except UsageError:
+                    return None
                 own |= changes
                 columns |= beside
         return Settings(self._settings.base, own, columns)
@@ -160,7 +175,7 @@ class _Base:
         return self._changes[name]
 
     def _parsed(self, option: str, value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        parsed = self._parse({**self._cell, option: value})
+        parsed = self._parse({**self.cell, option: value})
         base, columns = self._settings.base, self._settings.columns
         changes = {path: each for path, each in parsed.base.items() if path not in base or base[path] != each}
         return changes, {name: each for name, each in parsed.columns.items() if columns.get(name) != each}
@@ -170,7 +185,7 @@ class _Base:
         ends = self._numbers[option]
         if value in ends or not ends:
             return None
-        end = next(each for each in ends if each != self._cell[option])
+        end = next(each for each in ends if each != self.cell[option])
         changes, columns = self._of(option, end)
         if any(each != end for each in [*changes.values(), *columns.values()]):
             return None
@@ -194,8 +209,8 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _path_of(option: str, values: Mapping[str, Any]) -> str | None:
-    """Where an option stands in a whole configuration."""
+def path_of(option: str, values: Mapping[str, Any]) -> str | None:
+    """Where an option stands in a whole configuration; None if it does not."""
     name = option_path(option)
     return next((path for path in values if option_path(path).removesuffix(".class_path") == name), None)
 

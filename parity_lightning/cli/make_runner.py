@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from parity_lightning.cli.fit_once import fit_once
-from parity_lightning.cli.fit_settings import DATA_SEED, command_line, without_seed
+from parity_lightning.cli.fit_settings import DATA_SEED, command_line, path_of, without_seed
 from parity_lightning.cli.quiet import quieten
 from parity_lightning.cli.trial_config import TrialConfigCLI
 from parity_lightning.engine.runner import StackRunner
@@ -18,6 +18,7 @@ from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.engine.trial import TrialResult, TrialSpec, computed_by
 from parity_lightning.engine.trial_config import TrialConfig
 from parity_lightning.studies.cells import Cell
+from parity_lightning.studies.settings import flat, is_own
 from parity_lightning.studies.work import Runner
 
 
@@ -64,16 +65,28 @@ class MakeRunner:
 
     def _settings(self, cells: Sequence[Cell]) -> tuple[list[TrialConfig], str]:
         """The settings of cells, and the kind of device they train on."""
-        made = dict(self.parsed)
+        first = self._parse(cells[0])
+        known = flat(first.whole_config())
+        made: dict[str, TrialConfig] = {without_seed(cells[0]): first.setting()}
         settings = []
         for cell in cells:
             key = without_seed(cell)
             if key not in made:
-                made[key] = TrialConfigCLI(command_line(self.options, cell))
+                made[key] = self._setting_beside(first, cells[0], cell, known)
             seeds = [cell[name] for name in DATA_SEED if name in cell]
-            setting = made[key].setting()
-            settings.append(replace(setting, data_seed=seeds[0]) if seeds else setting)
-        return settings, made[without_seed(cells[0])].device
+            settings.append(replace(made[key], data_seed=seeds[0]) if seeds else made[key])
+        return settings, first.device
+
+    def _parse(self, cell: Cell) -> TrialConfigCLI:
+        return self.parsed.get(without_seed(cell)) or TrialConfigCLI(command_line(self.options, cell))
+
+    def _setting_beside(self, first: TrialConfigCLI, parsed: Cell, cell: Cell, known: Mapping[str, Any]) -> TrialConfig:
+        """The setting of a cell that shares a stack with one that was parsed."""
+        changed = {path_of(option, known): value for option, value in cell.items() if value != parsed[option]}
+        if all(path is not None and is_own(path) for path in changed):
+            return first.setting_with({str(path): value for path, value in changed.items()})
+        # Of two configurations, for example, that differ in no more than a learning rate.
+        return self._parse(cell).setting()
 
 
 def _device(kind: str, worker: int) -> torch.device:
@@ -101,7 +114,7 @@ class _OneByOne:
 
     def _fit(self, spec: TrialSpec) -> TrialResult:
         summary = fit_once(self._options[spec.setting], spec.seed)
-        names = [name for name in TrialResult._fields if name not in ("number", "support", "computed")]
+        names = [name for name in TrialResult._fields if name not in ("number", "support", "computed", "reached")]
         # Of steps that were to be compiled and could not be.
         how = "one by one, without a compiler" if summary["compiled"] is False else "one by one"
         values: dict[str, Any] = {name: summary[name] for name in names}
@@ -109,5 +122,6 @@ class _OneByOne:
             spec.number,
             tuple(summary["support"]),
             **values,
+            reached=tuple(summary["reached"]),
             computed=computed_by(how, torch.device(summary["device"])),
         )

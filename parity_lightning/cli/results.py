@@ -10,12 +10,12 @@ from typing import Any
 from parity_lightning.cli.pages import silent_on_closed_pipe
 from parity_lightning.cli.paths import shown_path
 from parity_lightning.cli.refusals import refusal
-from parity_lightning.cli.results_report import courses_of_groups, report_results
+from parity_lightning.cli.results_report import report_results
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.display.heading import heading
 from parity_lightning.errors import SettingError
 from parity_lightning.studies.export import check_target, tables_of, write_table
-from parity_lightning.studies.results import Results
+from parity_lightning.studies.results import Results, courses_of_groups
 from parity_lightning.studies.stored_study import StoredStudy
 
 

@@ -1,4 +1,4 @@
-"""The options of ``sweep`` and ``results``."""
+"""The options of ``sweep``, ``results`` and ``report``."""
 
 from __future__ import annotations
 
@@ -53,3 +53,15 @@ class ResultsOptions:
     against: str | None = None
     picture: str | None = None
     export: str | None = None
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Where to write the page.
+
+    Args:
+        output: The .html file to write, a new one; by default report.html, or report-2.html and so on where there is
+            one already.
+    """
+
+    output: str | None = None

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from parity_lightning.cli.fit_settings import FitSettings
-from parity_lightning.cli.make_runner import MakeRunner
+from parity_lightning.cli.bayes_search import search
+from parity_lightning.cli.given import GivenSettings
 from parity_lightning.cli.paths import shown_path
-from parity_lightning.cli.probe import probe
 from parity_lightning.cli.quiet import quieten
 from parity_lightning.cli.refusals import refusal
 from parity_lightning.cli.results_report import report_results
 from parity_lightning.cli.shipped_configs import announce, instead_of
 from parity_lightning.cli.study_options import SweepOptions
-from parity_lightning.cli.study_progress import cores, run_under_bar, terminal_bar
+from parity_lightning.cli.sweep_runs import SweepRuns
 from parity_lightning.cli.trials import parse_options
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.engine.trial import MixedComputation
 from parity_lightning.errors import SettingError, UsageError
 from parity_lightning.studies.agenda import MOST_FAILURES
-from parity_lightning.studies.cells import Extent
 from parity_lightning.studies.executors import WorkerFailed
-from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.results import Results
-from parity_lightning.studies.store import Store
 from parity_lightning.studies.stored_study import StoredStudy
 from parity_lightning.studies.sweep_file import SweepFile
 
@@ -69,46 +64,25 @@ def _run(file: str, options: SweepOptions) -> None:
     announce([file] if instead else [])
     sweep = SweepFile.of(instead or file)
     sweep, trials, compiled = _of_trials(sweep, options)
-    if sweep.method == "bayes":
-        raise SettingError(f"{file}: method", "bayes", "is not supported yet; use grid or random")
-    cells = sweep.cells(options.seed)
-    workers = options.workers or cores()
     if compiled:
         private_cache()
-    began = time.monotonic()
-    planned = FitSettings(sweep.words, cells, compiled)
-    took = time.monotonic() - began
-    # An overlay may have a seed of its own; that of the file's seeds prevails.
-    extent = Extent(trials, sweep.seeds[0] if sweep.seeds else planned.first.seed, options.decided_at)
-    if options.decided_at is not None and options.decided_at > trials:
-        raise SettingError("--decided_at", options.decided_at, f"must be at most the number of trials, {trials}")
-    packs = packs_of(each.stack for each in planned.settings)
-    path = _store_path(options.store, planned, sweep)
-    make_runner = MakeRunner(sweep.words, options.stack_size, workers, compiled, planned.parsed)
-    store = Store(path, cells, planned.settings, extent, varied=planned.columns)
-    try:
-        if options.retry == "failed":
-            store.retry_failed()
-        left = store.total - len(store)
-        print(f"{sweep.name}: {len(cells):,} settings x {trials:,} trials = {store.total:,}, parsed in {took:.0f} s")
-        if left:
-            print(f"{left:,} to run in {len(packs):,} packs that share a stack, {workers} processes")
-            for line in probe(make_runner, cells, planned.settings, packs, left):
-                print(line)
-            sys.stdout.flush()
-            run_under_bar(store, make_runner, cells, packs, options.threads, terminal_bar(store.total))
-        failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
-    finally:
-        store.close()
+    first_seed = sweep.seeds[0] if sweep.seeds else None
+    runs = SweepRuns(sweep.name, sweep.words, options, trials, first_seed, compiled)
+    path = _store_path(options.store, sweep)
+    lines: list[str] = []
+    if sweep.method == "bayes":
+        lines, failed = search(sweep, runs, path)
+    else:
+        failed = runs.run(sweep.cells(options.seed), path)
     study = StoredStudy(path)
     try:
-        for line in report_results(Results.of(study)):
+        for line in [*report_results(Results.of(study)), *lines]:
             print(line)
     finally:
         study.close()
     print(f"store: {shown_path(path, options.store)}", flush=True)
     if failed:
-        message = f"{len(failed):,} of {len(cells):,} settings failed {MOST_FAILURES} times ({failed[0]})"
+        message = f"{len(failed):,} settings failed {MOST_FAILURES} times ({failed[0]})"
         print(f"parity-lightning sweep: {message}; run them again with --retry failed", file=sys.stderr)
         raise SystemExit(1)
 
@@ -126,7 +100,8 @@ def _of_trials(sweep: SweepFile, options: SweepOptions) -> tuple[SweepFile, int,
     return sweep, options.trials or count, compiled
 
 
-def _store_path(given: str | None, planned: FitSettings, sweep: SweepFile) -> Path:
+def _store_path(given: str | None, sweep: SweepFile) -> Path:
     if given is not None:
         return Path(given).expanduser().absolute()
-    return Path(planned.first.root).absolute() / f"sweep-{sweep.path.stem}" / "study.sqlite"
+    roots = GivenSettings.of(["fit", *sweep.words]).values("trainer.default_root_dir")
+    return Path((roots and roots[-1]) or "runs").expanduser().absolute() / f"sweep-{sweep.path.stem}" / "study.sqlite"

@@ -44,6 +44,8 @@ _STYLE: Any = {
     "lines.linewidth": 1.5,
     "lines.markersize": 5,
     "savefig.dpi": 120,
+    # The same picture is the same file.
+    "svg.hashsalt": "parity-lightning",
 }
 
 
@@ -53,7 +55,7 @@ def color_of(number: int) -> str:
 
 
 def draw_to(path: Path, draw: Callable[[Figure], None], size: tuple[float, float] = (8.0, 5.0)) -> Path:
-    """Draws a picture in the style of the project and saves it as a PNG file.
+    """Draws a picture in the style of the project and saves it as a PNG file, or as an SVG file if its name ends so.
 
     Args:
         path: The file; an older one is replaced.
@@ -67,7 +69,8 @@ def draw_to(path: Path, draw: Callable[[Figure], None], size: tuple[float, float
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure)
-        figure.savefig(path, format="png")
+        is_svg = path.suffix == ".svg"
+        figure.savefig(path, format="svg" if is_svg else "png", metadata={"Date": None} if is_svg else None)
     return path
 
 

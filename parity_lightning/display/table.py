@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from tabulate import tabulate
 
@@ -24,6 +25,19 @@ def format_value(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def short_value(value: object) -> str:
+    """A value of a setting: a configuration by the name of its file, a class by its own.
+
+    Example:
+        >>> short_value("configs/architectures/xv.yaml"), short_value("torch.optim.SGD"), short_value(0.1)
+        ('xv', 'SGD', '0.1')
+    """
+    text = format_value(value)
+    if text.endswith((".yaml", ".yml")):
+        return Path(text).stem
+    return text.rpartition(".")[2] if isinstance(value, str) and value.count(".") and " " not in value else text
 
 
 def format_table(rows: Sequence[Sequence[object]], headers: Sequence[str] = (), indent: int = 0) -> str:

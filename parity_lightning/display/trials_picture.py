@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ from parity_lightning.display.style import PALETTE, draw_to, legend
 from parity_lightning.display.table import format_value
 from parity_lightning.statistics.scaling import Course, courses_of
 from parity_lightning.statistics.survival import quantile_of, solved_share, survival_of
+from parity_lightning.statistics.time_histogram import RandomSearch, bin_edges
 
 _EXPECTED = "0.35"
-_MOST_BINS = 100
 
 
 def draw_trials(path: Path, settings: Sequence[Mapping[str, Any]], varied: Sequence[str], times: np.ndarray) -> Path:
@@ -85,14 +84,6 @@ def _draw(
         figure.text(0.99, 0.005, f"the first {len(shown)} of {len(settings):,} settings", ha="right", fontsize=8)
 
 
-def _bins(times: np.ndarray, every: int) -> np.ndarray:
-    """Edges of bins between evaluations, as wide as suits the sample (Freedman-Diaconis) and multiples of ``every``."""
-    fitting = np.histogram_bin_edges(times, "fd")
-    width = every * max(1, round((fitting[1] - fitting[0]) / every), math.ceil(times.max() / every / _MOST_BINS))
-    edges: np.ndarray = np.arange(every / 2, times.max() + width, width)
-    return edges
-
-
 def _histogram(axes: Axes, times: np.ndarray, every: int, color: str, name: str) -> None:
     solved = times[np.isfinite(times)]
     share = solved_share(times)
@@ -101,7 +92,7 @@ def _histogram(axes: Axes, times: np.ndarray, every: int, color: str, name: str)
     if not len(solved):
         axes.plot([], [], color=color, label=label)
         return
-    edges = _bins(solved, every)
+    edges = bin_edges(solved, every)
     counts, _ = np.histogram(solved, edges)
     axes.stairs(counts, edges, fill=True, color=color, alpha=0.45, label=label)
     median = quantile_of(times).value
@@ -121,14 +112,14 @@ def _random_search(histogram: Axes, survival: Axes, times: np.ndarray, every: in
     solved = times[np.isfinite(times)]
     if len(solved) < 2:
         return
-    edges = _bins(solved, every)
-    # As likely a success per step as here, where unsolved trials took steps, too.
-    stay = 1 - len(solved) / np.minimum(times, max_steps).sum()
-    # A trial that is found solved at a step was solved at any step since the evaluation before.
-    found = stay ** (edges - every / 2)
-    expected = len(times) * (found[:-1] - found[1:])
+    edges = bin_edges(solved, every)
+    search = RandomSearch.like(times, every, max_steps)
     histogram.stairs(
-        expected, edges, color=_EXPECTED, linestyle="--", label="random search of the same mean (geometric)"
+        search.expected(edges, len(times)),
+        edges,
+        color=_EXPECTED,
+        linestyle="--",
+        label="random search of the same mean (geometric)",
     )
     steps = np.linspace(0, edges[-1], 200)
-    survival.plot(steps, stay**steps, color=_EXPECTED, linestyle="--", linewidth=1, label="random search")
+    survival.plot(steps, search.unsolved(steps), color=_EXPECTED, linestyle="--", linewidth=1, label="random search")

@@ -184,10 +184,19 @@ def _build(
             except Exception:
                 single = [*arguments[:shared], *(argument[:1] for argument in arguments[shared:])]
                 program, ending = _exported(function, single), _SINGLE
-            path = torch._inductor.aoti_compile_and_package(program, package_path=str(folder / "new.pt2"))
+            path = torch._inductor.aoti_compile_and_package(
+                program, package_path=str(folder / "new.pt2"), inductor_configs=_settings()
+            )
         library = stem.with_name(f"{stem.name}{ending}.pt2")
         os.replace(path, library)
     return library
+
+
+def _settings() -> dict[str, bool]:
+    """Settings of PyTorch's compiler."""
+    # Precompiled headers go to a folder below /tmp, wherever other files go; another user may have made it before.
+    has_headers = hasattr(torch._inductor.config.aot_inductor, "precompile_headers")
+    return {"aot_inductor.precompile_headers": False} if has_headers else {}
 
 
 def _exported(function: Callable[..., Any], arguments: Sequence[Tensor], shared: int | None = None) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import NamedTuple
 
@@ -54,7 +54,7 @@ class _Running:
     spec: TrialSpec
     parity: SparseParity
     batches: TrainingBatches
-    transition: PhaseTransitionState = field(default_factory=PhaseTransitionState)
+    transition: PhaseTransitionState
     steps: int = 0
     accuracy: float = 0.0
     stop_reason: str | None = None
@@ -188,7 +188,8 @@ class StackRunner:
         setting = self._settings[drawn.specs[0].setting]
         for spec, parity in zip(drawn.specs, drawn.parities, strict=True):
             batches = TrainingBatches(parity, setting.batch_size, setting.num_samples, device=self._device)
-            self._running.append(_Running(spec, parity, batches))
+            transition = PhaseTransitionState(thresholds=setting.module.accuracy_thresholds)
+            self._running.append(_Running(spec, parity, batches, transition))
         trainable, frozen = (
             [tensor.to(self._type if tensor.is_floating_point() else None) for tensor in part]
             for part in (drawn.trainable, drawn.frozen)
@@ -308,4 +309,5 @@ class StackRunner:
             moved if math.isfinite(moved) else None,
             trial.stop_reason,
             self._computed,
+            tuple(trial.transition.reached),
         )

@@ -10,20 +10,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from parity_lightning.data.parity_stack import ParityStack, stack_parities, words_of
-from parity_lightning.data.sparse_parity import SparseParity, Stream
+from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.allocator import keep_freed_memory
-from parity_lightning.engine.compiled import Flat, compile_stacked
+from parity_lightning.engine.computation import Computation, WeightLayout
 from parity_lightning.engine.native.check import check_closed_form
 from parity_lightning.engine.native.make import make_steps
 from parity_lightning.engine.native.steps import NativeSteps
-from parity_lightning.engine.native.stream import NativeDrawing
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.objective import Objective
-from parity_lightning.engine.stacked_step import StackedEvaluation, StackedStep, places_of
+from parity_lightning.engine.traced_steps import TracedSteps
 from parity_lightning.engine.trainable import Trainable
 from parity_lightning.engine.update_rules import UpdateFunction, find_rule, groups_of, options_of
-
-_EVALUATED_TOGETHER = 4
 
 # The tensors of a stack: those that examples are drawn from, the options, the number of updates, the weights.
 _WORDS = len(ParityStack._fields)
@@ -65,20 +62,15 @@ class Stack:
         self.size = 0
         self._objective = objective
         self._rule, self._groups, self._n, self._noisy = rule, groups, parity.n, noisy
-        self._state_each = len(rule.state)
-        self._step = StackedStep(objective, rule, groups)
-        self._evaluation = StackedEvaluation(objective)
+        self._layout = WeightLayout(len(objective.trainable), len(rule.state))
         self._options = (max(groups) + 1) * len(rule.options)
         self._batch_size = batch_size
-        self._evaluated_at_once = evaluated_at_once
         self._device = device
         self._buffers: list[Tensor] = []
         self._carried = 0
         self._views: list[Tensor] | None = None
-        self._native: NativeSteps | None = None
-        self._native_drawing: NativeDrawing | None = None
-        self._run_step: Flat = lambda tensors: self.step_function(*tensors)
-        self._run_evaluation: Flat = lambda tensors: self.evaluation_function(*tensors)
+        self._traced = TracedSteps(objective, rule, groups, parity.n, noisy, evaluated_at_once)
+        self._computation: Computation = self._traced
 
     @classmethod
     def of(
@@ -122,39 +114,6 @@ class Stack:
             for module, parity in zip(modules, parities, strict=True):
                 stack.put(parity, module, options_of(rule, made))
         return stack
-
-    def step_function(self, index: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
-        """One SGD step of every trial as a function of the examples' indices and of `tensors`; see `step`."""
-        return self.update_function(*self._draw(tensors[:_WORDS], index, "train"), *tensors[_WORDS:])
-
-    def update_function(self, x: Tensor, y: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
-        """One SGD step as a function of the examples and of all `tensors` but those that examples are drawn from."""
-        options, steps, *weights = tensors
-        trainable, state, frozen = self._parts(weights)
-        return self._step(x, y, options, steps, trainable, state, frozen)
-
-    def evaluation_function(self, index: Tensor, counted: Tensor, *tensors: Tensor) -> tuple[Tensor]:
-        """The numbers of errors as a function of examples, parities and weights; see `StackedEvaluation`."""
-        return self.count_function(counted, *self._draw(tensors[:_WORDS], index, "validation"), *tensors[_WORDS:])
-
-    def count_function(self, counted: Tensor, x: Tensor, y: Tensor, *weights: Tensor) -> tuple[Tensor]:
-        """The numbers of errors as a function of the examples, which of them to count, and the weights."""
-        count = len(self._objective.trainable)
-        return (self._evaluation(counted, x, y, weights[:count], weights[count:]),)
-
-    def _draw(self, words: Sequence[Tensor], index: Tensor, stream: Stream) -> tuple[Tensor, Tensor]:
-        """The examples of all trials: inputs and labels, of the type of the weights."""
-        if self._native_drawing is not None:
-            return self._native_drawing(words, index, stream, self._noisy)
-        x, y = ParityStack(*words).draw(index, self._n, stream, self._noisy)
-        kind = self._buffers[_WEIGHTS].dtype
-        return x.to(kind), y.to(kind)
-
-    def _parts(self, tensors: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]:
-        """The trainable weights, the optimizers' state and the frozen tensors, out of the last of `tensors`."""
-        state = len(self._objective.trainable)
-        frozen = state + self._state_each * state
-        return tensors[:state], tensors[state:frozen], tensors[frozen:]
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -207,11 +166,11 @@ class Stack:
             carried: Tensors of shape ``(m, ...)`` that go along with them and take no part, see `carried`.
         """
         count = len(options)
-        state = [None for _ in trainable for _ in range(self._state_each)]
+        state = [None for _ in trainable for _ in range(self._layout.states_each)]
         values: list[Tensor | None] = [*words, options, None, *trainable, *state, *frozen, *carried]
         if not self._buffers:
             like = [*words, options, options[:, 0], *trainable]
-            like += [weight for weight in trainable for _ in range(self._state_each)]
+            like += [weight for weight in trainable for _ in range(self._layout.states_each)]
             like += [*frozen, *carried]
             device = trainable[0].device if self._device is None else self._device
             self._buffers = [
@@ -266,17 +225,17 @@ class Stack:
 
     def weights_of(self, places: int | Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """The trainable and the frozen tensors of one trial, without a trial axis; or of several, copied."""
-        trainable, _, frozen = self._parts([view[places] for view in self._weight_tensors])
+        trainable, _, frozen = self._layout.parts([view[places] for view in self._weight_tensors])
         return list(trainable), list(frozen)
 
     @property
     def weights(self) -> dict[str, Tensor]:
         """The trainable weights by the names they have in the module, each of shape ``(size, ...)``; views."""
-        return dict(zip(self._objective.names, self._parts(self._weight_tensors)[0], strict=True))
+        return dict(zip(self._objective.names, self._layout.parts(self._weight_tensors)[0], strict=True))
 
     def predict(self, x: Tensor) -> Tensor:
         """The outputs for inputs of shape ``(size, B, n)``, or ``(B, n)`` for all trials alike: ``(size, B)``."""
-        trainable, _, frozen = self._parts(self._weight_tensors)
+        trainable, _, frozen = self._layout.parts(self._weight_tensors)
         x = x if x.dim() == 3 else x.expand(self.size, *x.shape)
         with torch.no_grad():
             return self._objective.losses(trainable, frozen, x, x[..., 0])[1]
@@ -304,24 +263,11 @@ class Stack:
         Returns:
             The losses and the numbers of errors before each update, both of shape ``(steps, size)``.
         """
-        if self._native is not None:
-            if options is not None:
-                self.options.copy_(options[-1])
-            return self._native.run(
-                self.tensors[:_WORDS],
-                self.options if options is None else options,
-                self.steps_made,
-                self._weight_tensors,
-                indices,
-            )
-        losses, errors = [], []
-        for step, index in enumerate(indices.unbind()):
-            if options is not None:
-                self.options.copy_(options[step])
-            loss, wrong = self._run_step([index, *self.tensors])
-            losses.append(loss)
-            errors.append(wrong)
-        return torch.stack(losses), torch.stack(errors)
+        chosen = self.options if options is None else options
+        found = self._computation.run(self.tensors[:_WORDS], chosen, self.steps_made, self._weight_tensors, indices)
+        if options is not None:
+            self.options.copy_(options[-1])
+        return found
 
     def errors(self, first: int, end: int, places: Tensor | None = None) -> Tensor:
         """Counts errors on the validation examples ``first .. end - 1``.
@@ -334,25 +280,9 @@ class Stack:
         Returns:
             int64 tensor of shape ``(size,)``, or of one count for each place.
         """
-        if self._native is not None:
-            chosen = torch.arange(self.size, device=self.options.device) if places is None else places
-            return self._native.errors(self.tensors[:_WORDS], self._weight_tensors, chosen, first, end)
-        trainable, _, frozen = self._parts(self._weight_tensors)
-        each = [*self.tensors[:_WORDS], *trainable, *frozen]
-        if places is not None:
-            each = [tensor[places] for tensor in each]
-        count = torch.zeros(len(each[0]), dtype=torch.int64, device=each[0].device)
-        for start in range(first, end, self._evaluated_at_once):
-            examples = self._examples(start, end)
-            # Few trials at a time: all that is computed for them stays in the cache.
-            for some in range(0, len(count), _EVALUATED_TOGETHER):
-                part = slice(some, some + _EVALUATED_TOGETHER)
-                count[part] += self._run_evaluation([*examples, *(tensor[part] for tensor in each)])[0]
-        return count
-
-    def _examples(self, first: int, end: int) -> list[Tensor]:
-        device = self.tensors[0].device
-        return [part.to(device) for part in places_of(first, end, self._evaluated_at_once)]
+        if places is None:
+            places = torch.arange(self.size, device=self.options.device)
+        return self._computation.errors(self.tensors[:_WORDS], self._weight_tensors, places, first, end)
 
     def use_native_code(self) -> bool:
         """Takes steps and evaluates by code of our own from now on, if the networks have a closed form.
@@ -370,12 +300,12 @@ class Stack:
             return False
         weights = self._weight_tensors
         if weights[0].device.type == "cpu":
-            self._native_drawing = NativeDrawing(self._n, weights[0].dtype)
+            self._traced.draw_in_cpp(weights[0].dtype)
         if self._objective.closed_form is not None:
-            trainable, _, frozen = self._parts(weights)
+            trainable, _, frozen = self._layout.parts(weights)
             with suppress(NotCompiled), torch.no_grad():
                 check_closed_form(self._objective, self._n, trainable, frozen)
-                self._native = make_steps(
+                self._computation = make_steps(
                     self._objective, self._rule, self._groups, self._n, self._noisy, weights, self._batch_size
                 )
         return self.is_native
@@ -383,12 +313,12 @@ class Stack:
     @property
     def is_native(self) -> bool:
         """Whether steps are taken by code of our own."""
-        return self._native is not None
+        return isinstance(self._computation, NativeSteps)
 
     @property
     def computed(self) -> str:
-        """How steps are computed once `compile` was called: by which code of our own, or compiled."""
-        return "compiled" if self._native is None else self._native.version
+        """How steps are computed: by which code of our own, compiled or eager."""
+        return self._computation.version
 
     def compile(self, evaluation: bool = True) -> None:
         """Takes steps and evaluates by code of our own, or compiles both; the stack must hold a trial, as an example.
@@ -403,39 +333,8 @@ class Stack:
         with suppress(NotCompiled):
             if self.use_native_code():
                 return
-        run_step = self._compiled_step()
-        if evaluation:
-            self._run_evaluation = self._compiled_evaluation()
-        self._run_step = run_step
-
-    def _compiled_step(self) -> Flat:
-        index = torch.zeros(self.size, self._batch_size, dtype=torch.int64, device=self.tensors[0].device)
-        if self._native_drawing is None:
-            return compile_stacked(self.step_function, [index, *self.tensors])
-        # What is drawn in C++ need not be compiled: that is most of a small network's step.
-        examples = self._draw(self.tensors[:_WORDS], index, "train")
-        update = compile_stacked(self.update_function, [*examples, *self.tensors[_WORDS:]])
-
-        def run(tensors: list[Tensor]) -> Sequence[Tensor]:
-            drawn = self._draw(tensors[1 : 1 + _WORDS], tensors[0], "train")
-            return update([*drawn, *tensors[1 + _WORDS :]])
-
-        return run
-
-    def _compiled_evaluation(self) -> Flat:
-        trainable, _, frozen = self._parts(self._weight_tensors)
-        index, counted = self._examples(0, self._evaluated_at_once)
-        words = self.tensors[:_WORDS]
-        if self._native_drawing is None:
-            return compile_stacked(self.evaluation_function, [index, counted, *words, *trainable, *frozen], shared=2)
-        examples = self._draw(words, index, "validation")
-        count = compile_stacked(self.count_function, [counted, *examples, *trainable, *frozen], shared=1)
-
-        def run(tensors: list[Tensor]) -> Sequence[Tensor]:
-            index, counted, *rest = tensors
-            return count([counted, *self._draw(rest[:_WORDS], index, "validation"), *rest[_WORDS:]])
-
-        return run
+        words, (options, steps_made, *weights) = self.tensors[:_WORDS], self.tensors[_WORDS:]
+        self._traced.compile(words, options, steps_made, weights, self._batch_size, evaluation)
 
 
 def online_indices(first_steps: Tensor, steps: int, batch_size: int) -> Tensor:

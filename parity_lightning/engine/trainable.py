@@ -102,6 +102,9 @@ class TrialModule(Trainable):
     val_screen_size: int
     """How many held-out examples an evaluation counts errors on first."""
 
+    accuracy_thresholds: tuple[float, ...]
+    """Accuracies of which the first evaluated step is kept at which they are reached."""
+
     @property
     @abstractmethod
     def first_layer(self) -> Tensor:

@@ -35,6 +35,8 @@ class TrialResult(NamedTuple):
     stop_reason: str
     computed: str
     """How its steps were computed, see `computed_by`: other ways round differently."""
+    reached: tuple[int | None, ...] = ()
+    """The first evaluated steps at which the module's ``accuracy_thresholds`` are reached."""
 
 
 class MixedComputation(RuntimeError):

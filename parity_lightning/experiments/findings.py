@@ -6,9 +6,11 @@ import csv
 import dataclasses
 import json
 import math
+import os
+import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,8 +18,10 @@ from matplotlib.figure import Figure
 import parity_lightning
 from parity_lightning.display.style import draw_to
 from parity_lightning.display.table import format_table
-from parity_lightning.experiments.options import BoundedOptions
 from parity_lightning.studies.claims import Claim, all_hold
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 class Row(Protocol):
@@ -55,7 +59,14 @@ class Findings:
 
 
 def write_findings(
-    folder: Path, name: str, options: BoundedOptions, findings: Findings, seconds: float, command: str | None = None
+    folder: Path,
+    name: str,
+    options: DataclassInstance,
+    findings: Findings,
+    seconds: float,
+    command: str | None = None,
+    scale: str | None = None,
+    formats: Sequence[str] = ("png",),
 ) -> None:
     """Writes what was found into a folder.
 
@@ -70,29 +81,35 @@ def write_findings(
         findings: What was found.
         seconds: How long it took.
         command: The command line that does the same again; made from the options unless given.
+        scale: At which scale it was run, if there are several.
+        formats: The endings of the files that the picture is drawn into.
     """
     for title, rows in {"data": findings.rows, **findings.more}.items():
         with (folder / f"{title}.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(rows[0]._fields)
             writer.writerows(row._asdict().values() for row in rows)
-    draw_to(folder / f"{name}.png", findings.draw, findings.size)
+    for ending in formats:
+        draw_to(folder / f"{name}.{ending}", findings.draw, findings.size)
     command = command or command_of(name, options)
     choices = list(findings.choices)
+    beside = {"scale": scale, "choices": choices, "command": command}
     verdict = {
         "experiment": name,
         "version": parity_lightning.__version__,
         "command": command,
         "options": dataclasses.asdict(options),
-        "claims": [{**claim.as_dict(), "choices": choices, "command": command} for claim in findings.claims],
+        "scale": scale,
+        "claims": [{**claim.as_dict(), **beside} for claim in findings.claims],
         "holds": all_hold(list(findings.claims)),
         "our_choices": choices,
         "seconds": round(seconds, 1),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
     (folder / "verdict.json").write_text(json.dumps(_plain(verdict), indent=2, allow_nan=False) + "\n")
 
 
-def command_of(name: str, options: BoundedOptions) -> str:
+def command_of(name: str, options: DataclassInstance) -> str:
     """The command line that runs an experiment with these options, those at their defaults left out."""
     given = (
         (field.name, getattr(options, field.name))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 
@@ -51,19 +52,31 @@ class PhaseTransitionState:
     Attributes:
         onset: The onset in SGD steps, provisional until the run is solved; None while the run is on its plateau.
         convergence_time: In SGD steps; None while the run is unsolved.
+        thresholds: Accuracies of which the first evaluated step is kept at which they are reached.
+        reached: These steps; None where a threshold has not been reached.
 
     Example:
         >>> state = PhaseTransitionState()
         >>> for step, errors in [(100, 512), (200, 460), (300, 500), (400, 450), (500, 0)]:
         ...     state.observe(step, errors, examples=1024)
         >>> state
-        PhaseTransitionState(onset=400, convergence_time=500)
+        PhaseTransitionState(onset=400, convergence_time=500, thresholds=(), reached=[])
         >>> state.plateau_share
         0.8
+        >>> state = PhaseTransitionState(thresholds=(0.55, 0.9))
+        >>> for step, errors in [(100, 512), (200, 460), (300, 470), (400, 200)]:
+        ...     state.observe(step, errors, examples=1024)
+        >>> state.reached
+        [200, None]
     """
 
     onset: int | None = None
     convergence_time: int | None = None
+    thresholds: Sequence[float] = ()
+    reached: list[int | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.reached = self.reached or [None for _ in self.thresholds]
 
     @property
     def plateau_share(self) -> float | None:
@@ -84,6 +97,9 @@ class PhaseTransitionState:
             return
         if errors == 0:
             self.convergence_time = step
+        for place, threshold in enumerate(self.thresholds):
+            if self.reached[place] is None and errors <= (1 - threshold) * examples:
+                self.reached[place] = step
         if not (errors == 0 or errors <= most_errors_off_plateau(int(examples))):
             self.onset = None
         elif self.onset is None:

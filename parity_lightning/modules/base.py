@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -65,6 +66,9 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
         param_groups: Options of the optimizer that single layers have for themselves, ``{"hidden": {"lr": 0.01}}``: a
             layer goes by its name in the network, as in ``network.named_parameters()``.
         val_screen_size: How many validation examples an evaluation counts errors on first.
+        accuracy_thresholds: Validation accuracies, above 0.5 and up to 1, of which the first evaluated step is kept at
+            which they are reached: in ``summary.json`` and in the rows of trials, as ``reached``. Each is held against
+            what an evaluation counts, ``val_screen_size`` examples until these are all right.
         compile_after: From which SGD step on steps are taken in C++, or compiled, which is many times as fast for small
             networks: 0 for the first, None for never. Compiling takes some seconds, once; or half a minute for each
             network that has no closed form. Compiled steps round differently, so which ones are compiled depends on the
@@ -89,6 +93,7 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
         lr_scheduler: LRSchedulerCallable | None = None,
         param_groups: dict[str, dict[str, float]] | None = None,
         val_screen_size: int = 1024,
+        accuracy_thresholds: tuple[float, ...] = (),
         compile_after: int | None = 20_000,
     ) -> None:
         super().__init__()
@@ -102,6 +107,7 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
         self._check_suits("loss", loss, self.losses)
         self._check_suits("initialization", check_initialization(initialization), self.initializations)
         self.val_screen_size = check_int("val_screen_size", val_screen_size, at_least=1)
+        self.accuracy_thresholds = _check_thresholds(accuracy_thresholds)
         self.compile_after = None if compile_after is None else check_int("compile_after", compile_after, at_least=0)
         initialize(network, initialization)
         self.network = network
@@ -329,3 +335,10 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes it over, for training to go on as if it had never stopped."""
         self.driver.load(checkpoint)
+
+
+def _check_thresholds(thresholds: Sequence[float]) -> tuple[float, ...]:
+    for threshold in thresholds:
+        if not 0.5 < threshold <= 1:
+            raise SettingError("accuracy_thresholds", list(thresholds), "must be above 0.5 and at most 1")
+    return tuple(thresholds)

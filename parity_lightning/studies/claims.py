@@ -360,6 +360,20 @@ class Claim:
         """A number for comparison, which decides nothing: its verdict is always "cannot tell"."""
         return cls(statement, "none: reported for comparison", found, "cannot tell")
 
+    @classmethod
+    def not_attempted(cls, statement: Statement, why: str) -> Claim:
+        """A claim that nothing was run for.
+
+        Args:
+            statement: What is claimed.
+            why: Why not, or what it needs.
+
+        Example:
+            >>> Claim.not_attempted(Statement("wide", "width 10^6"), "runs at a larger scale").verdict
+            'not attempted'
+        """
+        return cls(statement, f"not attempted: {why}", Estimate("not attempted", n=0), "not attempted")
+
 
 _SUPPORTING = {
     "interval": "the whole interval",

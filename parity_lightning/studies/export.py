@@ -48,6 +48,7 @@ def tables_of(
         values |= {
             "seed": first_seed + row["trial"],
             "support": json.loads(row["support"]),
+            "reached": json.loads(row["reached"]),
             "data_seed": int(row["data_seed"]),
             "solved": row["convergence_time"] is not None,
         }
@@ -75,6 +76,7 @@ def _schema(beside: Sequence[dict[str, Any]]) -> tuple[pyarrow.Schema, set[str]]
         "val_accuracy": pyarrow.float64(),
         "hidden_progress": pyarrow.float64(),
         "stop_reason": pyarrow.string(),
+        "reached": pyarrow.list_(pyarrow.int64()),
         "computed": pyarrow.string(),
         "data_seed": pyarrow.uint64(),
     }
@@ -117,7 +119,7 @@ def write_parquet(path: Path, tables: Iterable[pyarrow.Table], metadata: Mapping
 
 
 def write_csv(path: Path, tables: Iterable[pyarrow.Table]) -> None:
-    """Writes tables into a CSV file, supports as ``[1, 2, 3]``; at once or not at all.
+    """Writes tables into a CSV file, supports and the like as ``[1, 2, 3]``; at once or not at all.
 
     Raises:
         OSError: If it cannot be written.
@@ -126,10 +128,10 @@ def write_csv(path: Path, tables: Iterable[pyarrow.Table]) -> None:
     import pyarrow.csv as csv
 
     def plain(table: pyarrow.Table) -> pyarrow.Table:
-        supports = [json.dumps(support) for support in table["support"].to_pylist()]
-        return table.set_column(
-            table.schema.get_field_index("support"), "support", pyarrow.array(supports, pyarrow.string())
-        )
+        for name in ("support", "reached"):
+            texts = pyarrow.array([json.dumps(value) for value in table[name].to_pylist()], pyarrow.string())
+            table = table.set_column(table.schema.get_field_index(name), name, texts)
+        return table
 
     tables = iter(tables)
     first = plain(next(tables))

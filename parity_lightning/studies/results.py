@@ -5,13 +5,14 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import yaml
 
 from parity_lightning.errors import SettingError, nearest
-from parity_lightning.studies.stored_study import StoredStudy
+from parity_lightning.statistics.scaling import Course, courses_of
+from parity_lightning.studies.cells import Extent
 
 LEARNING_RATE = "lr"
 
@@ -27,6 +28,38 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+
+
+MOST_FOR_LAWS = 5_000
+"""Of more groups no power laws are fitted."""
+
+
+class Stored(Protocol):
+    """A study on disk, a `StoredStudy` for example."""
+
+    @property
+    def extent(self) -> Extent:
+        """How many trials each cell has."""
+        ...
+
+    @property
+    def shared(self) -> Mapping[str, Any]:
+        """What all cells have, by column."""
+        ...
+
+    @property
+    def own(self) -> Sequence[Mapping[str, Any]]:
+        """What each cell has beside, by column."""
+        ...
+
+    @property
+    def varied(self) -> Sequence[str]:
+        """The columns that vary in the plan."""
+        ...
+
+    def times(self) -> list[np.ndarray]:
+        """The convergence times of each cell's trials that have a row, infinite where one was not solved."""
+        ...
 
 
 class Group(NamedTuple):
@@ -96,8 +129,8 @@ class Results:
         self.places = list(range(len(own)) if places is None else places)
 
     @classmethod
-    def of(cls, study: StoredStudy) -> Results:
-        """The results of a store."""
+    def of(cls, study: Stored) -> Results:
+        """The results of a study on disk."""
         return cls(study.shared, study.own, study.times(), study.extent.trials, study.varied)
 
     @property
@@ -201,6 +234,23 @@ class Results:
         others = [column for column in self.varied if column != LEARNING_RATE]
         found = [max(verdicts[place] for place in places) for places in self._places(others)]
         return Rule(found.count(2), found.count(0), found.count(1))
+
+    def rule_in_words(self) -> str:
+        """How many configurations are solvable by the paper's rule, in a line."""
+        rule = self.rule()
+        count = sum(rule)
+        where = "at one learning rate or more" if LEARNING_RATE in self.varied else "at the learning rate given"
+        left = f", {rule.open:,} not known yet" if rule.open else ""
+        found = f"{rule.solvable:,} of {count:,} configurations solvable{left}."
+        return f"The paper's rule (20 % of the trials, {where}): {found}"
+
+
+def courses_of_groups(groups: Sequence[Group], against: str | None = None) -> list[Course]:
+    """The courses of groups along a number, with their power laws; none of very many groups."""
+    if len(groups) > MOST_FOR_LAWS or not (groups := [group for group in groups if len(group.times)]):
+        return []
+    settings = [{**group.values, "max_steps": group.max_steps} for group in groups]
+    return courses_of(settings, list(groups[0].values), [group.times for group in groups], against)
 
 
 def _holds(compare: Callable[[Any, Any], bool], value: Any, other: Any) -> bool:

@@ -1,4 +1,4 @@
-"""One row a trial: its columns in a store, and a checksum, for SQLite keeps none."""
+"""The tables of a store: one row a trial, with a checksum, for SQLite keeps none."""
 
 from __future__ import annotations
 
@@ -20,8 +20,20 @@ COLUMNS = {
     "hidden_progress": "REAL",
     "stop_reason": "TEXT",
     "computed": "TEXT",
+    "reached": "TEXT",
 }
 """The columns with their types; ``checksum`` stands behind them."""
+
+FORMAT = 3
+"""A store of another format is refused."""
+
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, value TEXT)",
+    "CREATE TABLE IF NOT EXISTS cells (id INTEGER PRIMARY KEY, place INTEGER, key TEXT UNIQUE, options TEXT, "
+    "settings TEXT, columns TEXT, failures INTEGER DEFAULT 0, error TEXT)",
+    f"CREATE TABLE IF NOT EXISTS trials ({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())}, "
+    "checksum INTEGER, PRIMARY KEY (cell, trial)) WITHOUT ROWID",
+)
 
 Row = tuple[Any, ...]
 """Values of the columns, and the checksum."""
@@ -35,7 +47,8 @@ def row_of(cell: int, trial: int, result: TrialResult) -> Row:
         trial: Which of the cell's trials it is.
         result: What came of it.
     """
-    texts = {"support": json.dumps(result.support), "data_seed": str(result.data_seed)}
+    texts = {name: json.dumps(value) for name, value in (("support", result.support), ("reached", result.reached))}
+    texts["data_seed"] = str(result.data_seed)
     values = (cell, trial, *result._replace(**texts)[1:])  # type: ignore[arg-type]
     return (*values, _checksum(values))
 

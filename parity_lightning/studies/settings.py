@@ -28,6 +28,11 @@ _OF_EACH_TRIAL = ("data.init_args.seed", "data.init_args.support")
 _OF_TRAINER = ("max_steps", "val_check_interval", "precision", "gradient_clip_val", "accumulate_grad_batches")
 
 
+def is_own(path: str) -> bool:
+    """Whether trials of one stack may have different values of a setting."""
+    return _OWN.fullmatch(path) is not None
+
+
 class Settings(NamedTuple):
     """What decides the trials of a cell.
 
@@ -67,7 +72,11 @@ class Settings(NamedTuple):
             >>> noisy.stack == Settings(base, {}, {}).stack, noisy.key == Settings(base, {}, {}).key
             (True, False)
         """
-        return _digest({path: value for path, value in self.values.items() if not _OWN.fullmatch(path)})
+        return _digest({path: value for path, value in self.values.items() if not is_own(path)})
+
+    def beside(self, common: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that not all cells have."""
+        return {path: value for path, value in self.values.items() if path not in common}
 
     def row(self, varied: Sequence[str] = ()) -> dict[str, Any]:
         """What stands beside each of its trials, by short names of columns.

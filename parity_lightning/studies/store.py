@@ -18,21 +18,12 @@ import numpy as np
 
 from parity_lightning.engine.trial import TrialResult, check_same_computation
 from parity_lightning.errors import SettingError
+from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.cells import Cell, Extent
 from parity_lightning.studies.plan_on_record import PlanOnRecord
-from parity_lightning.studies.rows import COLUMNS, Row, is_whole, row_of
+from parity_lightning.studies.rows import COLUMNS, FORMAT, TABLES, Row, is_whole, row_of
 from parity_lightning.studies.settings import Settings, common_of
 from parity_lightning.studies.sqlite_file import SQLiteFile
-
-FORMAT = 3
-
-_TABLES = (
-    "CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, value TEXT)",
-    "CREATE TABLE IF NOT EXISTS cells (id INTEGER PRIMARY KEY, place INTEGER, key TEXT UNIQUE, options TEXT, "
-    "settings TEXT, columns TEXT, failures INTEGER DEFAULT 0, error TEXT)",
-    f"CREATE TABLE IF NOT EXISTS trials ({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())}, "
-    "checksum INTEGER, PRIMARY KEY (cell, trial)) WITHOUT ROWID",
-)
 
 
 class Store:
@@ -94,7 +85,7 @@ class Store:
         if known is not None:
             self._check(known, keys, settings)
         with self._database:
-            for table in _TABLES:
+            for table in TABLES:
                 self._database.execute(table)
             self._write_plan(cells, settings, keys, varied)
         keep = ((key,) for key in keys)
@@ -153,17 +144,17 @@ class Store:
             "INSERT INTO cells (place, key, options, settings, columns) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) "
             "DO UPDATE SET place = excluded.place, options = excluded.options, settings = excluded.settings",
             (
-                (place, key, *(json.dumps(part, default=str) for part in (cell, _beside(each, common), each.columns)))
+                (place, key, *(json.dumps(part, default=str) for part in (cell, each.beside(common), each.columns)))
                 for place, (cell, each, key) in enumerate(zip(cells, settings, keys, strict=True))
             ),
         )
 
     def _check_rows(self) -> None:
         """Removes rows that are not what was written, and learns how the others were computed."""
-        damaged = []
+        damaged, computed = [], list(COLUMNS).index("computed")
         for row in self._database.execute(f"SELECT {', '.join(COLUMNS)}, checksum FROM trials"):
-            place = self._place_of.get(row[0])
-            if place is None or not is_whole(row) or self.computed.setdefault(place, row[-2]) != row[-2]:
+            place, how = self._place_of.get(row[0]), row[computed]
+            if place is None or not is_whole(row) or self.computed.setdefault(place, how) != how:
                 damaged.append(row[:2])
         if damaged:
             with self._database:
@@ -174,6 +165,17 @@ class Store:
     def total(self) -> int:
         """How many trials there are to be."""
         return len(self._ids) * self.extent.trials
+
+    def left(self) -> int:
+        """How many trials are to be run of cells that are neither decided nor set aside."""
+        times = self.convergence_times()
+        done, solved = (~np.isnan(times)).sum(1), np.isfinite(times).sum(1)
+        set_aside = {place for place, (failures, _) in self.failures().items() if failures >= MOST_FAILURES}
+        return sum(
+            self.extent.trials - int(done[place])
+            for place in range(len(times))
+            if place not in set_aside and not self.extent.is_decided(int(solved[place]), int(done[place]))
+        )
 
     def __len__(self) -> int:
         """How many trials have a row."""
@@ -262,8 +264,3 @@ class Store:
     def remove(self) -> None:
         """Closes the store and removes its file: what it held is somewhere else by now."""
         self._file.remove()
-
-
-def _beside(settings: Settings, common: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a cell that not all have."""
-    return {path: value for path, value in settings.values.items() if path not in common}

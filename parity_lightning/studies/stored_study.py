@@ -16,9 +16,13 @@ from parity_lightning.studies.settings import Settings, column_of
 
 OUTCOMES = (
     *("trial", "support", "data_seed", "convergence_time", "onset", "steps", "val_accuracy", "hidden_progress"),
-    *("stop_reason", "computed"),
+    *("stop_reason", "computed", "reached"),
 )
 """What a row of a trial has, by column."""
+
+
+NUMBERS = ("convergence_time", "onset", "steps", "val_accuracy", "hidden_progress")
+"""Those of them that are numbers, or null."""
 
 
 class StoredStudy:
@@ -73,10 +77,18 @@ class StoredStudy:
             Settings(self._common, own, columns) for own, columns in zip(self._settings, self._columns, strict=True)
         ]
 
+    def options(self) -> list[dict[str, Any]]:
+        """The values of what varies, of each cell, by option."""
+        return self._all("options")
+
     def failures(self) -> list[tuple[int, str]]:
         """How often cells have failed that did, and why the last time."""
         query = "SELECT failures, error FROM cells WHERE failures > 0 ORDER BY place"
         return self._database.execute(query).fetchall()
+
+    def computed(self) -> list[str]:
+        """How trials were computed, all ways that there are."""
+        return [text for (text,) in self._database.execute("SELECT DISTINCT computed FROM trials ORDER BY computed")]
 
     def times(self) -> list[np.ndarray]:
         """The convergence times of each cell's trials that have a row, infinite where one was not solved."""
@@ -99,6 +111,21 @@ class StoredStudy:
         for place in range(len(self.numbers)) if places is None else places:
             for row in self._database.execute(query, (self.numbers[place],)):
                 yield place, dict(zip(OUTCOMES, row, strict=True))
+
+    def numbers_of(self, place: int, trials: int) -> dict[str, np.ndarray]:
+        """The numbers that came of a cell's first trials, as far as they have a row.
+
+        Args:
+            place: The place of the cell.
+            trials: How many trials.
+
+        Returns:
+            Of each of `NUMBERS` an array of shape ``(rows,)``, NaN where there is none.
+        """
+        query = f"SELECT {', '.join(NUMBERS)} FROM trials WHERE cell = ? AND trial < ? ORDER BY trial"
+        found = self._database.execute(query, (self.numbers[place], trials)).fetchall()
+        columns = np.array(found, dtype=float).reshape(-1, len(NUMBERS)).T
+        return dict(zip(NUMBERS, columns, strict=True))
 
     def close(self) -> None:
         """Closes the file."""

@@ -20,8 +20,9 @@ from parity_lightning.errors import SettingError
 from parity_lightning.studies.cells import Cell, Extent
 from parity_lightning.studies.export import tables_of, write_parquet
 from parity_lightning.studies.plan_on_record import PlanOnRecord
+from parity_lightning.studies.rows import FORMAT
 from parity_lightning.studies.settings import Settings, common_of
-from parity_lightning.studies.store import FORMAT, Store
+from parity_lightning.studies.store import Store
 
 # Names in the file's metadata.
 _PLAN = "parity_lightning.plan"
@@ -64,10 +65,10 @@ class TrialsFile:
         self._cells = cells
         self._varied = varied
         self._journal = Path(f"{path}.journal")
-        self._known: _Known | None = None
+        self._known: TrialsOnRecord | None = None
         self._times: np.ndarray | None = None
         if path.exists():
-            self._known = _Known.of(path)
+            self._known = TrialsOnRecord.of(path)
             self._check(self._known)
             times = self._known.times(path)
             if self.is_complete:
@@ -89,7 +90,7 @@ class TrialsFile:
         known = self._known
         return known is not None and (len(known.keys), known.trials) == (len(self.settings), self.extent.trials)
 
-    def _check(self, known: _Known) -> None:
+    def _check(self, known: TrialsOnRecord) -> None:
         ours = {each.key for each in self.settings}
         lost = [{**known.common, **own} for key, own in known.keys.items() if key not in ours][:1]
         if why := PlanOnRecord(known.first_seed, known.trials, lost).why_not_in(self.extent, self.settings):
@@ -129,7 +130,7 @@ class TrialsFile:
             "first_seed": self.extent.first_seed,
             "trials": self.extent.trials,
             "common": common,
-            "keys": {each.key: _beside(each, common) for each in self.settings},
+            "keys": {each.key: each.beside(common) for each in self.settings},
         }
         metadata = {_PLAN: json.dumps(plan, default=str), _TIMES: _digest(self._times.reshape(-1))}
         write_parquet(self.path, tables_of(self.settings, self.extent.first_seed, store.rows(), self._varied), metadata)
@@ -146,11 +147,7 @@ class TrialsFile:
         return self._times.reshape(-1, self.extent.trials)
 
 
-def _beside(settings: Settings, common: dict[str, Any]) -> dict[str, Any]:
-    return {path: value for path, value in settings.values.items() if path not in common}
-
-
-class _Known(NamedTuple):
+class TrialsOnRecord(NamedTuple):
     """The plan that a Parquet file has in its metadata.
 
     Attributes:
@@ -168,7 +165,12 @@ class _Known(NamedTuple):
     digest: str
 
     @classmethod
-    def of(cls, path: Path) -> _Known:
+    def of(cls, path: Path) -> TrialsOnRecord:
+        """Reads the plan of a file.
+
+        Raises:
+            SettingError: If it has none, or one of another format.
+        """
         import pyarrow.parquet as parquet
 
         try:
@@ -224,7 +226,7 @@ class _Known(NamedTuple):
             rows = []
             for row in batch.to_pylist():
                 cell, trial = divmod(number, self.trials)
-                row["support"] = tuple(row["support"])
+                row |= {name: tuple(row[name]) for name in ("support", "reached")}
                 rows.append((places[cell], trial, TrialResult(number, **row)))
                 number += 1
             yield rows

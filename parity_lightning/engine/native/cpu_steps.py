@@ -46,7 +46,7 @@ class CpuSteps(NativeSteps):
     def run(
         self, words: Sequence[Tensor], options: Tensor, steps_made: Tensor, weights: Sequence[Tensor], indices: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Takes steps; see `NativeSteps`."""
+        """Takes steps; see `Computation`."""
         steps, trials, batch = indices.shape
         indices, options = indices.contiguous(), options.contiguous()
         network = self._network_of(weights)
@@ -74,7 +74,7 @@ class CpuSteps(NativeSteps):
     def errors(
         self, words: Sequence[Tensor], weights: Sequence[Tensor], places: Tensor, first: int, end: int
     ) -> Tensor:
-        """Counts errors; see `NativeSteps`."""
+        """Counts errors; see `Computation`."""
         network, stream = self._network_of(weights), stream_of(words, "validation", self._noisy)
         places, errors = places.contiguous(), torch.empty(len(places), dtype=torch.int64)
         status = self._library.count_errors(

@@ -78,7 +78,7 @@ class GpuSteps(NativeSteps):
             "ACTIVATION": self._form.activation,
             "PRODUCT": self._form.is_product,
             "OPTIMIZER": self._update.rule,
-            "STATES": self._state_each,
+            "STATES": self._layout.states_each,
         }
         self._program = load(weight.device, *(f"{name}={value}" for name, value in defined.items()))
         self.version = self._program.version
@@ -92,13 +92,13 @@ class GpuSteps(NativeSteps):
     def _memory(self, batch_size: int) -> int:
         """How many bytes a block needs; see Layout in step.cu."""
         gradients = self._weights_only if batch_size > _WARP else 0
-        numbers = self._inputs + (1 + self._state_each) * self._tensors + gradients + self._threads
+        numbers = self._inputs + (1 + self._layout.states_each) * self._tensors + gradients + self._threads
         return self._bytes_each * numbers
 
     def run(
         self, words: Sequence[Tensor], options: Tensor, steps_made: Tensor, weights: Sequence[Tensor], indices: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Takes steps; see `NativeSteps`."""
+        """Takes steps; see `Computation`."""
         steps, trials, batch = indices.shape
         indices, options = indices.contiguous(), options.contiguous()
         losses = torch.empty(steps, trials, dtype=weights[0].dtype, device=indices.device)
@@ -124,7 +124,7 @@ class GpuSteps(NativeSteps):
     def errors(
         self, words: Sequence[Tensor], weights: Sequence[Tensor], places: Tensor, first: int, end: int
     ) -> Tensor:
-        """Counts errors; see `NativeSteps`."""
+        """Counts errors; see `Computation`."""
         errors = torch.zeros(len(places), dtype=torch.int64, device=places.device)
         if not len(places) or end <= first:
             return errors

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from parity_lightning.engine.computation import WeightLayout
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.update_rules import UpdateFunction
@@ -55,10 +56,7 @@ class Update(ctypes.Structure):
 
 
 class NativeSteps(ABC):
-    """Trains and evaluates the trials of a stack.
-
-    Each trial is computed separately and in a fixed order. So its weights are the same bit for bit alone and in any
-    stack, and however many steps a call takes.
+    """A `Computation` of networks with a closed form: each trial is computed separately and in a fixed order.
 
     Args:
         objective: What is trained; it has a closed form.
@@ -66,7 +64,7 @@ class NativeSteps(ABC):
         groups: For each trainable tensor, the number of its parameter group.
         n: How many bits an input has.
         noisy: Whether there is label noise in any trial.
-        weights: The tensors of the trials as `run` gets them, for their types, shapes and device.
+        weights: The tensors of the trials as in `WeightLayout`, for their types, shapes and device.
 
     Raises:
         NotCompiled: If there is no code for this network or rule.
@@ -94,7 +92,7 @@ class NativeSteps(ABC):
         if set(names) != {name for name in named if name is not None}:
             raise NotCompiled("its closed form does not name the tensors it has")
         self._places = [None if name is None else names.index(name) for name in named]
-        self._trainable_count, self._state_each, self._groups = len(objective.names), len(rule.state), list(groups)
+        self._layout, self._groups = WeightLayout(len(objective.names), len(rule.state)), list(groups)
         self._check_shapes(self._values_of(weights), n)
         self._loss, self._noisy, self._n = _LOSSES[loss], noisy, n
         self._options_each = len(rule.options)
@@ -107,42 +105,18 @@ class NativeSteps(ABC):
     def run(
         self, words: Sequence[Tensor], options: Tensor, steps_made: Tensor, weights: Sequence[Tensor], indices: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Takes steps of every trial, and changes its weights and its optimizer's state in place.
-
-        Args:
-            words: What the examples of each trial depend on, as in `ParityStack`.
-            options: The optimizers' options, float64 of shape ``(T, options)``; or of each step,
-                ``(steps, T, options)``.
-            steps_made: How many updates each optimizer has made, float64 of shape ``(T,)``; counted here.
-            weights: The trainable tensors, the optimizers' states of the first one, of the next and so on, the frozen
-                tensors: each contiguous and of shape ``(T, ...)``.
-            indices: Which training examples, int64 of shape ``(steps, T, B)``.
-
-        Returns:
-            The losses and the numbers of errors before each update, both of shape ``(steps, T)``.
-        """
+        """Takes steps; see `Computation`."""
 
     @abstractmethod
     def errors(
         self, words: Sequence[Tensor], weights: Sequence[Tensor], places: Tensor, first: int, end: int
     ) -> Tensor:
-        """Counts the errors on the validation examples ``first .. end - 1``.
-
-        Args:
-            words: As of `run`.
-            weights: As of `run`.
-            places: Of which trials, int64 of shape ``(m,)``.
-            first: The first example.
-            end: The one after the last.
-
-        Returns:
-            int64 tensor of shape ``(m,)``.
-        """
+        """Counts errors; see `Computation`."""
 
     def _values_of(self, weights: Sequence[Tensor]) -> list[Tensor]:
         """The tensors of the networks, without the optimizers' state."""
-        count = self._trainable_count
-        return [*weights[:count], *weights[count + self._state_each * count :]]
+        trainable, _, frozen = self._layout.parts(weights)
+        return [*trainable, *frozen]
 
     def _check_shapes(self, values: Sequence[Tensor], n: int) -> None:
         weight = values[self._places[0]]  # type: ignore[index]
@@ -156,9 +130,9 @@ class NativeSteps(ABC):
 
     def _network_of(self, weights: Sequence[Tensor]) -> NetworkTensors:
         """The network with the tensors of the stack."""
-        count, each = self._trainable_count, self._state_each
+        count, each = self._layout
         values = self._values_of(weights)
-        states = weights[count : count + each * count]
+        _, states, _ = self._layout.parts(weights)
         network = self._form
         for number, place in enumerate(self._places):
             if place is None:

@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import queue
-import signal
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
-from parity_lightning.engine.trial import MixedComputation, TrialResult
-from parity_lightning.errors import SettingError
+from parity_lightning.engine.trial import TrialResult
 from parity_lightning.studies.agenda import MOST_FAILURES, Agenda, Lease
 from parity_lightning.studies.executors import WorkerFailed
+from parity_lightning.studies.executors.worker_process import FATAL, in_a_line, serve
 from parity_lightning.studies.packs import Pack
 from parity_lightning.studies.work import Work
 
@@ -32,9 +29,6 @@ HELP_AFTER = 8.0
 
 # So often in a row a helper may be killed, by whatever happens to processes.
 _MOST_DEATHS = 10
-
-# No other worker could do better.
-_FATAL = (SettingError, MixedComputation)
 
 
 class Embedded:
@@ -76,11 +70,11 @@ class Embedded:
                             for helper in helpers:
                                 helper.start()
                         yield from _received(inbox, tell)
-                except (*_FATAL, WorkerFailed):
+                except (*FATAL, WorkerFailed):
                     raise
                 except Exception as error:
                     own.fail(error)
-                    tell(f"a pack of trials failed: {_in_a_line(error)}")
+                    tell(f"a pack of trials failed: {in_a_line(error)}")
             yield from _received(inbox, tell)
         finally:
             torch.set_num_threads(threads)
@@ -116,13 +110,8 @@ class _Open:
     def fail(self, error: Exception | str, *, killed: bool = False) -> Pack:
         """Hands back what is not done; returns the pack."""
         numbers, self._numbers = self._numbers, {}
-        self._agenda.hand_back(self._pack, numbers, _in_a_line(error), killed=killed)
+        self._agenda.hand_back(self._pack, numbers, in_a_line(error), killed=killed)
         return self._pack
-
-
-def _in_a_line(error: Exception | str) -> str:
-    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split())
 
 
 def _received(inbox: Any, tell: Callable[[str], None]) -> Iterator[list[TrialResult]]:
@@ -168,7 +157,7 @@ class _Helper(threading.Thread):
         while not self._stopped and not self._agenda.is_settled and not self._is_set_aside:
             ours, its = context.Pipe()
             arguments = (self._work, self._number, its)
-            self._process = context.Process(target=_serve, args=arguments, daemon=True)
+            self._process = context.Process(target=serve, args=arguments, daemon=True)
             try:
                 self._process.start()
             except OSError as error:
@@ -238,41 +227,3 @@ class _Helper(threading.Thread):
         if self._process is not None and self._process.pid is not None:
             self._process.terminate()
             self._process.join()
-
-
-def _serve(work: Work, worker: int, pipe: Any) -> None:
-    """Runs leased trials in a helper and sends what came of them, until there are no more."""
-    # Ctrl-C reaches every process of a terminal; the first one decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-    def ask(pack: Pack | None) -> Lease | None:
-        pipe.send(("lease", pack))
-        lease: Lease | None = pipe.recv()
-        return lease
-
-    while (lease := ask(None)) is not None:
-        pack = lease.pack
-        try:
-            for results in work.run(lease, worker, lambda: ask(pack), lambda note: pipe.send(("note", note))):  # noqa: B023
-                if results:
-                    pipe.send(("results", results))
-        except _FATAL as error:
-            pipe.send(("fatal", " ".join(f"{error}".split())))
-            return
-        except Exception as error:
-            pipe.send(("failed", f"{_in_a_line(error)} {_place_of(error)}"))
-
-
-def _place_of(error: Exception) -> str:
-    """Where an error was raised."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"({last.filename}:{last.lineno})"
-
-
-def _end_with_parent() -> None:
-    """Ends this process when the one that started it is killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -1,0 +1,130 @@
+"""The subcommand figure: a figure of the paper, run as far as it has not been, drawn, and its claims decided."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from parity_lightning.cli.figure_curves import curve_file, read_curve, run_curves
+from parity_lightning.cli.figure_options import FigureOptions
+from parity_lightning.cli.figure_store import FigureStore
+from parity_lightning.cli.pages import silent_on_closed_pipe
+from parity_lightning.cli.paths import shown_path
+from parity_lightning.cli.quiet import quieten
+from parity_lightning.cli.study_errors import told_in_one_line
+from parity_lightning.cli.study_progress import cores
+from parity_lightning.engine.library_cache import private_cache
+from parity_lightning.errors import SettingError
+from parity_lightning.experiments.findings import Findings, write_findings
+from parity_lightning.figures import figure_of
+from parity_lightning.figures.runs import Runs
+
+
+def run(options: Mapping[str, Any]) -> None:
+    """Runs ``parity-lightning figure``.
+
+    Args:
+        options: Its options, and ``name``, that of the figure.
+
+    Raises:
+        SystemExit: With 2 for a usage error, 1 if settings failed or files cannot be written, 130 if interrupted.
+    """
+    given = dict(options)
+    name = given.pop("name")
+    with told_in_one_line("figure"):
+        run_figure(name, FigureOptions(**given))
+
+
+def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path:
+    """Runs what is missing of a figure, prints its table and its claims, and writes its files.
+
+    Args:
+        name: The figure's name.
+        options: How to run it.
+        compiled: Whether steps are compiled, where that can be.
+
+    Returns:
+        The folder with the picture, the data behind it and ``verdict.json``.
+
+    Raises:
+        UsageError: If options cannot work.
+        SettingError: If there is no such figure, or its folder cannot be used.
+        WorkerFailed: If a setting fails.
+        OSError: If files cannot be written.
+    """
+    quieten()
+    if compiled:
+        private_cache()
+    figure = figure_of(name)
+    plan = figure.plan(options.scale)
+    home = Path(options.output).expanduser().absolute() / f"figure-{name}"
+    folder = home / options.scale
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            "--output", options.output, f"cannot be written ({error.strerror}); name a folder that can"
+        ) from None
+    words = (f"--seed_everything={options.seed}", *(() if compiled else ("--model.compile_after=null",)))
+    store = FigureStore(home / "study.sqlite", plan, words, options.workers or cores(), compiled)
+    seeds = range(options.seed, options.seed + plan.curves)
+    print(f"Figure {name}, {options.scale}: {figure.title}", flush=True)
+    with _Spent(home / "time.json") as spent:
+        for line in chain(store.run(), run_curves(home / "curves", words, store.cells, store.keys, seeds)):
+            print(line, flush=True)
+    curves = [[read_curve(curve_file(home / "curves", key, seed)) for seed in seeds] for key in store.keys]
+    runs = Runs(plan.cells, store.outcomes(), store.limits, curves)
+    findings = Findings(runs.rows(), figure.claims(runs), partial(figure.draw, runs), figure.choices, size=figure.size)
+    with silent_on_closed_pipe():
+        print(findings.table())
+        for choice in findings.choices:
+            print(f"our choice: {choice}")
+        for claim in findings.claims:
+            print(claim)
+    command = f"parity-lightning figure {name} --scale {options.scale}"
+    command += f" --seed {options.seed}" if options.seed else ""
+    write_findings(
+        folder,
+        name,
+        _Asked(options.scale, options.seed),
+        findings,
+        spent.seconds,
+        command,
+        options.scale,
+        ("png", "svg"),
+    )
+    store.export(folder / "trials.parquet")
+    with silent_on_closed_pipe():
+        for file in sorted(folder.iterdir()):
+            print(f"{file.stem}: {shown_path(file, options.output)}", flush=True)
+    return folder
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The options that decide what is found."""
+
+    scale: str
+    seed: int
+
+
+class _Spent:
+    """The seconds that a figure's runs have taken, those of earlier commands included."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._began = time.monotonic()
+        self.seconds: float = json.loads(path.read_text())["seconds"] if path.is_file() else 0.0
+
+    def __enter__(self) -> _Spent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = round(self.seconds + time.monotonic() - self._began, 1)
+        self._path.write_text(json.dumps({"seconds": self.seconds}) + "\n")

@@ -1,0 +1,86 @@
+"""Whole runs of a figure, whose curves are drawn: each is a ``fit``, and its ``metrics.csv`` is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from parity_lightning.cli.fit_settings import command_line
+from parity_lightning.cli.training import run
+from parity_lightning.figures.runs import Curve
+from parity_lightning.studies.cells import Cell
+from parity_lightning.studies.executors import WorkerFailed
+
+# What a figure does not show, or cannot.
+_QUIET = ("--trainer.enable_progress_bar=false", "--trainer.enable_checkpointing=false")
+
+
+def curve_file(folder: Path, key: str, seed: int) -> Path:
+    """Where the curves of a run are kept.
+
+    Args:
+        folder: That of all curves of a figure.
+        key: The name of the setting.
+        seed: The seed of the run.
+    """
+    return folder / f"{key}-seed{seed}.csv"
+
+
+def run_curves(
+    folder: Path, words: Sequence[str], cells: Sequence[Cell], keys: Sequence[str], seeds: Sequence[int]
+) -> Iterator[str]:
+    """Makes the runs whose curves are not there yet.
+
+    Args:
+        folder: Where curves are kept.
+        words: Options of ``fit`` that all settings have.
+        cells: The settings.
+        keys: Their names.
+        seeds: The seeds of the runs of each.
+
+    Yields:
+        A line for each run that is made, before it is.
+
+    Raises:
+        WorkerFailed: If a run is refused or leaves no metrics.
+    """
+    missing = [
+        (number, seed)
+        for number in range(len(cells))
+        for seed in seeds
+        if not curve_file(folder, keys[number], seed).is_file()
+    ]
+    for count, (number, seed) in enumerate(missing, 1):
+        yield f"curve {count:,} of {len(missing):,}: seed {seed}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            _fit([*command_line(words, cells[number]), f"--seed_everything={seed}"], Path(place))
+            (metrics,) = Path(place).glob("*/metrics.csv")
+            shutil.move(metrics, curve_file(folder, keys[number], seed))
+
+
+def _fit(options: Sequence[str], folder: Path) -> None:
+    said = io.StringIO()
+    where = f"--trainer.default_root_dir={folder}"
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+            run(["fit", *options, where, *_QUIET])
+    except SystemExit as ended:
+        if ended.code in (130, 143):
+            raise KeyboardInterrupt from None
+        if ended.code:
+            raise WorkerFailed(said.getvalue().strip()) from None
+
+
+def read_curve(path: Path) -> Curve:
+    """The columns of a ``metrics.csv``, NaN where there is no value."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}

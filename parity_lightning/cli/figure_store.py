@@ -1,0 +1,158 @@
+"""Runs what a figure's plan asks for and its store has not yet, and reads what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from parity_lightning.cli.fit_settings import FitSettings
+from parity_lightning.cli.make_runner import MakeRunner
+from parity_lightning.cli.probe import probe
+from parity_lightning.cli.shipped_configs import named
+from parity_lightning.cli.study_progress import run_under_bar, terminal_bar
+from parity_lightning.errors import SettingError
+from parity_lightning.figures.figure import Plan
+from parity_lightning.figures.runs import short_values
+from parity_lightning.studies.agenda import MOST_FAILURES
+from parity_lightning.studies.cells import Cell, Extent
+from parity_lightning.studies.executors import WorkerFailed
+from parity_lightning.studies.export import tables_of, write_table
+from parity_lightning.studies.packs import packs_of
+from parity_lightning.studies.store import Store
+from parity_lightning.studies.stored_study import NUMBERS, StoredStudy
+
+Outcomes = list[dict[str, np.ndarray]]
+"""Of each setting, numbers that came of its trials, by column."""
+
+
+@dataclass(frozen=True)
+class FigureStore:
+    """The trials of a figure, in one SQLite file for all scales.
+
+    Attributes:
+        path: The file.
+        plan: What is run.
+        words: Options of ``fit`` that all settings have.
+        workers: How many processes.
+        compiled: Whether steps are compiled, where that can be.
+    """
+
+    path: Path
+    plan: Plan
+    words: tuple[str, ...]
+    workers: int
+    compiled: bool = True
+
+    def run(self) -> Iterator[str]:
+        """Runs what is missing; rows that are there already are kept, and those of a larger scale are used.
+
+        Yields:
+            Lines for the user: what is run, and how long it may take.
+
+        Raises:
+            UsageError: If options cannot work.
+            SettingError: If the store holds other trials, or a part of a larger scale.
+            WorkerFailed: If a setting fails three times.
+        """
+        cells, planned = self.cells, self._planned
+        total = len(cells) * self.plan.trials
+        if (count := self.missing()) == 0:
+            yield f"{len(cells):,} settings x {self.plan.trials:,} trials: all there already"
+            return
+        extent = Extent(self.plan.trials, planned.first.seed, self.plan.decided_at)
+        store = Store(self.path, cells, planned.settings, extent, "--output", varied=planned.columns)
+        try:
+            packs = packs_of(each.stack for each in planned.settings)
+            make_runner = MakeRunner(self.words, None, self.workers, self.compiled, planned.parsed)
+            yield f"{len(cells):,} settings x {self.plan.trials:,} trials = {total:,}, {count:,} of them to run"
+            yield from probe(make_runner, cells, planned.settings, packs, count)
+            run_under_bar(store, make_runner, cells, packs, 1, terminal_bar(store.total))
+            failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
+            if failed:
+                store.retry_failed()
+                raise WorkerFailed(f"{len(failed):,} settings failed {MOST_FAILURES} times: {failed[0]}")
+        finally:
+            store.close()
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The settings with the files of their configurations found."""
+        return [{**cell, "config": str(config_file(cell["config"]))} for cell in self.plan.cells]
+
+    @cached_property
+    def _planned(self) -> FitSettings:
+        return FitSettings(self.words, self.cells, self.compiled)
+
+    def missing(self) -> int:
+        """How many trials have no row yet and are still needed."""
+        decided = Extent(self.plan.trials, 0, self.plan.decided_at).is_decided
+        solved = [np.isfinite(each["convergence_time"]) for each in self.outcomes()]
+        return sum(0 if decided(int(own.sum()), len(own)) else self.plan.trials - len(own) for own in solved)
+
+    def outcomes(self) -> Outcomes:
+        """What came of the trials that have a row, as many of each setting as the plan has."""
+        nothing = dict.fromkeys(NUMBERS, np.array([]))
+        if not self.path.is_file():
+            return [nothing for _ in self.cells]
+        study = StoredStudy(self.path)
+        try:
+            return [
+                nothing if place is None else study.numbers_of(place, self.plan.trials)
+                for place in self._places_in(study)
+            ]
+        finally:
+            study.close()
+
+    def _places_in(self, study: StoredStudy) -> list[int | None]:
+        """Where a store has the settings of the plan; nowhere if it began with another seed."""
+        same = study.extent.first_seed == self._planned.first.seed
+        place_of = {each.key: place for place, each in enumerate(study.settings)} if same else {}
+        return [place_of.get(key) for key in self.keys]
+
+    @property
+    def limits(self) -> list[int]:
+        """After how many steps the trials of each setting are given up."""
+        return [int(each.values["trainer.max_steps"]) for each in self._planned.settings]
+
+    @property
+    def keys(self) -> list[str]:
+        """The names of the settings, made of all that decides their trials."""
+        return [each.key for each in self._planned.settings]
+
+    def export(self, path: Path) -> None:
+        """Writes a row for each trial into a Parquet file, a column for every setting.
+
+        Args:
+            path: The file.
+        """
+        named = [
+            each._replace(columns={**each.columns, "config": short_values(cell)["config"]})
+            for each, cell in zip(self._planned.settings, self.plan.cells, strict=True)
+        ]
+        paths = list(self._planned.paths.values())
+        study = StoredStudy(self.path)
+        try:
+            here = {place: number for number, place in enumerate(self._places_in(study)) if place is not None}
+            rows = ((here[place], row) for place, row in study.rows(list(here)) if row["trial"] < self.plan.trials)
+            write_table(path, tables_of(named, self._planned.first.seed, rows, paths))
+        finally:
+            study.close()
+
+
+def config_file(name: str) -> Path:
+    """A configuration of a figure: one of those that come with the package.
+
+    Args:
+        name: The file's name below ``configs/figures``.
+
+    Raises:
+        SettingError: If there is no such file.
+    """
+    path = named(f"figures/{name}")
+    if path is None:
+        raise SettingError("figure", name, "no such configuration of a figure; see parity-lightning configs")
+    return path

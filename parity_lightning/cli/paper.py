@@ -1,0 +1,97 @@
+"""The subcommand paper: every figure and experiment, and one page on all their claims."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from parity_lightning.cli import theory
+from parity_lightning.cli.experiment_options import options_class
+from parity_lightning.cli.figure import run_figure
+from parity_lightning.cli.figure_options import FigureOptions, PaperOptions
+from parity_lightning.cli.paths import shown_path
+from parity_lightning.cli.study_errors import told_in_one_line
+from parity_lightning.display.style import draw_to
+from parity_lightning.experiments import EXPERIMENTS
+from parity_lightning.figures import FIGURES
+from parity_lightning.figures.forest import draw_forest, size_of
+from parity_lightning.figures.page import FOREST, page_of
+from parity_lightning.figures.verdicts import Verdict, ratios
+from parity_lightning.run_dir.atomic_write import atomic_write
+
+
+def run(options: Mapping[str, Any]) -> None:
+    """Runs ``parity-lightning paper``.
+
+    Args:
+        options: Its options.
+
+    Raises:
+        SystemExit: With 2 for a usage error, 1 if settings failed or files cannot be written, 130 if interrupted.
+    """
+    with told_in_one_line("paper"):
+        run_paper(PaperOptions(**options))
+
+
+def run_paper(options: PaperOptions) -> Path:
+    """Runs what is missing, and writes the page.
+
+    Args:
+        options: How.
+
+    Returns:
+        The page.
+    """
+    output = Path(options.output).expanduser().absolute()
+    page = Path(options.page).expanduser().absolute() if options.page else output / "paper.md"
+    if options.run == "missing":
+        given = {field.name: getattr(options, field.name) for field in dataclasses.fields(FigureOptions)}
+        for name in FIGURES:
+            run_figure(name, FigureOptions(**given))
+        # Experiments have one size, which takes minutes.
+        for name, entry in EXPERIMENTS.items() if options.scale != "smoke" else ():
+            if _newest(output, name) is None:
+                theory.run(name, {**dataclasses.asdict(options_class(entry.package)()), "runs": str(output)})
+    found = {name: output / f"figure-{name}" / options.scale for name in FIGURES}
+    found |= {name: folder for name in EXPERIMENTS if (folder := _newest(output, name))}
+    for name, folder in found.items():
+        if (folder / "verdict.json").is_file():
+            _copy(folder, page.with_suffix("") / name, name)
+    write_page(page)
+    print(f"page: {shown_path(page, options.page or options.output)}", flush=True)
+    return page
+
+
+def write_page(page: Path) -> None:
+    """Writes the page on what lies in the folder beside it that has its name.
+
+    Args:
+        page: The file.
+    """
+    folder = page.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    verdicts = [Verdict.of(file) for file in sorted(folder.glob("*/verdict.json"))]
+    order = [*FIGURES, *EXPERIMENTS]
+    verdicts.sort(key=lambda verdict: order.index(verdict.name))
+    if shown := list(ratios(verdicts)):
+        for ending in ("png", "svg"):
+            draw_to(folder / f"{FOREST}.{ending}", partial(draw_forest, shown), size_of(shown))
+    with atomic_write(page) as new:
+        new.write_text(page_of(verdicts, folder.name))
+
+
+def _newest(output: Path, name: str) -> Path | None:
+    """The newest folder of an experiment that has a verdict."""
+    folders = sorted(file.parent for file in output.glob(f"*-theory-{name}/verdict.json"))
+    return folders[-1] if folders else None
+
+
+def _copy(source: Path, target: Path, name: str) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for file in ("verdict.json", "data.csv", f"{name}.png", f"{name}.svg"):
+        if (source / file).is_file():
+            shutil.copyfile(source / file, target / file)

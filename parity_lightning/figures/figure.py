@@ -1,0 +1,56 @@
+"""A figure of the paper: what to run at each scale, what is claimed, how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from matplotlib.figure import Figure
+
+from parity_lightning.figures.runs import Runs
+from parity_lightning.studies.cells import Cell
+from parity_lightning.studies.claims import Claim
+
+Scale = Literal["smoke", "laptop", "paper"]
+
+SCALES: tuple[Scale, ...] = ("smoke", "laptop", "paper")
+"""From the smallest: each has all that the one before has, so that a larger one runs only what is missing."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a figure runs at a scale.
+
+    Attributes:
+        cells: Values of options of ``fit`` by option, of each setting; ``config`` is a file below ``configs/figures``.
+        trials: How many trials of each setting. Trial j is the run of ``fit`` with ``seed_everything`` S+j.
+        curves: Of how many of these trials, the first ones, a whole run is made, whose curves are kept.
+        decided_at: End a setting early once so many of its trials are solved, or once so many no longer can be.
+    """
+
+    cells: Sequence[Cell]
+    trials: int
+    curves: int = 0
+    decided_at: int | None = None
+
+
+@dataclass(frozen=True)
+class PaperFigure:
+    """A figure of the paper.
+
+    Attributes:
+        title: What it shows, in a line.
+        plan: What to run at a scale.
+        claims: What is claimed, decided by what came of the runs; the rules do not depend on that.
+        draw: Draws the picture into an empty figure, as the paper's looks.
+        choices: Settings that the paper does not state: ours.
+        size: Width and height of the picture in inches.
+    """
+
+    title: str
+    plan: Callable[[Scale], Plan]
+    claims: Callable[[Runs], list[Claim]]
+    draw: Callable[[Runs, Figure], None]
+    choices: Sequence[str]
+    size: tuple[float, float] = (8.0, 5.0)

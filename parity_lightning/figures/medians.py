@@ -1,0 +1,74 @@
+"""Medians of convergence times beside published ones: the claim on a point, and how medians are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from parity_lightning.statistics.survival import quantile_of
+from parity_lightning.studies.claims import Claim, Estimate, Statement
+
+FACTOR = 1.5
+"""A median is the published one if the whole interval of their ratio lies within this factor of 1."""
+
+
+def median_of(times: np.ndarray) -> Estimate:
+    """The median of convergence times as claims have it.
+
+    Example:
+        >>> median_of(np.array([10.0, 20.0, np.inf])).censored
+        1
+    """
+    return Estimate(*quantile_of(times), n=len(times), censored=int((~np.isfinite(times)).sum()))
+
+
+def published_claim(name: str, what: str, section: str, quote: str, published: float, times: np.ndarray) -> Claim:
+    """The claim that the median of convergence times is the published one, read off a figure.
+
+    Args:
+        name: The id of the claim.
+        what: Of which trials.
+        section: Where the paper says it.
+        quote: Its words.
+        published: The published median in steps.
+        times: The convergence times, infinite where a trial was not solved.
+
+    Example:
+        >>> rule = published_claim("n10", "n = 10", "Figure 1 (right)", "", 100.0, np.full(9, 120.0)).rule
+        >>> rule
+        'holds if the interval lies in [66.67, 150]; does not hold if it lies outside'
+    """
+    statement = Statement(name, f"median t_c in steps, {what}", section, quote, published, digitised=True)
+    return Claim.within(statement, median_of(times), published / FACTOR, published * FACTOR)
+
+
+def draw_medians(
+    axes: Axes, x: Sequence[float], times: Sequence[np.ndarray], limits: Sequence[int], **style: Any
+) -> None:
+    """Draws medians with their 95 % intervals; one that was not reached as a triangle where its trials were given up.
+
+    Args:
+        axes: Where to draw.
+        x: Where each median stands.
+        times: The convergence times of each.
+        limits: After how many steps trials of each were given up.
+        style: Color, label and so on, of the line.
+    """
+    medians = np.array([quantile_of(own) for own in times])
+    reached = np.isfinite(medians[:, 0])
+    places, value = np.array(x, dtype=float)[reached], medians[reached, 0]
+    high = np.minimum(medians[reached, 2], np.array(limits)[reached])
+    low = np.where(medians[reached, 1] > 0, medians[reached, 1], value)
+    errors = np.maximum([value - low, high - value], 0)
+    drawn = axes.errorbar(places, value, errors, **{"marker": "o", "markersize": 4, "capsize": 2, **style})
+    if not reached.all():
+        own = {"color": drawn[0].get_color(), "linestyle": "none", "fillstyle": "none", "markersize": 6}
+        axes.plot(np.array(x)[~reached], np.array(limits)[~reached], marker="^", **own)
+
+
+def draw_published(axes: Axes, x: Sequence[float], medians: Sequence[float], **style: Any) -> None:
+    """Draws published medians as crosses on a thin line."""
+    axes.plot(x, medians, **{"marker": "x", "markersize": 5, "linestyle": ":", "linewidth": 1, **style})

@@ -1,0 +1,175 @@
+"""The page on the whole paper, made of files ``verdict.json`` alone: the same files give the same page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+from parity_lightning.display.table import format_value
+from parity_lightning.experiments import EXPERIMENTS
+from parity_lightning.figures import FIGURES
+from parity_lightning.figures.medians import FACTOR
+from parity_lightning.figures.verdicts import Score, Verdict, ratios
+
+FOREST = "forest"
+"""The name of the picture of all ratios."""
+
+_MISSING = {
+    "3": "hidden progress; `parity-lightning theory hidden-progress` has it",
+    "1-left": "training curves of eight architectures at (50, 3); not attempted",
+    "finding-1": "random cells of the robustness grid; not attempted",
+    "10": "scaling of further architectures (extended version); not attempted",
+    "12": "Fourier gaps along SGD (extended version); in part in `parity-lightning theory hidden-progress`",
+    "13": "weight trajectories (extended version); not attempted",
+}
+"""What the paper has and no command of ours runs."""
+
+
+def page_of(verdicts: Sequence[Verdict], folder: str) -> str:
+    """Makes the page, in Markdown.
+
+    Args:
+        verdicts: What was found, in any order.
+        folder: Where, seen from the page, each figure and experiment has a folder with its files.
+    """
+    by_name = {verdict.name: verdict for verdict in verdicts}
+    ordered = [by_name[name] for name in (*FIGURES, *EXPERIMENTS) if name in by_name]
+    total = reduce(Score.plus, (verdict.score for verdict in ordered), Score(0, 0, 0, 0))
+    kinds = [sum(name in by_name for name in names) for names in (FIGURES, EXPERIMENTS)]
+    lines = [
+        "# The paper, claim by claim",
+        "",
+        f"Scope: {kinds[0]} of {len(FIGURES)} figures and {kinds[1]} of {len(EXPERIMENTS)} experiments on the theory. What "
+        "reproduced and what did not is counted first; then every number stands beside the paper's, and then every claim, "
+        "each figure with the settings that the paper leaves open and that we chose.",
+        "",
+        "Made by `parity-lightning paper` of the files `verdict.json` beside it. Every claim has a rule that was fixed "
+        "before anything was run; of a number that was read off a figure, the interval of ours must lie within a "
+        f"factor of {FACTOR:g} of it (holds) or outside (does not hold). Unsolved trials are censored and counted.",
+        "",
+        f"**{total.holds} of {total.tried} claims tried hold, {total.does_not_hold} do not, of {total.cannot_tell} it "
+        f"cannot be told; {total.not_attempted} were not attempted.**",
+        "",
+        *_scoreboard(ordered, total),
+        "",
+        *_not_run(by_name),
+        "",
+        *_failures(ordered),
+        "",
+    ]
+    if list(ratios(ordered)):
+        lines += [
+            "## Every number beside the paper's",
+            "",
+            f"![Ratios of ours to the paper's]({folder}/{FOREST}.png)",
+            "",
+        ]
+    for verdict in ordered:
+        lines += [*_section(verdict, folder), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _scoreboard(verdicts: Sequence[Verdict], total: Score) -> Iterator[str]:
+    yield "| | what | scale | holds | does not hold | cannot tell | not attempted | minutes |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for verdict in verdicts:
+        counts = " | ".join(map(str, verdict.score))
+        minutes = f"{verdict.content['seconds'] / 60:.1f}"
+        link = f"[{_title(verdict.name)}](#{_anchor(verdict.name)})"
+        yield f"| {link} | {_summary(verdict.name)} | {verdict.content.get('scale') or '-'} | {counts} | {minutes} |"
+    minutes = sum(verdict.content["seconds"] for verdict in verdicts) / 60
+    yield f"| **all** | | | {' | '.join(f'**{count}**' for count in total)} | {minutes:.0f} |"
+
+
+def _not_run(by_name: Mapping[str, Verdict]) -> Iterator[str]:
+    yield "**Not on this page:**"
+    yield ""
+    for name in (*FIGURES, *EXPERIMENTS):
+        if name not in by_name:
+            kind = "figure" if name in FIGURES else "theory"
+            yield f"- `parity-lightning {kind} {name}` was not run: {_summary(name)}"
+    for name, what in _MISSING.items():
+        yield f"- {_title(name)}: {what}"
+
+
+def _failures(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    yield "## What did not reproduce"
+    yield ""
+    failed = [
+        (verdict, claim) for verdict in verdicts for claim in verdict.claims if claim["verdict"] == "does not hold"
+    ]
+    if not failed:
+        yield "Of the claims that were tried, every one that can be told holds."
+    for verdict, claim in failed:
+        yield (
+            f"- [{_title(verdict.name)}](#{_anchor(verdict.name)}), `{claim['id']}`: paper {_paper(claim)}, "
+            f"ours {_ours(claim)}"
+        )
+
+
+def _section(verdict: Verdict, folder: str) -> Iterator[str]:
+    name, content = verdict.name, verdict.content
+    yield f"## {_title(name)}"
+    yield ""
+    summary, minutes = _summary(name), f"{content['seconds'] / 60:.1f} minutes"
+    yield f"{summary[0].upper()}{summary[1:]}. `{content['command']}`, {minutes} on {content['machine']}."
+    yield ""
+    yield f"![{summary}]({folder}/{name}/{name}.png)"
+    yield ""
+    quotes = list(dict.fromkeys((claim["section"], claim["quote"]) for claim in verdict.claims if claim["quote"]))
+    for number, (section, quote) in enumerate(quotes, 1):
+        yield f"{number}. {section}: *{_cell(quote)}*"
+    if quotes:
+        yield ""
+    yield "Our choice, where the paper leaves it open:"
+    yield ""
+    yield from (f"- {choice}" for choice in content["our_choices"])
+    yield ""
+    yield "| claim | says | paper | ours (interval) | n | censored | verdict |"
+    yield "|---|---|---|---|---|---|---|"
+    for claim in verdict.claims:
+        said = (claim["section"], claim["quote"])
+        source = f"({quotes.index(said) + 1})" if said in quotes else claim["section"] or "only we"
+        text = claim["claim"].removeprefix(f"{claim['section']}: ")
+        counts = (format_value(claim[name]) for name in ("n", "censored"))
+        verdict_text = claim["verdict"] if claim["verdict"] != "does not hold" else "**does not hold**"
+        cells = [text, source, _paper(claim), _ours(claim), *counts, verdict_text]
+        yield f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _paper(claim: Mapping[str, Any]) -> str:
+    read_off = ", read off" if claim["paper_value"] == "digitised" else ""
+    return f"{format_value(claim['paper'])}{read_off}"
+
+
+def _ours(claim: Mapping[str, Any]) -> str:
+    ends = "" if claim["low"] is None else f" ({format_value(claim['low'])} to {format_value(claim['high'])})"
+    return f"{format_value(claim['ours'])}{ends}"
+
+
+def _cell(text: str) -> str:
+    """A text as a cell of a table in Markdown."""
+    return text.replace("|", "\\|").replace("\n", " ").replace("*", "\\*") if "**" not in text else text
+
+
+def _title(name: str) -> str:
+    """The name as the paper has it.
+
+    Example:
+        >>> _title("4-left"), _title("15"), _title("finding-1"), _title("kernels")
+        ('Figure 4 (left)', 'Figure 15', 'Finding 1', 'Theory: kernels')
+    """
+    number, _, part = name.partition("-")
+    if number.isdigit():
+        return f"Figure {number} ({part})" if part else f"Figure {number}"
+    return f"Theory: {name}" if name in EXPERIMENTS else name.capitalize().replace("-", " ")
+
+
+def _anchor(name: str) -> str:
+    return re.sub(r"[^\w -]", "", _title(name).lower()).replace(" ", "-")
+
+
+def _summary(name: str) -> str:
+    return (FIGURES.get(name) or EXPERIMENTS[name]).summary
