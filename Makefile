@@ -6,7 +6,7 @@ CONFIG ?= configs/online.yaml
 PACKAGES ?= data measures statistics engine
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow attack mutate lint types architectures theory smoke bench bench-gpu build clean screenshots
+.PHONY: help install run test test-slow attack mutate lint types architectures theory smoke bench bench-gpu build clean screenshots docs house
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -71,10 +71,17 @@ bench-gpu: $(VENV)/.installed-dev ## measure stacked trials on an NVIDIA GPU, be
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gpu]' 'jax[cuda13]'
 	$(BIN)/python benchmarks/gpu_trials.py
 
+docs: $(VENV)/.installed-dev ## build the documentation into site/; a broken link fails
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+house: ## draw docs/pictures/house.svg from the imports
+	$(PYTHON) docs/draw_house.py
+
 build: $(VENV)/.installed-dev ## build sdist and wheel into dist/
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 
 clean: ## remove what was built and installed, never runs
-	rm -rf build dist *.egg-info .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist site *.egg-info .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-import parity_lightning
 from parity_lightning.cli.fit_settings import FitSettings
 from parity_lightning.cli.make_runner import MakeRunner
 from parity_lightning.cli.probe import probe
+from parity_lightning.cli.shipped_configs import named
 from parity_lightning.cli.study_progress import run_under_bar, terminal_bar
 from parity_lightning.errors import SettingError
 from parity_lightning.figures.figure import Plan
@@ -144,15 +144,15 @@ class FigureStore:
 
 
 def config_file(name: str) -> Path:
-    """A configuration of a figure.
+    """A configuration of a figure: one of those that come with the package.
 
     Args:
         name: The file's name below ``configs/figures``.
 
     Raises:
-        SettingError: If there is no such file: figures are run from a checkout.
+        SettingError: If there is no such file.
     """
-    path = Path(parity_lightning.__file__).parents[1] / "configs" / "figures" / name
-    if not path.is_file():
-        raise SettingError("figure", path, "no such configuration; run figures from a checkout of the repository")
+    path = named(f"figures/{name}")
+    if path is None:
+        raise SettingError("figure", name, "no such configuration of a figure; see parity-lightning configs")
     return path
