@@ -20,6 +20,8 @@ from parity_lightning.errors import SettingError
 # argparse takes such a word for a value although it begins with a dash.
 _NEGATIVE_NUMBER = re.compile(r"-\d+$|-\d*\.\d+$")
 
+_PYTHONS_NULL = re.compile(r"--[\w.]+=None")
+
 # Keys of a configuration that an option's path leaves out: model.init_args.width is --model.width.
 _TRANSPARENT = ("init_args", "dict_kwargs")
 
@@ -165,6 +167,16 @@ def option_path(name: str) -> str:
     """
     parts = name.removeprefix("--").removesuffix("+").split(".")
     return ".".join(part for part in parts if part not in _TRANSPARENT)
+
+
+def with_null(arguments: Iterable[str]) -> list[str]:
+    """A command line with ``null`` where the agent of a W&B sweep spells a null as Python does.
+
+    Example:
+        >>> with_null(["fit", "--data.num_samples=None", "--model.width=3"])
+        ['fit', '--data.num_samples=null', '--model.width=3']
+    """
+    return [f"{word.removesuffix('None')}null" if _PYTHONS_NULL.fullmatch(word) else word for word in arguments]
 
 
 def parts_of(value: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:

@@ -34,7 +34,7 @@ from parity_lightning.cli.command_tree import (
     command_tree,
 )
 from parity_lightning.cli.first_page import first_page
-from parity_lightning.cli.given import GivenSettings
+from parity_lightning.cli.given import GivenSettings, with_null
 from parity_lightning.cli.option_types import Option, options_of
 from parity_lightning.cli.quiet import quieten
 from parity_lightning.cli.refusals import Walk, root_cause, setting_error_message
@@ -72,7 +72,7 @@ class ParityCLI(RunsTrainer):
     location: RunLocation | None = None
 
     def __init__(self, args: Sequence[str], command: str | None = None) -> None:
-        self.arguments = list(args)
+        self.arguments = with_null(args)
         self.command = command or (self.arguments[0] if self.arguments[0] in SUBCOMMANDS else "")
         try:
             given = GivenSettings.of(self.arguments)
