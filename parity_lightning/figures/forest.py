@@ -39,7 +39,7 @@ def draw_forest(found: Sequence[Ratio], figure: Figure) -> None:
         axes.plot([low, high], [place, place], color=color, linewidth=1.5)
         shown = min(ratio.value, _MOST)
         marker = "o" if math.isfinite(ratio.value) and ratio.value <= _MOST else ">"
-        axes.plot([shown], [place], marker, color=color, markersize=4)
+        axes.plot([shown], [place], marker, color=color, markersize=4, clip_on=False)
     for verdict, color in _COLORS.items():
         axes.plot([], [], "o", color=color, markersize=4, label=verdict)
     axes.set(xscale="log", xlim=(_LEAST, _MOST), ylim=(len(found) - 0.3, -0.7), xlabel="ratio, with 95 % interval")
