@@ -6,7 +6,7 @@ CONFIG ?= configs/online.yaml
 PACKAGES ?= data measures statistics engine
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow attack mutate lint types architectures theory screenshots bench bench-gpu build clean
+.PHONY: help install run test test-slow attack mutate lint types architectures theory smoke bench bench-gpu build clean screenshots docs house
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -55,6 +55,8 @@ architectures: $(VENV)/.installed-dev ## run every setting of the paper 25 times
 theory: install ## run every experiment on the theory: the pages of docs/theory.md
 	for name in $$($(BIN)/parity-lightning theory --list | cut -d' ' -f3); do $(BIN)/parity-lightning theory $$name || exit; done
 
+smoke: install ## run every figure of the paper at its smallest scale, and make a page of them: runs/smoke/paper.md
+	$(BIN)/parity-lightning paper --scale smoke --output runs/smoke
 screenshots: $(VENV)/.installed-dev ## draw the pages of docs/report.md in Chromium: docs/pictures/report-*.png
 	PYTHONPATH=tests $(BIN)/python docs/screenshots.py
 
@@ -69,10 +71,17 @@ bench-gpu: $(VENV)/.installed-dev ## measure stacked trials on an NVIDIA GPU, be
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gpu]' 'jax[cuda13]'
 	$(BIN)/python benchmarks/gpu_trials.py
 
+docs: $(VENV)/.installed-dev ## build the documentation into site/; a broken link fails
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+house: ## draw docs/pictures/house.svg from the imports
+	$(PYTHON) docs/draw_house.py
+
 build: $(VENV)/.installed-dev ## build sdist and wheel into dist/
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 
 clean: ## remove what was built and installed, never runs
-	rm -rf build dist *.egg-info .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist site *.egg-info .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

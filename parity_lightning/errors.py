@@ -50,6 +50,16 @@ def nearest(name: object, valid: Iterable[str]) -> str:
     return f"did you mean {close[0]}? Valid: {listed}" if close else f"valid: {listed}"
 
 
+def nearest_one(name: object, valid: Iterable[str]) -> str:
+    """The valid name most like ``name``; an empty text if none is like it.
+
+    Example:
+        >>> nearest_one("hing", ["square", "hinge"]), nearest_one("zzz", ["square", "hinge"])
+        ('hinge', '')
+    """
+    return "".join(difflib.get_close_matches(str(name), list(valid), n=1))
+
+
 def check_int(option: str, value: Any, *, at_least: int, at_most: int = 2**64 - 1) -> int:
     """Returns ``value`` as an int if it is a whole number (no bool) within bounds.
 

@@ -48,6 +48,10 @@ LIGHT = {
     "an experiment": (["theory", "kernels", "--help"], "--samples"),
     "a wrong option of an experiment": (["theory", "kernels", "--simples=3"], "did you mean --samples?"),
     "a wrong value of an experiment": (["theory", "kernels", "--samples=x"], "--samples=x: must be a whole number"),
+    "configs": (["configs"], "architectures/xiv.yaml"),
+    "a wrong name of a configuration": (["configs", "copy", "onlin"], "did you mean online.yaml?"),
+    "new": (["new", "--help"], "NAME.yaml"),
+    "a wrong name of a network": (["new", "json"], "json: is a name of Python's"),
     "a wrong experiment": (["theory", "kernel"], "did you mean kernels?"),
 }
 

@@ -18,9 +18,10 @@ from matplotlib.figure import Figure
 
 from parity_lightning.cli import main
 from parity_lightning.cli.figure import run_figure
-from parity_lightning.cli.figure_options import FigureOptions
+from parity_lightning.cli.figure_curves import read_curve
+from parity_lightning.cli.figure_options import FigureOptions, PaperOptions
 from parity_lightning.cli.figure_store import config_file
-from parity_lightning.cli.paper import write_page
+from parity_lightning.cli.paper import run_paper, write_page
 from parity_lightning.errors import SettingError
 from parity_lightning.figures import FIGURES, figure4_left, figure_of
 from parity_lightning.figures.figure import SCALES, PaperFigure, Plan, Scale
@@ -118,7 +119,6 @@ def test_published_numbers_give_claims_that_hold() -> None:
     assert len(claims) == len(published) + 2 * len(MEDIANS)
     twice = Runs(plan.cells, [{"convergence_time": np.full(25, 2 * x)} for x in published], runs.limits)
     off = [claim for claim in figure.claims(twice) if claim.statement.id.endswith("-off")]
-    # At most at the limit of 20,000 steps is twice the published median.
     assert [round(float(claim.found.value), 1) for claim in off] == [2.0] * 4
     assert {claim.verdict for claim in figure.claims(twice)} == {"does not hold"}
 
@@ -155,11 +155,11 @@ def test_the_share_of_variance_is_that_of_the_model() -> None:
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> PaperFigure:
-    """Figure 4 (left) with networks that take no time: two widths, then three."""
+    """Figure 4 (left) with networks that take no time: a width, then two."""
     figure = figure4_left.FIGURE
 
     def plan(scale: Scale) -> Plan:
-        widths, trials, curves = {"smoke": ((5, 20), 2, 1), "laptop": ((5, 20, 30), 3, 1), "paper": ((5,), 9, 0)}[scale]
+        widths, trials, curves = {"smoke": ((20,), 2, 1), "laptop": ((20, 5), 3, 1), "paper": ((5,), 9, 0)}[scale]
         fixed: dict[str, Any] = {"data.n": 8, "data.k": 2, "trainer.max_steps": 60, "trainer.val_check_interval": 20}
         fixed |= {"config": "4-left.yaml", "trainer.accelerator": "cpu", "data.batch_size": 8}
         return Plan([{**fixed, "model.width": width} for width in widths], trials, curves)
@@ -175,7 +175,7 @@ def test_a_figure_is_run_once_kept_and_grows(
     options = FigureOptions("smoke", str(tmp_path), workers=1)
     folder = run_figure("4-left", options, compiled=False)
     told = capsys.readouterr().out
-    assert "2 settings x 2 trials = 4, 4 of them to run" in told
+    assert "1 settings x 2 trials = 2, 2 of them to run" in told
     assert "at most" in told
     assert folder == tmp_path / "figure-4-left" / "smoke"
     assert {file.name for file in folder.iterdir()} == {
@@ -187,25 +187,28 @@ def test_a_figure_is_run_once_kept_and_grows(
     needed = {"id", "quote", "section", "paper", "ours", "low", "high", "n", "censored", "tolerance", "verdict"}
     assert all({*needed, "scale", "choices", "command"} <= set(claim) for claim in verdict["claims"])
     first = parquet.read_table(folder / "trials.parquet").to_pylist()
-    assert [(row["width"], row["seed"]) for row in first] == [(5, 0), (5, 1), (20, 0), (20, 1)]
+    assert [(row["width"], row["seed"]) for row in first] == [(20, 0), (20, 1)]
     assert {row["config"] for row in first} == {"4-left"}
     # A run of `fit` with the same seed, so the same trial.
-    curves = sorted((tmp_path / "figure-4-left" / "curves").iterdir())
-    assert len(curves) == 2
-
-    run_figure("4-left", options, compiled=False)
-    assert "all there already" in capsys.readouterr().out
+    (curve,) = (tmp_path / "figure-4-left" / "curves").iterdir()
+    assert read_curve(curve)["step"].tolist() == list(range(20, first[0]["steps"] + 1, 20))
+    assert read_curve(curve)["val/accuracy"][-1] == pytest.approx(first[0]["val_accuracy"])
 
     large = run_figure("4-left", replace(options, scale="laptop"), compiled=False)
-    assert "3 settings x 3 trials = 9, 5 of them to run" in capsys.readouterr().out
+    assert "2 settings x 3 trials = 6, 4 of them to run" in capsys.readouterr().out
     rows = parquet.read_table(large / "trials.parquet").to_pylist()
-    assert [row for row in rows if row["width"] < 30 and row["seed"] < 2] == first
+    assert [row for row in rows if row["width"] == 20 and row["seed"] < 2] == first
 
     # What the larger scale has run is enough for the smaller one, whose files are the same again.
     before = (folder / "data.csv").read_text(), (folder / "4-left.svg").read_text()
     run_figure("4-left", options, compiled=False)
     assert "all there already" in capsys.readouterr().out
     assert ((folder / "data.csv").read_text(), (folder / "4-left.svg").read_text()) == before
+    page = run_paper(PaperOptions("smoke", str(tmp_path), page=str(tmp_path / "own.md"), run="nothing"))
+    assert "Scope: 1 of" in page.read_text()
+    assert "](own/4-left/4-left.png)" in page.read_text()
+    assert (tmp_path / "own" / "4-left" / "verdict.json").read_bytes() == (folder / "verdict.json").read_bytes()
+
     with pytest.raises(SettingError, match="--output"):
         run_figure("4-left", replace(options, scale="paper"), compiled=False)
     with pytest.raises(SettingError, match="--output"):

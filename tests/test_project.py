@@ -15,7 +15,9 @@ from torch import nn
 
 import parity_lightning
 from parity_lightning import SGDW, PiecewiseSchedule
+from parity_lightning.cli import main
 from parity_lightning.cli.command_tree import command_tree
+from parity_lightning.cli.shipped_configs import instead_of
 from parity_lightning.cli.trials import parse_options
 from parity_lightning.studies.sweep_file import SweepFile
 from parity_lightning.studies.variations import combinations_of, parse_variation
@@ -82,12 +84,13 @@ def test_the_guides_architecture_is_short_and_keeps_the_contract() -> None:
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
-def test_the_docs_commands_and_links_are_right(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_docs_commands_and_links_are_right(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = page.read_text()
+    here = ROOT
     for link in re.findall(r"\]\((?!http)([^)#]+)", text):
         assert (page.parent / link).exists(), link
     for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL):
-        monkeypatch.chdir(ROOT)
+        monkeypatch.chdir(here)
         for line in block.splitlines():
             program, *arguments = shlex.split(line, comments=True)
             if program == "cd":
@@ -98,11 +101,16 @@ def test_the_docs_commands_and_links_are_right(page: Path, monkeypatch: pytest.M
                     arguments = arguments[arguments.index("parity_lightning") + 1 :]
                 else:
                     assert program == "parity-lightning"
+                if arguments[0] == "new":
+                    here = tmp_path
+                    monkeypatch.chdir(here)
+                    main(arguments)
+                    continue
                 if arguments[0] in ("theory", "sweep", "results", "figure", "paper", "report"):
                     if arguments[1] != "--list":
                         command_tree().parse_args(arguments)
                     if arguments[0] == "sweep":
-                        SweepFile.of(arguments[1])
+                        SweepFile.of(instead_of(arguments[1]) or arguments[1])
                     continue
                 if arguments[0] == "trials":
                     given, options = parse_options(arguments[1:])

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-
-from tqdm.auto import tqdm
 
 from parity_lightning.api.trial_table import TrialTable
 from parity_lightning.cli.fit_settings import FitSettings
@@ -126,7 +125,7 @@ class Study:
         store = Store(path, self._cells, planned.settings, extent, "store", varied=planned.columns)
         try:
             if len(store) < store.total:
-                bar = tqdm(total=store.total, desc="trials", unit=" trials", disable=not progress)
+                bar = _bar(store.total, progress)
                 run_under_bar(store, make_runner, self._cells, packs, 1, bar)
             failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
             if failed:
@@ -180,6 +179,15 @@ def run_trials(
     """
     study = Study(config, vary or {}, trials, options or {})
     return study.run(workers=workers, store=store, progress=progress, compiled=compiled)
+
+
+def _bar(total: int, shown: bool) -> Any:
+    """A bar of the notebook, or of the terminal."""
+    with warnings.catch_warnings():
+        # A notebook without ipywidgets has a plain bar, which needs no warning.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from tqdm.auto import tqdm
+    return tqdm(total=total, desc="trials", unit=" trials", disable=not shown)
 
 
 def _plain(value: Any) -> Any:

@@ -33,7 +33,7 @@ def _main(arguments: list[str]) -> None:
     from parity_lightning.errors import nearest
 
     words = arguments or ["--help"]
-    if words in (["theory"], ["trials"], ["sweep"], ["results"], ["figure"], ["report"]) or (
+    if words in (["theory"], ["trials"], ["sweep"], ["results"], ["new"], ["figure"], ["report"]) or (
         words[0] == "trials" and {"-h", "--help"} & set(words)
     ):
         words = [words[0], "--help"]
@@ -59,6 +59,16 @@ def _main(arguments: list[str]) -> None:
         from parity_lightning.cli import results
 
         results.run(config.results.as_dict())
+        return
+    if config.subcommand == "configs":
+        from parity_lightning.cli import configs
+
+        configs.run(config.configs.copy.name if config.configs.action == "copy" else None)
+        return
+    if config.subcommand == "new":
+        from parity_lightning.cli import new
+
+        new.run(config.new.name)
         return
     if config.subcommand == "figure":
         from parity_lightning.cli import figure

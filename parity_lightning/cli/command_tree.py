@@ -41,6 +41,8 @@ SUBCOMMANDS = {
     "validate": "evaluate a checkpoint on the validation set",
     "test": "evaluate a checkpoint on the test set",
     "predict": "write a checkpoint's predictions on the test set",
+    "configs": "list the configurations that come with parity-lightning, or copy one",
+    "new": "write a module, a configuration and a test to begin a network of your own with",
 }
 
 TRAINING = ("fit", "trials", "validate", "test", "predict")
@@ -68,13 +70,22 @@ _THEORY = (
     "verdict.json, data.csv and a picture into a new folder below runs/."
 )
 
-
 _SWEEP = (
     "Run every setting of a W&B sweep file, the file that `wandb sweep` takes: so many trials of each, side by side, "
     "one row each in one store. Stopped at any moment, the same command goes on."
 )
 
 _RESULTS = "Print what a sweep found: solved shares, median convergence times, power laws, and the paper's rule."
+
+_CONFIGS = (
+    "List the configurations that come with parity-lightning. fit --config NAME takes one as it is where there is no "
+    "file of that name; configs copy NAME writes it into the current folder."
+)
+
+_NEW = (
+    "Write NAME.py with a small network, NAME.yaml with a configuration that trains it, and test_NAME.py into the "
+    "current folder; all three work as they are. Nothing is overwritten."
+)
 
 _REPORT = (
     "Show runs, trials, sweeps and experiments on one HTML page that needs nothing else: settings, curves, tables, "
@@ -195,6 +206,10 @@ def _add_results_options(parser: ArgumentParser) -> None:
     add_options(parser, ResultsOptions)
 
 
+def _add_new_options(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the network's name, my_network or MyNetwork")
+
+
 def _add_figure_options(parser: ArgumentParser) -> None:
     parser.add_argument("name", metavar="ID", help="the figure: one of those that --list lists")
     parser.add_argument("--list", action=_ListFigures, help="list the figures and exit")
@@ -226,7 +241,7 @@ def command_tree(make: Callable[[str], CommandParser | None] = lambda name: None
         parser = make(name) or _light_parser(name)
         subcommands.add_subcommand(name, parser, help=summary)
         parser.prog = f"parity-lightning {name}"
-        tree.below += [parser, *(_add_experiments(parser) if name == "theory" else [])]
+        tree.below += [parser, *_add_subcommands(name, parser)]
     return tree
 
 
@@ -234,6 +249,7 @@ _GIVEN_FIRST = {
     "sweep": "the file: parity-lightning sweep FILE",
     "results": "the file: parity-lightning results STORE",
     "figure": "the figure: parity-lightning figure ID; --list lists them",
+    "new": "the network a name: parity-lightning new NAME",
 }
 """What a subcommand needs before its options."""
 
@@ -258,16 +274,23 @@ def explain(words: Sequence[str], error: argparse.ArgumentError) -> tuple[str, s
             return "theory", f"{path[1]}: no such experiment; {nearest(path[1], EXPERIMENTS)}"
         if not path[1:] and not given.settings:
             return "theory", f"name an experiment; {nearest('', EXPERIMENTS)}"
-    if path[:1] == ("report",):
+    if path[:1] == ("configs",) and path[1:]:
+        if path[1] != "copy":
+            return "configs", f"{path[1]}: no such action; parity-lightning configs copy NAME is one"
+        if not path[2:]:
+            return "configs copy", "give a NAME of those that parity-lightning configs lists"
+        path = path[:2] + path[3:]
+    elif path[:1] == ("report",):
         if not path[1:]:
             return "report", "give what to show: parity-lightning report PATH ..."
         path = path[:1]
-        given = replace(given, subcommands=path)
-    if path[:1] in (("sweep",), ("results",), ("figure",)):
+    elif path[:1] and path[0] in _GIVEN_FIRST:
         if not path[1:]:
             return path[0], f"give {_GIVEN_FIRST[path[0]]}"
-        path = path[:1] + path[2:]
-        given = replace(given, subcommands=path)
+        if path[2:]:
+            return path[0], f"{path[2]}: belongs to no option; write --OPTION VALUE"
+        path = path[:1]
+    given = replace(given, subcommands=path)
     if path[2:]:
         return " ".join(path[:2]), f"{path[2]}: belongs to no option; write --OPTION VALUE"
     command = " ".join(path)
@@ -294,6 +317,10 @@ def _light_parser(name: str) -> CommandParser:
         return CommandParser(description=_TRIALS, fill=add_trial_options)
     if name == "sweep":
         return CommandParser(description=_SWEEP, fill=_add_sweep_options)
+    if name == "configs":
+        return CommandParser(description=_CONFIGS)
+    if name == "new":
+        return CommandParser(description=_NEW, fill=_add_new_options)
     if name == "figure":
         return CommandParser(description=_FIGURE, fill=_add_figure_options)
     if name == "paper":
@@ -303,6 +330,20 @@ def _light_parser(name: str) -> CommandParser:
     if name == "report":
         return CommandParser(description=_REPORT, fill=_add_report_options)
     return CommandParser(help_page=partial(first_page, name))
+
+
+def _add_subcommands(name: str, parser: ArgumentParser) -> list[CommandParser]:
+    return _add_experiments(parser) if name == "theory" else _add_copy(parser) if name == "configs" else []
+
+
+def _add_copy(parser: ArgumentParser) -> list[CommandParser]:
+    actions = parser.add_subcommands(required=False, dest="action", title="actions", metavar="ACTION", description="")
+    summary = "write one into the current folder"
+    copy = CommandParser(description="Write a configuration into the current folder; nothing is overwritten.")
+    copy.add_argument("name", metavar="NAME", help="one that parity-lightning configs lists")
+    actions.add_subcommand("copy", copy, help=summary)
+    copy.prog = "parity-lightning configs copy"
+    return [copy]
 
 
 def _add_experiments(parser: ArgumentParser) -> list[CommandParser]:

@@ -71,12 +71,11 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
         raise SettingError(
             "--output", options.output, f"cannot be written ({error.strerror}); name a folder that can"
         ) from None
-    words = (f"--seed_everything={options.seed}", *(() if compiled else ("--model.compile_after=null",)))
-    store = FigureStore(home / "study.sqlite", plan, words, options.workers or cores(), compiled)
+    store = FigureStore(home / "study.sqlite", plan, options.seed, options.workers or cores(), compiled)
     seeds = range(options.seed, options.seed + plan.curves)
     print(f"Figure {name}, {options.scale}: {figure.title}", flush=True)
     with _Spent(home / "time.json") as spent:
-        for line in chain(store.run(), run_curves(home / "curves", words, store.cells, store.keys, seeds)):
+        for line in chain(store.run(), run_curves(home / "curves", store.cells, store.keys, seeds, compiled)):
             print(line, flush=True)
     curves = [[read_curve(curve_file(home / "curves", key, seed)) for seed in seeds] for key in store.keys]
     runs = Runs(plan.cells, store.outcomes(), store.limits, curves)

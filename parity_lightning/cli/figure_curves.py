@@ -34,16 +34,16 @@ def curve_file(folder: Path, key: str, seed: int) -> Path:
 
 
 def run_curves(
-    folder: Path, words: Sequence[str], cells: Sequence[Cell], keys: Sequence[str], seeds: Sequence[int]
+    folder: Path, cells: Sequence[Cell], keys: Sequence[str], seeds: Sequence[int], compiled: bool = True
 ) -> Iterator[str]:
     """Makes the runs whose curves are not there yet.
 
     Args:
         folder: Where curves are kept.
-        words: Options of ``fit`` that all settings have.
         cells: The settings.
         keys: Their names.
         seeds: The seeds of the runs of each.
+        compiled: Whether long runs change to compiled steps, where that can be.
 
     Yields:
         A line for each run that is made, before it is.
@@ -51,6 +51,7 @@ def run_curves(
     Raises:
         WorkerFailed: If a run is refused or leaves no metrics.
     """
+    beside = [] if compiled else ["--model.compile_after=null"]
     missing = [
         (number, seed)
         for number in range(len(cells))
@@ -61,7 +62,8 @@ def run_curves(
         yield f"curve {count:,} of {len(missing):,}: seed {seed}"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as place:
-            _fit([*command_line(words, cells[number]), f"--seed_everything={seed}"], Path(place))
+            options = [*command_line((), cells[number]), f"--seed_everything={seed}", *beside]
+            _fit(options, Path(place))
             (metrics,) = Path(place).glob("*/metrics.csv")
             shutil.move(metrics, curve_file(folder, keys[number], seed))
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-import parity_lightning
 from parity_lightning.cli.fit_settings import FitSettings
 from parity_lightning.cli.make_runner import MakeRunner
 from parity_lightning.cli.probe import probe
+from parity_lightning.cli.shipped_configs import named
 from parity_lightning.cli.study_progress import run_under_bar, terminal_bar
 from parity_lightning.errors import SettingError
 from parity_lightning.figures.figure import Plan
@@ -36,14 +36,14 @@ class FigureStore:
     Attributes:
         path: The file.
         plan: What is run.
-        words: Options of ``fit`` that all settings have.
+        seed: The seed of the first trial of each setting.
         workers: How many processes.
         compiled: Whether steps are compiled, where that can be.
     """
 
     path: Path
     plan: Plan
-    words: tuple[str, ...]
+    seed: int
     workers: int
     compiled: bool = True
 
@@ -63,11 +63,11 @@ class FigureStore:
         if (count := self.missing()) == 0:
             yield f"{len(cells):,} settings x {self.plan.trials:,} trials: all there already"
             return
-        extent = Extent(self.plan.trials, planned.first.seed, self.plan.decided_at)
+        extent = Extent(self.plan.trials, self.seed, self.plan.decided_at)
         store = Store(self.path, cells, planned.settings, extent, "--output", varied=planned.columns)
         try:
             packs = packs_of(each.stack for each in planned.settings)
-            make_runner = MakeRunner(self.words, None, self.workers, self.compiled, planned.parsed)
+            make_runner = MakeRunner((), None, self.workers, self.compiled, planned.parsed)
             yield f"{len(cells):,} settings x {self.plan.trials:,} trials = {total:,}, {count:,} of them to run"
             yield from probe(make_runner, cells, planned.settings, packs, count)
             run_under_bar(store, make_runner, cells, packs, 1, terminal_bar(store.total))
@@ -85,7 +85,7 @@ class FigureStore:
 
     @cached_property
     def _planned(self) -> FitSettings:
-        return FitSettings(self.words, self.cells, self.compiled)
+        return FitSettings((), self.cells, self.compiled)
 
     def missing(self) -> int:
         """How many trials have no row yet and are still needed."""
@@ -109,7 +109,7 @@ class FigureStore:
 
     def _places_in(self, study: StoredStudy) -> list[int | None]:
         """Where a store has the settings of the plan; nowhere if it began with another seed."""
-        same = study.extent.first_seed == self._planned.first.seed
+        same = study.extent.first_seed == self.seed
         place_of = {each.key: place for place, each in enumerate(study.settings)} if same else {}
         return [place_of.get(key) for key in self.keys]
 
@@ -138,21 +138,21 @@ class FigureStore:
         try:
             here = {place: number for number, place in enumerate(self._places_in(study)) if place is not None}
             rows = ((here[place], row) for place, row in study.rows(list(here)) if row["trial"] < self.plan.trials)
-            write_table(path, tables_of(named, self._planned.first.seed, rows, paths))
+            write_table(path, tables_of(named, self.seed, rows, paths))
         finally:
             study.close()
 
 
 def config_file(name: str) -> Path:
-    """A configuration of a figure.
+    """A configuration of a figure: one of those that come with the package.
 
     Args:
         name: The file's name below ``configs/figures``.
 
     Raises:
-        SettingError: If there is no such file: figures are run from a checkout.
+        SettingError: If there is no such file.
     """
-    path = Path(parity_lightning.__file__).parents[1] / "configs" / "figures" / name
-    if not path.is_file():
-        raise SettingError("figure", path, "no such configuration; run figures from a checkout of the repository")
+    path = named(f"figures/{name}")
+    if path is None:
+        raise SettingError("figure", name, "no such configuration of a figure; see parity-lightning configs")
     return path

@@ -8,8 +8,9 @@ from itertools import islice
 from typing import Any
 
 import parity_lightning
-from parity_lightning.cli.given import option_path
+from parity_lightning.cli.given import GivenSettings, option_path
 from parity_lightning.cli.option_types import Option
+from parity_lightning.cli.shipped_configs import announce, instead_of
 from parity_lightning.cli.trial_config import TrialConfigCLI
 from parity_lightning.errors import SettingError, UsageError, check_int
 from parity_lightning.studies.cells import Cell, options_of, values_of
@@ -41,6 +42,8 @@ class FitSettings:
         SettingError: If seeds are varied, which are replicates.
         UsageError: If options are refused.
 
+    Where configurations that come with the package are taken, one line on standard error says which.
+
     Attributes:
         first: The first cell, parsed.
         parsed: The cells that were parsed, by what they have to be parsed for; of very many only the first.
@@ -68,11 +71,19 @@ class FitSettings:
         self._checks_all = len(distinct) <= _MOST_CHECKED
         self._parse(cells[0])
         self.first = self.parsed[without_seed(cells[0])]
+        announce(self._shipped(cells))
         self.settings = list(self._put_together(cells))
         first = self.settings[0].values
         self.paths = {name: path for name in names if (path := path_of(name, first)) is not None}
         self._constant = {name for name in names if len(list(islice(values_of(cells, name), 2))) < 2}
         self._columns = {name: _column(name, self.paths.get(name)) for name in names}
+
+    def _shipped(self, cells: Sequence[Cell]) -> Iterator[str]:
+        """The names for which configurations that come with the package are taken."""
+        yield from GivenSettings.of(["fit", *self._options]).shipped
+        for name in options_of(cells):
+            if option_path(name) == "config":
+                yield from (str(file) for file in values_of(cells, name) if instead_of(str(file)))
 
     @property
     def columns(self) -> list[str]:

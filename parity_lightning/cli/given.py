@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from parity_lightning.cli.shipped_configs import advice, instead_of
 from parity_lightning.errors import SettingError
 
 # argparse takes such a word for a value although it begins with a dash.
 _NEGATIVE_NUMBER = re.compile(r"-\d+$|-\d*\.\d+$")
+
+_PYTHONS_NULL = re.compile(r"--[\w.]+=None")
 
 # Keys of a configuration that an option's path leaves out: model.init_args.width is --model.width.
 _TRANSPARENT = ("init_args", "dict_kwargs")
@@ -58,12 +61,16 @@ class GivenSettings:
         subcommands: The words before the first option: ``("theory", "fourier")``.
         settings: In the order in which they take effect, a later one replacing an earlier one.
         loose: Words that belong to no option.
+        files: The configuration files that ``--config`` names.
+        shipped: The names, as they were given, of files that do not exist and for which configurations that come with
+            the package are taken.
     """
 
     subcommands: tuple[str, ...]
     settings: tuple[Setting, ...]
     loose: tuple[str, ...] = ()
-    files: tuple[str, ...] = field(default=())
+    files: tuple[str, ...] = ()
+    shipped: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, arguments: Sequence[str]) -> GivenSettings:
@@ -81,6 +88,7 @@ class GivenSettings:
         loose: list[str] = []
         settings: list[Setting] = []
         files: list[str] = []
+        shipped: list[str] = []
         words = list(arguments)
         while words:
             word = words.pop(0)
@@ -96,13 +104,16 @@ class GivenSettings:
             if value is None and words and not _is_option(words[0]):
                 value = words.pop(0)
                 used.append(value)
+            if option_path(name) == "config" and value is not None and (instead := instead_of(value)):
+                shipped.append(value)
+                value = str(instead)
             setting = Setting(option_path(name), value, words=tuple(used))
             settings.append(setting)
             if setting.option == "config" and value is not None:
                 files.append(value)
                 content = read_configuration(value)
                 settings += [Setting(option_path(str(key)), part, file=value) for key, part in content.items()]
-        return cls(tuple(subcommands), tuple(settings), tuple(loose), tuple(files))
+        return cls(tuple(subcommands), tuple(settings), tuple(loose), tuple(files), tuple(shipped))
 
     def preceded_by(self, settings: Iterable[Setting]) -> GivenSettings:
         """The same with other settings before them, which these replace."""
@@ -120,6 +131,20 @@ class GivenSettings:
     def is_on_command_line(self, option: str) -> bool:
         """Whether an option stands on the command line itself."""
         return any(setting.option == option and setting.file is None for setting in self.settings)
+
+    def words_for_parser(self) -> list[str]:
+        """The command line, with the paths of the configurations that were found for names.
+
+        Example:
+            >>> words = GivenSettings.of(["fit", "-c", "online.yaml", "--data.n=5"]).words_for_parser()
+            >>> words[1] == f"--config={instead_of('online.yaml')}"
+            True
+        """
+        words = list(self.subcommands)
+        for setting in self.settings:
+            found = setting.option == "config" and setting.value is not None and bool(setting.words)
+            words += [f"--config={setting.value}"] if found else setting.words
+        return [*words, *self.loose]
 
     def words_without(self, *options: str) -> list[str]:
         """The command line without some options.
@@ -144,6 +169,16 @@ def option_path(name: str) -> str:
     return ".".join(part for part in parts if part not in _TRANSPARENT)
 
 
+def with_null(arguments: Iterable[str]) -> list[str]:
+    """A command line with ``null`` where the agent of a W&B sweep spells a null as Python does.
+
+    Example:
+        >>> with_null(["fit", "--data.num_samples=None", "--model.width=3"])
+        ['fit', '--data.num_samples=null', '--model.width=3']
+    """
+    return [f"{word.removesuffix('None')}null" if _PYTHONS_NULL.fullmatch(word) else word for word in arguments]
+
+
 def parts_of(value: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
     """The settings in a plain value by their names; those in ``init_args`` are its own."""
     for name, part in value.items():
@@ -162,7 +197,7 @@ def read_configuration(file: str) -> dict[str, Any]:
     try:
         content = yaml.safe_load(Path(file).read_text())
     except FileNotFoundError:
-        raise SettingError("--config", file, "no such file; give the path of a YAML file") from None
+        raise SettingError("--config", file, advice(file)) from None
     except (OSError, UnicodeDecodeError, ValueError) as error:
         if isinstance(error, yaml.YAMLError):
             raise

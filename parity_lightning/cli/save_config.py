@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.loggers import Logger, WandbLogger
 
 
 class SaveConfig(SaveConfigCallback):
@@ -20,4 +23,16 @@ class SaveConfig(SaveConfigCallback):
         """Passes the configuration on."""
         config = json.loads(self.parser.dump(self.config, skip_none=False, format="json"))
         for logger in trainer.loggers:
-            logger.log_hyperparams(config)
+            logger.log_hyperparams(_untold(logger, config))
+
+
+def _untold(logger: Logger, config: dict[str, Any]) -> dict[str, Any]:
+    """What a sweep has not told W&B already; it locks what it has told, and warns of each repetition."""
+    if "WANDB_SWEEP_ID" not in os.environ or not isinstance(logger, WandbLogger):
+        return config
+    from wandb.sdk import Config
+
+    told = logger.experiment.config
+    if not isinstance(told, Config):
+        return config
+    return {name: value for name, value in config.items() if name not in told or told[name] != value}

@@ -14,6 +14,7 @@ from parity_lightning.cli.paths import shown_path
 from parity_lightning.cli.quiet import quieten
 from parity_lightning.cli.refusals import refusal
 from parity_lightning.cli.results_report import report_results
+from parity_lightning.cli.shipped_configs import announce, instead_of
 from parity_lightning.cli.study_options import SweepOptions
 from parity_lightning.cli.sweep_runs import SweepRuns
 from parity_lightning.cli.trials import parse_options
@@ -59,7 +60,9 @@ def run(options: Mapping[str, Any]) -> None:
 
 
 def _run(file: str, options: SweepOptions) -> None:
-    sweep = SweepFile.of(file)
+    instead = instead_of(file)
+    announce([file] if instead else [])
+    sweep = SweepFile.of(instead or file)
     sweep, trials, compiled = _of_trials(sweep, options)
     if compiled:
         private_cache()

@@ -14,6 +14,7 @@ from parity_lightning.callbacks.archive_stale_summary import ArchiveStaleSummary
 from parity_lightning.callbacks.graceful_shutdown import GracefulShutdown
 from parity_lightning.modules import ParityModule
 from parity_lightning.modules.blocks import CountSteps
+from parity_lightning.modules.lightning_internals import without_needless_warnings
 from parity_lightning.run_dir.checkpoint_io import AtomicCheckpointIO
 from parity_lightning.run_dir.fault_tolerant_logger import FaultTolerantLogger
 from parity_lightning.run_dir.metrics_file import RunMetrics
@@ -77,7 +78,8 @@ def fit_settings(given: Any, model: LightningModule, location: RunLocation | Non
         callbacks.append(CountSteps())
     if location is None:
         return {"callbacks": callbacks, "enable_checkpointing": False}
-    others = [FaultTolerantLogger(logger) for logger in as_list(given.logger) if isinstance(logger, Logger)]
+    loggers = [logger for logger in as_list(given.logger) if isinstance(logger, Logger)]
+    others = [FaultTolerantLogger(without_needless_warnings(logger)) for logger in loggers]
     if location.resumed:
         callbacks.append(ArchiveStaleSummary(location.path, location.threads))
         for callback in callbacks:

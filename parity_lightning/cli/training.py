@@ -15,6 +15,7 @@ import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser
+from lightning.pytorch.utilities import rank_zero_only
 from yaml.representer import RepresenterError
 
 # Classes imported here can be named on the command line without their modules.
@@ -33,13 +34,14 @@ from parity_lightning.cli.command_tree import (
     command_tree,
 )
 from parity_lightning.cli.first_page import first_page
-from parity_lightning.cli.given import GivenSettings
+from parity_lightning.cli.given import GivenSettings, with_null
 from parity_lightning.cli.option_types import Option, options_of
 from parity_lightning.cli.quiet import quieten
 from parity_lightning.cli.refusals import Walk, root_cause, setting_error_message
 from parity_lightning.cli.running import RunsTrainer
 from parity_lightning.cli.save_config import SaveConfig
 from parity_lightning.cli.setting_checks import LINKED, check_accelerator, check_intervals, check_links, check_seed
+from parity_lightning.cli.shipped_configs import announce
 from parity_lightning.cli.trainer_settings import CALLBACKS, DEFAULTS, as_list, evaluation_settings, fit_settings
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.data import ParityDataModule
@@ -70,10 +72,13 @@ class ParityCLI(RunsTrainer):
     location: RunLocation | None = None
 
     def __init__(self, args: Sequence[str], command: str | None = None) -> None:
-        self.arguments = list(args)
+        self.arguments = with_null(args)
         self.command = command or (self.arguments[0] if self.arguments[0] in SUBCOMMANDS else "")
         try:
             given = GivenSettings.of(self.arguments)
+            if given.shipped:
+                self.arguments = given.words_for_parser()
+                self.tell_shipped(given.shipped)
             arguments, self.given, self._allowed_code = with_config_of_checkpoint(self.arguments, given)
             self._allowed_code.enforce()
             super().__init__(
@@ -97,6 +102,10 @@ class ParityCLI(RunsTrainer):
             # A folder that was made for a run that never started goes.
             if self.location is not None:
                 self.location.release()
+
+    def tell_shipped(self, names: Sequence[str]) -> None:
+        """Says which configurations that come with the package are taken."""
+        rank_zero_only(announce)(names)
 
     # The parsers.
 

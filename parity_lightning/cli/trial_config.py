@@ -65,6 +65,9 @@ class TrialConfigCLI(ParityCLI):
         self._own = own or {}
         super().__init__(["fit", *options], command="trials")
 
+    def tell_shipped(self, names: Sequence[str]) -> None:
+        """Says nothing: the study does, once for all its cells."""
+
     def refuse(self, message: str) -> NoReturn:
         """Raises what the caller, a command or Python, is to be told."""
         raise UsageError(message)

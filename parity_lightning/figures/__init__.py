@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from parity_lightning.figures.figure import PaperFigure
 
 FIGURES = {
+    "1-left": Entry("figure1_left", "training curves of eight networks on the (50, 3)-parity"),
     "1-right": Entry("figure1_right", "median convergence time against n for k from 2 to 8, four architectures"),
     "2-left": Entry("figure2_left", "histograms of convergence times, none early, against random search"),
     "2-center": Entry("figure2_center", "the same initializations with other batches: what explains t_c"),

@@ -18,7 +18,6 @@ FOREST = "forest"
 
 _MISSING = {
     "3": "hidden progress; `parity-lightning theory hidden-progress` has it",
-    "1-left": "training curves of eight architectures at (50, 3); not attempted",
     "finding-1": "random cells of the robustness grid; not attempted",
     "10": "scaling of further architectures (extended version); not attempted",
     "12": "Fourier gaps along SGD (extended version); in part in `parity-lightning theory hidden-progress`",
@@ -41,9 +40,9 @@ def page_of(verdicts: Sequence[Verdict], folder: str) -> str:
     lines = [
         "# The paper, claim by claim",
         "",
-        f"Scope: {kinds[0]} of {len(FIGURES)} figures and {kinds[1]} of {len(EXPERIMENTS)} experiments on the theory. What "
-        "reproduced and what did not is counted first; then every number stands beside the paper's, and then every claim, "
-        "each figure with the settings that the paper leaves open and that we chose.",
+        f"Scope: {kinds[0]} of {len(FIGURES)} figures and {kinds[1]} of {len(EXPERIMENTS)} experiments on the theory. "
+        "First the score and what did not reproduce; then every number beside the paper's; then every claim, each "
+        "figure with the settings that the paper leaves open and that we chose.",
         "",
         "Made by `parity-lightning paper` of the files `verdict.json` beside it. Every claim has a rule that was fixed "
         "before anything was run; of a number that was read off a figure, the interval of ours must lie within a "

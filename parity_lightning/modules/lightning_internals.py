@@ -6,6 +6,7 @@ moved one of these names, ``tests/test_lightning_internals.py`` fails with a sen
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.loggers import Logger
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -25,6 +27,21 @@ def trainer_of(module: LightningModule) -> Trainer | None:
     Superfluous with: a public property that is None where there is no trainer.
     """
     return module._trainer
+
+
+def without_needless_warnings(logger: Logger) -> Logger:
+    """A logger for W&B that gives ``wandb.init`` nothing that W&B ignores, with a warning; any other as it is.
+
+    Why: a WandbLogger gives ``anonymous`` in any case, which W&B no longer knows, and a project, where a sweep has one.
+    Superfluous with: a WandbLogger that leaves out what nobody gave, and the project in a sweep.
+    """
+    given = getattr(logger, "_wandb_init", None)
+    if isinstance(given, dict):
+        if given.get("anonymous") is None:
+            given.pop("anonymous", None)
+        if "WANDB_SWEEP_ID" in os.environ:
+            given["project"] = None
+    return logger
 
 
 class StepCounter:

@@ -39,7 +39,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 def sync_file(path: Path) -> None:
     """Returns once the content of a file is on disk."""
-    with path.open("rb") as file:
+    # Windows syncs only what is open for writing.
+    with path.open("rb" if os.name == "posix" else "r+b") as file:
         os.fsync(file.fileno())
 
 

@@ -1,0 +1,66 @@
+"""The subcommand configs: the configurations that come with the package, listed or copied."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from parity_lightning.cli.pages import print_page
+from parity_lightning.cli.refusals import refusal
+from parity_lightning.cli.shipped_configs import named, shipped_names, summary
+from parity_lightning.cli.usage import usage_error
+from parity_lightning.errors import SettingError, nearest_one
+from parity_lightning.run_dir.new_files import write_new_files
+
+
+def listing() -> str:
+    """A line for each configuration: its name, and what it says of itself."""
+    width = max(map(len, shipped_names()))
+    lines = [f"  {name:<{width}}  {summary(name)}" for name in shipped_names()]
+    return "\n".join(
+        [*lines, "", "parity-lightning fit --config NAME takes one as it is; configs copy NAME writes it here."]
+    )
+
+
+def run(name: str | None) -> None:
+    """Runs ``parity-lightning configs``, or ``configs copy`` with a name.
+
+    Args:
+        name: The configuration to copy into the current folder; None to list them all.
+
+    Raises:
+        SystemExit: With 2 if there is none of that name, or a file is in the way; 1 if it cannot be written.
+    """
+    if name is None:
+        print_page(listing())
+        return
+    try:
+        print(f"wrote {copy(name)}")
+    except SettingError as error:
+        usage_error("configs copy", refusal(error))
+    except OSError as error:
+        print(f"parity-lightning configs copy: {error.filename} cannot be written ({error.strerror})", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def copy(name: str) -> Path:
+    """Copies a shipped configuration into the current folder.
+
+    Args:
+        name: Its name, with or without its ending.
+
+    Returns:
+        The new file.
+
+    Raises:
+        SettingError: If there is none of that name, or a file is in the way.
+        OSError: If the file cannot be written.
+    """
+    source = named(name)
+    if source is None:
+        close = nearest_one(name, shipped_names())
+        hint = f"did you mean {close}?" if close else "parity-lightning configs lists them"
+        raise SettingError(name, None, f"no such configuration; {hint}")
+    target = Path(source.name)
+    write_new_files({target: source.read_text(encoding="utf-8")})
+    return target

@@ -1,0 +1,65 @@
+"""The subcommand new: a module, a configuration and a test to begin with."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from parity_lightning.cli.refusals import refusal
+from parity_lightning.cli.starter_files import Starter
+from parity_lightning.cli.usage import usage_error
+from parity_lightning.errors import SettingError
+from parity_lightning.run_dir.new_files import write_new_files
+
+
+def run(name: str) -> None:
+    """Runs ``parity-lightning new NAME``.
+
+    Args:
+        name: The name of the network.
+
+    Raises:
+        SystemExit: With 2 if there can be no module of that name, or a file is in the way; 1 if one cannot be written.
+    """
+    try:
+        starter = begin(name)
+    except SettingError as error:
+        usage_error("new", refusal(error))
+    except OSError as error:
+        print(f"parity-lightning new: {error.filename} cannot be written ({error.strerror})", file=sys.stderr)
+        raise SystemExit(1) from None
+    module = starter.module
+    print(f"wrote {module}.py, {module}.yaml and test_{module}.py; to train it and to test it:")
+    print(f"  parity-lightning fit --config {module}.yaml")
+    print(f"  python -m pytest test_{module}.py")
+
+
+def begin(name: str) -> Starter:
+    """Writes the files of a new network into the current folder.
+
+    Args:
+        name: The name of its module, ``my_network``, or of its class, ``MyNetwork``.
+
+    Raises:
+        SettingError: If there can be no module of that name, or a file is in the way.
+        OSError: If one cannot be written.
+    """
+    if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
+        raise SettingError(name, None, "must be letters, digits and underscores, my_network for example")
+    starter = Starter.of(name)
+    texts = {Path(file): text for file, text in starter.texts().items()}
+    in_the_way = any(path.exists() for path in texts)
+    if not in_the_way and (keyword.iskeyword(starter.module) or _is_known(starter.module)):
+        raise SettingError(name, None, "is a name of Python's or of an installed package; choose another")
+    write_new_files(texts)
+    return starter
+
+
+def _is_known(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return module in sys.modules

@@ -1,0 +1,125 @@
+"""Sweep files run by W&B's own ``wandb sweep`` and ``wandb agent``, against a server of the tests."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as parquet
+import pytest
+import yaml
+from conftest import CONFIGS
+from parsed import Parsed
+from wandb_server import ENTITY, SWEEP, wandb_server
+
+from parity_lightning.cli import main
+from parity_lightning.studies.sweep_file import SweepFile
+
+PROGRAMS = Path(sys.executable).parent
+
+PARAMETERS = {
+    "data.init_args.n": {"values": [8, 12]},
+    "data.init_args.k": {"value": 2},
+    "model.init_args.width": {"value": 20},
+    "seed_everything": {"values": [3, 4]},
+}
+
+
+def grid(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs of a grid, which the service chooses."""
+    parameters = content["parameters"]
+    choices = [given["values"] if "values" in given else [given["value"]] for given in parameters.values()]
+    return [dict(zip(parameters, values, strict=True)) for values in itertools.product(*choices)]
+
+
+def wandb(*words: str, folder: Path, url: str) -> str:
+    """Runs W&B's program; returns all that it says."""
+    environment = {
+        **os.environ,
+        "WANDB_BASE_URL": url,
+        "WANDB_API_KEY": "0" * 40,
+        "WANDB_SILENT": "false",
+        "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = [str(PROGRAMS / "wandb"), *words]
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def inspected(folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The records of a run of W&B's, and the whole of it, by W&B's own reader of its own files."""
+    command = [PROGRAMS / "wandb", "leet", "inspect", "--json", folder]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    whole = subprocess.run([*command, "--summary"], capture_output=True, text=True, check=True).stdout
+    return [json.loads(line) for line in lines], json.loads(whole)
+
+
+def values_at(config: dict[str, Any], paths: list[str]) -> Iterator[Any]:
+    """The values at dotted paths."""
+    for path in paths:
+        value: Any = config
+        for name in path.split("."):
+            value = value[name]
+        yield value
+
+
+@pytest.mark.slow
+def test_the_agent_runs_the_cells_and_seeds_that_sweep_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``wandb sweep`` and ``wandb agent`` as they are installed; their runs are offline.
+
+    It proves that they take the file, which command the agent makes of a run's parameters, and what that command
+    leaves. It does not prove that the real service takes the file, chooses the runs of a grid as `grid` does, or shows
+    what the runs would send: there is no service here, only answers to the five operations that the two programs need.
+    """
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(CONFIGS, tmp_path / "configs")
+    content = {**yaml.safe_load((CONFIGS / "sweeps" / "first.yaml").read_text()), "parameters": PARAMETERS}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    with wandb_server(grid) as (server, url):
+        made = wandb("sweep", "tiny.yaml", folder=tmp_path, url=url)
+        told = wandb("agent", f"{ENTITY}/{server.project}/{SWEEP}", folder=tmp_path, url=url)
+    assert server.unknown == []
+    assert set(server.operations) == {"Viewer", "UpsertSweep", "SweepWithRuns", "CreateAgent", "Heartbeat"}
+    assert f"wandb agent {ENTITY}/parity-lightning/{SWEEP}" in made
+    assert "Tracking run" in told
+    assert "WARNING" not in made + told, told
+
+    folders = sorted((tmp_path / "runs").iterdir())
+    paths = list(PARAMETERS)
+    theirs = [tuple(values_at(yaml.safe_load((folder / "config.yaml").read_text()), paths)) for folder in folders]
+    sweep = SweepFile.of("tiny.yaml")
+    ours = {(*cell.values(), seed) for cell in sweep.cells() for seed in sweep.seeds}
+    assert len(theirs) == len(ours) == 4
+    assert set(theirs) == ours
+
+    main(["sweep", "tiny.yaml", "--store=s.sqlite", "--workers=1"])
+    main(["results", "s.sqlite", "--export=rows.parquet"])
+    capsys.readouterr()
+    rows = parquet.read_table("rows.parquet").to_pylist()
+    assert {(row["n"], row["k"], row["width"], row["seed"]) for row in rows} == ours
+
+    for folder, values in zip(folders, theirs, strict=True):
+        (kept,) = (folder / "wandb").glob("offline-run-*")
+        records, whole = inspected(kept)
+        (run,) = (record["run"] for record in records if record["type"] == "run")
+        assert run["sweep_id"] == SWEEP
+        summary = json.loads((folder / "summary.json").read_text())
+        assert whole["summary"]["convergence_time"] == summary["convergence_time"] > 0
+        assert tuple(values_at(whole["config"], paths[:3])) == values[:3]
+        assert whole["config"]["seed_everything"] == values[3]
+
+
+def test_a_null_of_a_sweep_is_taken_as_the_agent_spells_it() -> None:
+    words = ["fit", f"--config={CONFIGS / 'online.yaml'}"]
+    ours, theirs = (Parsed.of([*words, f"--data.init_args.num_samples={null}"]) for null in ("null", "None"))
+    assert ours.data.init_args.num_samples is theirs.data.init_args.num_samples is None
