@@ -29,7 +29,7 @@ class Page:
 
     Attributes:
         errors: What the console was told as an error, and exceptions.
-        requests: The addresses that were asked for, but for those that hold their data themselves.
+        requests: The addresses that the open page has asked for, but for those that hold their data themselves.
     """
 
     def __init__(self, to_browser: int, from_browser: int) -> None:
@@ -84,6 +84,7 @@ class Page:
         """Opens a file and returns how many seconds it took until it was loaded and drawn."""
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self._loaded = False
+        self.requests.clear()
         began = time.monotonic()
         self.send("Page.navigate", url=path.absolute().as_uri())
         while not self._loaded:

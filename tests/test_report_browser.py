@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,8 +53,7 @@ def told(tab: Page) -> dict[str, str]:
 
 def assert_nothing_is_wrong(tab: Page, file: Path) -> None:
     assert tab.errors == []
-    assert {address for address in tab.requests if address.endswith(file.name)} == {file.as_uri()}
-    assert all(address.startswith("file:") for address in tab.requests)
+    assert tab.requests == [file.as_uri()]
 
 
 def test_a_run_tells_its_values_and_is_zoomed(tab: Page, tmp_path: Path) -> None:
@@ -96,6 +96,21 @@ def test_tables_sort_by_numbers(tab: Page, tmp_path: Path) -> None:
     assert tab.value(column) == ["200", "10"]
     assert tab.value("document.querySelectorAll('th')[4].getAttribute('aria-sort')") == "descending"
     assert tab.value("document.querySelectorAll('td')[4].textContent") == quantile_of(TIMES[1]).in_words()
+    assert_nothing_is_wrong(tab, file)
+
+
+def test_a_link_saves_the_file(tab: Page, tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    file = write(tmp_path / "run.html", folder)
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    tab.open(file)
+    tab.send("Page.setDownloadBehavior", behavior="allow", downloadPath=str(saved))
+    tab.value("document.querySelector('a[download=\"metrics.csv\"]').click()")
+    deadline = time.monotonic() + 30
+    while not (saved / "metrics.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (saved / "metrics.csv").read_bytes() == (folder / "metrics.csv").read_bytes()
     assert_nothing_is_wrong(tab, file)
 
 
