@@ -102,7 +102,7 @@ def test_what_cannot_be_sent_is_refused_before_anything_is_printed(
         assert "wandb is not installed; pip install wandb" in complaint(["results", store, "--to_wandb"], capsys)
     environment = {"WANDB_MODE": "online", "HOME": str(tmp_path), "NETRC": str(tmp_path / "none")}
     for mode, reason in (
-        ("online", "not logged in to W&B; run `wandb login`, or set WANDB_MODE=offline"),
+        ("online", "W&B: not logged in; run `wandb login`, or set WANDB_MODE=offline"),
         ("disabled", "WANDB_MODE=disabled sends nothing"),
     ):
         told = tmp_path / f"{mode}.txt"

@@ -74,9 +74,9 @@ class WandbSender(NamedTuple):
         if mode == "disabled":
             raise SettingError(_OPTION, given, "WANDB_MODE=disabled sends nothing; give WANDB_MODE=offline or none")
         is_offline = mode in ("offline", "dryrun")
-        if not is_offline and not _is_logged_in():
-            hint = "not logged in to W&B; run `wandb login`, or set WANDB_MODE=offline to write files for `wandb sync`"
-            raise SettingError(_OPTION, given, hint)
+        if not is_offline and (reason := _why_not_logged_in()) is not None:
+            mend = "run `wandb login`, or set WANDB_MODE=offline to write files for `wandb sync`"
+            raise SettingError(_OPTION, given, f"W&B: {reason}; {mend}")
         return cls(entity or None, project, is_offline)
 
     def send(self, path: Path, study: StoredStudy, results: Results) -> str:
@@ -119,9 +119,8 @@ class WandbSender(NamedTuple):
                 where = where if self.is_offline else run.project_url or where
                 run.finish()
             except (wandb.Error, TimeoutError) as error:
-                reason = " ".join(str(error).split())[:200]
                 again = "the same command sends all again and doubles none"
-                raise NotSent(f"W&B did not take setting {sent + 1:,} ({reason}); {again}") from None
+                raise NotSent(f"W&B did not take setting {sent + 1:,} ({_in_a_line(error)}); {again}") from None
             sent += 1
         runs = "W&B: 1 run, of one setting," if sent == 1 else f"W&B: {sent:,} runs, one a setting,"
         left_out = len(results.own) - sent
@@ -179,14 +178,20 @@ def summary_of(times: np.ndarray, planned: int) -> dict[str, Any]:
     }
 
 
-def _is_logged_in() -> bool:
+def _why_not_logged_in() -> str | None:
+    """Why W&B lets nobody in; None if it does."""
     import wandb
 
     try:
         try:
-            return bool(wandb.login(prompt=False))
+            is_in = wandb.login(prompt=False)
         except TypeError:
             # Earlier versions ask, where there is a terminal.
-            return bool(wandb.login())
-    except wandb.Error:
-        return False
+            is_in = wandb.login()
+    except wandb.Error as error:
+        return _in_a_line(error)
+    return None if is_in else "not logged in"
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".")
