@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import sys
 from contextlib import closing
@@ -27,14 +28,20 @@ PARAMETERS = {
 }
 
 
-@pytest.fixture
-def store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The store of a sweep of four settings, three trials each."""
-    file, path = tmp_path / "s.yaml", tmp_path / "small.sqlite"
+    folder = tmp_path_factory.mktemp("sweep")
+    file, path = folder / "s.yaml", folder / "small.sqlite"
     file.write_text(yaml.safe_dump({"method": "grid", "command": COMMAND, "parameters": PARAMETERS}, sort_keys=False))
     main(["sweep", str(file), f"--store={path}", "--workers=1"])
-    capsys.readouterr()
-    return str(path)
+    return path
+
+
+@pytest.fixture
+def store(finished: Path, tmp_path: Path) -> str:
+    """A copy of it."""
+    return str(shutil.copy(finished, tmp_path))
 
 
 def sent(folder: Path) -> dict[str, dict[str, Any]]:

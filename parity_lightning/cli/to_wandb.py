@@ -118,7 +118,7 @@ class WandbSender(NamedTuple):
                 run.summary.update(cell.summary)
                 where = where if self.is_offline else run.project_url or where
                 run.finish()
-            except (wandb.Error, TimeoutError) as error:
+            except Exception as error:  # W&B's are of many kinds, not all of them its own
                 again = "the same command sends all again and doubles none"
                 raise NotSent(f"W&B did not take setting {sent + 1:,} ({_in_a_line(error)}); {again}") from None
             sent += 1
@@ -194,4 +194,4 @@ def _why_not_logged_in() -> str | None:
 
 
 def _in_a_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".")
+    return (" ".join(str(error).split()) or type(error).__name__)[:200].rstrip(".")
