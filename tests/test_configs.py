@@ -6,13 +6,9 @@ import csv
 import importlib
 import inspect
 import itertools
-import json
 import math
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +18,7 @@ from conftest import CONFIGS, ROOT, Run
 from parsed import Parsed
 from processes import begin
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
+from wandb_files import records_of, whole_run
 
 from parity_lightning.studies.sweep_file import SweepFile
 
@@ -205,13 +202,9 @@ def test_cells_of_a_sweep_are_accepted_and_are_those_of_the_agent(path: Path, mo
 def test_wandb_gets_what_metrics_csv_and_the_summary_get(fit: Callable[..., Run]) -> None:
     run = fit(f"--config={CONFIGS / 'loggers' / 'wandb.yaml'}")
     (folder,) = (run.folder / "wandb").glob("offline-run-*")
-    wandb = Path(sys.executable).with_name("wandb")
-    # W&B's own reader of its own files.
-    inspect = partial(subprocess.run, capture_output=True, text=True, check=True)
-    records = map(json.loads, inspect([wandb, "leet", "inspect", "--json", folder]).stdout.splitlines())
-    whole = json.loads(inspect([wandb, "leet", "inspect", "--summary", "--json", folder]).stdout)
+    whole = whole_run(folder)
 
-    history = [record["history"]["item"] for record in records if record["type"] == "history"]
+    history = [record["history"]["item"] for record in records_of(folder) if record["type"] == "history"]
     with (run.folder / "metrics.csv").open() as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     logged = [

@@ -96,6 +96,11 @@ def test_the_docs_commands_and_links_are_right(page: Path, tmp_path: Path, monke
             if program == "cd":
                 monkeypatch.chdir(arguments[0])
                 monkeypatch.syspath_prepend(Path.cwd())
+            elif program == "wandb":
+                # W&B's own, which test_wandb_sweeps.py runs.
+                assert arguments[0] in ("login", "sweep", "agent")
+                if arguments[0] == "sweep":
+                    SweepFile.of(arguments[1])
             else:
                 if program == "torchrun":
                     arguments = arguments[arguments.index("parity_lightning") + 1 :]

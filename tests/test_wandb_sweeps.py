@@ -17,6 +17,7 @@ import pytest
 import yaml
 from conftest import CONFIGS
 from parsed import Parsed
+from wandb_files import records_of, whole_run
 from wandb_server import ENTITY, SWEEP, wandb_server
 
 from parity_lightning.cli import main
@@ -52,14 +53,6 @@ def wandb(*words: str, folder: Path, url: str) -> str:
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout + ended.stderr
-
-
-def inspected(folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The records of a run of W&B's, and the whole of it, by W&B's own reader of its own files."""
-    command = [PROGRAMS / "wandb", "leet", "inspect", "--json", folder]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    whole = subprocess.run([*command, "--summary"], capture_output=True, text=True, check=True).stdout
-    return [json.loads(line) for line in lines], json.loads(whole)
 
 
 def values_at(config: dict[str, Any], paths: list[str]) -> Iterator[Any]:
@@ -110,8 +103,8 @@ def test_the_agent_runs_the_cells_and_seeds_that_sweep_has(
 
     for folder, values in zip(folders, theirs, strict=True):
         (kept,) = (folder / "wandb").glob("offline-run-*")
-        records, whole = inspected(kept)
-        (run,) = (record["run"] for record in records if record["type"] == "run")
+        whole = whole_run(kept)
+        (run,) = (record["run"] for record in records_of(kept) if record["type"] == "run")
         assert run["sweep_id"] == SWEEP
         summary = json.loads((folder / "summary.json").read_text())
         assert whole["summary"]["convergence_time"] == summary["convergence_time"] > 0

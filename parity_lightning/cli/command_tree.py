@@ -204,6 +204,11 @@ def _add_sweep_options(parser: ArgumentParser) -> None:
 def _add_results_options(parser: ArgumentParser) -> None:
     parser.add_argument("store_file", metavar="STORE", help="the file that a sweep wrote")
     add_options(parser, ResultsOptions)
+    about = (
+        "send every setting to Weights & Biases as one run: its configuration, the share solved and the median t_c; "
+        "without a name to parity-lightning. Nothing leaves the machine with WANDB_MODE=offline"
+    )
+    parser.add_argument("--to_wandb", nargs="?", const="parity-lightning", metavar="[ENTITY/]PROJECT", help=about)
 
 
 def _add_new_options(parser: ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from parity_lightning.cli.pages import silent_on_closed_pipe
 from parity_lightning.cli.paths import shown_path
 from parity_lightning.cli.refusals import refusal
 from parity_lightning.cli.results_report import report_results
+from parity_lightning.cli.to_wandb import NotSent, WandbSender
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.display.heading import heading
 from parity_lightning.errors import SettingError
@@ -26,12 +27,15 @@ def run(options: Mapping[str, Any]) -> None:
         options: Its options, and ``store_file``.
 
     Raises:
-        SystemExit: With 2 for a usage error, 1 if a file cannot be written.
+        SystemExit: With 2 for a usage error, 1 if a file cannot be written or W&B does not take a run.
     """
     try:
         _run(Path(options["store_file"]).expanduser(), options)
     except SettingError as error:
         usage_error("results", refusal(error))
+    except NotSent as error:
+        print(f"parity-lightning results: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
     except OSError as error:
         print(f"parity-lightning results: {error.filename} cannot be written ({error.strerror})", file=sys.stderr)
         raise SystemExit(1) from None
@@ -53,6 +57,7 @@ def _run(path: Path, options: Mapping[str, Any]) -> None:
             check_target(target, "--export")
         if options["picture"] and not options["picture"].endswith(".png"):
             raise SettingError("--picture", options["picture"], "must end with .png")
+        sender = None if options["to_wandb"] is None else WandbSender.of(options["to_wandb"])
         with silent_on_closed_pipe():
             for line in report_results(results, by, against):
                 print(line)
@@ -65,6 +70,8 @@ def _run(path: Path, options: Mapping[str, Any]) -> None:
             rows = ((place_of[place], row) for place, row in study.rows(results.places))
             write_table(target, tables_of(chosen, study.extent.first_seed, rows))
             print(f"trials: {shown_path(target, options['export'])}")
+        if sender is not None:
+            print(sender.send(path, study, results))
     finally:
         study.close()
 

@@ -117,6 +117,23 @@ def flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     return found
 
 
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by their paths as they stand in a configuration, what `flat` makes paths of.
+
+    Example:
+        >>> nested({"model.class_path": "MLP", "model.init_args.width": 3, "compiled": True})
+        {'model': {'class_path': 'MLP', 'init_args': {'width': 3}}, 'compiled': True}
+    """
+    found: dict[str, Any] = {}
+    for path, value in values.items():
+        *groups, name = path.split(".")
+        within = found
+        for group in groups:
+            within = within.setdefault(group, {})
+        within[name] = value
+    return found
+
+
 def column_of(path: str) -> str | None:
     """The short name of a setting's column; None if it has none.
 
