@@ -42,8 +42,8 @@ def page_of(verdicts: Sequence[Verdict], folder: str) -> str:
         "# The paper, claim by claim",
         "",
         f"Scope: {kinds[0]} of {len(FIGURES)} figures and {kinds[1]} of {len(EXPERIMENTS)} experiments on the theory. "
-        "What reproduced and what did not is counted first; then every number stands beside the paper's, and then every "
-        "claim, each figure with the settings that the paper leaves open and that we chose.",
+        "What reproduced and what did not is counted first; then every number stands beside the paper's, and then "
+        "every claim, each figure with the settings that the paper leaves open and that we chose.",
         "",
         "Made by `parity-lightning paper` of the files `verdict.json` beside it. Every claim has a rule that was fixed "
         "before anything was run; of a number that was read off a figure, the interval of ours must lie within a "
