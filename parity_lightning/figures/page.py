@@ -45,8 +45,9 @@ def page_of(verdicts: Sequence[Verdict], folder: str) -> str:
         "figure with the settings that the paper leaves open and that we chose.",
         "",
         "Made by `parity-lightning paper` of the files `verdict.json` beside it. Every claim has a rule that was fixed "
-        "before the runs of its scale were looked at; of a number that was read off a figure, the interval of ours must "
-        f"lie within a factor of {FACTOR:g} of it (holds) or outside (does not hold). Unsolved trials are censored and counted.",
+        "before the runs of its scale were looked at; of a number that was read off a figure, the interval of ours "
+        f"must lie within a factor of {FACTOR:g} of it (holds) or outside (does not hold). Unsolved trials are "
+        "censored and counted.",
         "",
         f"**{total.holds} of {total.tried} claims tried hold, {total.does_not_hold} do not, of {total.cannot_tell} it "
         f"cannot be told; {total.not_attempted} were not attempted.**",
