@@ -96,7 +96,7 @@ extern "C" int draw_examples(const Stream *stream, int64_t trials, int64_t n, in
 // Inputs are signs, so the weights of GROUP of them have only PATTERNS sums. For many examples it is faster to make a table
 // of these and to look sums up than to multiply.
 constexpr int GROUP = 4, PATTERNS = 1 << GROUP;
-constexpr int64_t FEW_EXAMPLES = 8;
+constexpr int64_t FEW_EXAMPLES = 24;
 // How many examples' units are held at a time where only outputs are wanted, and of how many examples.
 constexpr int64_t TILE = 64, EVALUATED = 1024;
 
@@ -405,7 +405,7 @@ struct Trial {
 
 // How many examples are computed at a time, so that their units stay in the cache.
 static int64_t chunk_of(int64_t columns, int64_t batch) {
-  int64_t chunk = (1 << 15) / static_cast<int64_t>(sizeof(real)) / columns / 8 * 8;
+  int64_t chunk = (1 << 17) / static_cast<int64_t>(sizeof(real)) / columns / 8 * 8;
   chunk = chunk < 8 ? 8 : chunk;
   return chunk < batch ? chunk : batch;
 }
