@@ -14,6 +14,7 @@ from test_native_steps import NETWORKS, OPTIMIZERS, indices_of, stack_of
 from torch import Tensor
 
 import parity_lightning.engine.native as native
+from parity_lightning.engine.computation import Training
 from parity_lightning.engine.native.gpu_steps import GpuSteps
 from parity_lightning.engine.native.library import find_compiler
 from parity_lightning.engine.not_compiled import NotCompiled
@@ -84,7 +85,7 @@ class Case:
         made = OPTIMIZERS[optimizer](parameters)
         rule, groups = find_rule([made]), groups_of(made, parameters)
         self.words, (self.options, self.made, *self.weights) = self.stack.tensors[:4], self.stack.tensors[4:]
-        self.steps = GpuSteps(objective, rule, groups, n, True, self.weights, batch, emulated)  # type: ignore[arg-type]
+        self.steps = GpuSteps(Training(objective, rule, groups, n, True, batch), self.weights, emulated)  # type: ignore[arg-type]
 
     def run(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         return self.steps.run(self.words, self.options, self.made, self.weights, indices)

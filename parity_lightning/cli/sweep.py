@@ -12,18 +12,15 @@ from parity_lightning.cli.bayes_search import search
 from parity_lightning.cli.given import GivenSettings
 from parity_lightning.cli.paths import shown_path
 from parity_lightning.cli.quiet import quieten
-from parity_lightning.cli.refusals import refusal
 from parity_lightning.cli.results_report import report_results
 from parity_lightning.cli.shipped_configs import announce, instead_of
+from parity_lightning.cli.study_errors import told_in_one_line
 from parity_lightning.cli.study_options import SweepOptions
 from parity_lightning.cli.sweep_runs import SweepRuns
 from parity_lightning.cli.trials import parse_options
-from parity_lightning.cli.usage import usage_error
 from parity_lightning.engine.library_cache import private_cache
-from parity_lightning.engine.trial import MixedComputation
-from parity_lightning.errors import SettingError, UsageError
+from parity_lightning.errors import SettingError
 from parity_lightning.studies.agenda import MOST_FAILURES
-from parity_lightning.studies.executors import WorkerFailed
 from parity_lightning.studies.results import Results
 from parity_lightning.studies.stored_study import StoredStudy
 from parity_lightning.studies.sweep_file import SweepFile
@@ -41,22 +38,8 @@ def run(options: Mapping[str, Any]) -> None:
     quieten()
     given = dict(options)
     file = given.pop("file")
-    try:
+    with told_in_one_line("sweep"):
         _run(file, SweepOptions(**given))
-    except UsageError as error:
-        usage_error("sweep", str(error))
-    except SettingError as error:
-        usage_error("sweep", refusal(error))
-    except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
-        raise SystemExit(130) from None
-    except (MixedComputation, WorkerFailed) as error:
-        print(f"parity-lightning sweep: {error}; the same command goes on from here", file=sys.stderr)
-        raise SystemExit(1) from None
-    except OSError as error:
-        message = f"{error.filename} cannot be written ({error.strerror}); what was written before is whole"
-        print(f"parity-lightning sweep: {message}", file=sys.stderr)
-        raise SystemExit(1) from None
 
 
 def _run(file: str, options: SweepOptions) -> None:

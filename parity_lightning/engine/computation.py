@@ -1,4 +1,4 @@
-"""What a stack asks of those who compute its steps, and in which order its tensors lie."""
+"""What a stack asks of those who compute its steps, what it tells them, and in which order its weights lie."""
 
 from __future__ import annotations
 
@@ -6,6 +6,34 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
+
+from parity_lightning.engine.objective import Objective
+from parity_lightning.engine.update_rules import UpdateFunction
+
+
+class Training(NamedTuple):
+    """What the trials of a stack have in common.
+
+    Attributes:
+        objective: What is trained.
+        rule: How weights are updated.
+        groups: For each trainable tensor, the number of its parameter group.
+        n: How many bits an input has.
+        noisy: Whether there is label noise in any trial.
+        batch_size: Examples in a step of one trial.
+    """
+
+    objective: Objective
+    rule: UpdateFunction
+    groups: Sequence[int]
+    n: int
+    noisy: bool
+    batch_size: int
+
+    @property
+    def layout(self) -> WeightLayout:
+        """In which order the weights lie."""
+        return WeightLayout(len(self.objective.trainable), len(self.rule.state))
 
 
 class Computation(Protocol):

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from parity_lightning.data.parity_stack import ParityStack, stack_parities, words_of
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.allocator import keep_freed_memory
-from parity_lightning.engine.computation import Computation, WeightLayout
+from parity_lightning.engine.computation import Computation, Training
 from parity_lightning.engine.native.check import check_closed_form
 from parity_lightning.engine.native.make import make_steps
 from parity_lightning.engine.native.steps import NativeSteps
@@ -61,15 +61,14 @@ class Stack:
         self.size_limit = size_limit
         self.size = 0
         self._objective = objective
-        self._rule, self._groups, self._n, self._noisy = rule, groups, parity.n, noisy
-        self._layout = WeightLayout(len(objective.trainable), len(rule.state))
+        self._training = Training(objective, rule, groups, parity.n, noisy, batch_size)
+        self._layout = self._training.layout
         self._options = (max(groups) + 1) * len(rule.options)
-        self._batch_size = batch_size
         self._device = device
         self._buffers: list[Tensor] = []
         self._carried = 0
         self._views: list[Tensor] | None = None
-        self._traced = TracedSteps(objective, rule, groups, parity.n, noisy, evaluated_at_once)
+        self._traced = TracedSteps(self._training, evaluated_at_once)
         self._computation: Computation = self._traced
 
     @classmethod
@@ -304,10 +303,8 @@ class Stack:
         if self._objective.closed_form is not None:
             trainable, _, frozen = self._layout.parts(weights)
             with suppress(NotCompiled), torch.no_grad():
-                check_closed_form(self._objective, self._n, trainable, frozen)
-                self._computation = make_steps(
-                    self._objective, self._rule, self._groups, self._n, self._noisy, weights, self._batch_size
-                )
+                check_closed_form(self._objective, self._training.n, trainable, frozen)
+                self._computation = make_steps(self._training, weights)
         return self.is_native
 
     @property
@@ -334,7 +331,7 @@ class Stack:
             if self.use_native_code():
                 return
         words, (options, steps_made, *weights) = self.tensors[:_WORDS], self.tensors[_WORDS:]
-        self._traced.compile(words, options, steps_made, weights, self._batch_size, evaluation)
+        self._traced.compile(words, options, steps_made, weights, evaluation)
 
 
 def online_indices(first_steps: Tensor, steps: int, batch_size: int) -> Tensor:

@@ -10,11 +10,9 @@ from torch import Tensor
 from parity_lightning.data.parity_stack import ParityStack
 from parity_lightning.data.sparse_parity import Stream
 from parity_lightning.engine.compiled import Flat, compile_stacked
-from parity_lightning.engine.computation import WeightLayout
+from parity_lightning.engine.computation import Computation, Training
 from parity_lightning.engine.native.stream import NativeDrawing
-from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.stacked_step import StackedEvaluation, StackedStep, places_of
-from parity_lightning.engine.update_rules import UpdateFunction
 
 # For how many trials errors are counted at a time: all that is computed for them stays in the cache.
 _EVALUATED_TOGETHER = 4
@@ -23,31 +21,19 @@ _EVALUATED_TOGETHER = 4
 _DRAWN_AT_ONCE = 2**20
 
 
-class TracedSteps:
+class TracedSteps(Computation):
     """A `Computation` by the module's own functions.
 
     Args:
-        objective: What is trained.
-        rule: How weights are updated.
-        groups: For each trainable tensor, the number of its parameter group.
-        n: How many bits an input has.
-        noisy: Whether there is label noise in any trial.
+        training: What the trials have in common.
         evaluated_at_once: How many held-out examples to evaluate in one call.
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        rule: UpdateFunction,
-        groups: Sequence[int],
-        n: int,
-        noisy: bool,
-        evaluated_at_once: int,
-    ) -> None:
-        self._step = StackedStep(objective, rule, groups)
-        self._evaluation = StackedEvaluation(objective)
-        self._layout = WeightLayout(len(objective.trainable), len(rule.state))
-        self._n, self._noisy, self._evaluated_at_once = n, noisy, evaluated_at_once
+    def __init__(self, training: Training, evaluated_at_once: int) -> None:
+        self._step = StackedStep(training.objective, training.rule, training.groups)
+        self._evaluation = StackedEvaluation(training.objective)
+        self._layout, self._batch_size = training.layout, training.batch_size
+        self._n, self._noisy, self._evaluated_at_once = training.n, training.noisy, evaluated_at_once
         self._drawing: NativeDrawing | None = None
         self._run_update: Flat = lambda tensors: self.update(*tensors)
         self._run_count: Flat = lambda tensors: self.count(*tensors)
@@ -80,7 +66,6 @@ class TracedSteps:
         options: Tensor,
         steps_made: Tensor,
         weights: Sequence[Tensor],
-        batch_size: int,
         evaluation: bool,
     ) -> None:
         """Compiles steps, and evaluations if asked for; examples are drawn outside of what is compiled.
@@ -90,13 +75,12 @@ class TracedSteps:
             options: As of `run`.
             steps_made: As of `run`.
             weights: As of `run`.
-            batch_size: Examples in a step of one trial.
             evaluation: Whether to compile evaluations, too.
 
         Raises:
             NotCompiled: If one of them cannot be compiled; then neither is.
         """
-        index = torch.zeros(len(steps_made), batch_size, dtype=torch.int64, device=steps_made.device)
+        index = torch.zeros(len(steps_made), self._batch_size, dtype=torch.int64, device=steps_made.device)
         examples = self._draw(words, index, "train", weights[0].dtype)
         run_update = compile_stacked(self.update, [*examples, options, steps_made, *weights])
         if evaluation:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from parity_lightning.data.parity_stack import stack_parities
 from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.engine.computation import Training
 from parity_lightning.engine.native.make import make_steps
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.objective import Objective
@@ -46,7 +47,7 @@ def check_closed_form(objective: Objective, n: int, trainable: Sequence[Tensor],
     rule = find_rule([torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)])
     options = torch.tensor([[1.0, 0.0, 0.0, 0.0]], dtype=torch.float64, device=index.device)
     groups = [0] * len(weights)
-    steps = make_steps(objective, rule, groups, n, False, [*weights, *others], _EXAMPLES)
+    steps = make_steps(Training(objective, rule, groups, n, False, _EXAMPLES), [*weights, *others])
     after = [weight.clone() for weight in weights]
     steps_made = torch.zeros_like(options[:, 0])
     words = [word.to(index.device) for word in stack_parities([parity])]

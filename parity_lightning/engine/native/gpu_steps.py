@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from parity_lightning.engine.computation import Training
 from parity_lightning.engine.native.gpu_program import Program, load_program
 from parity_lightning.engine.native.steps import NativeSteps
 from parity_lightning.engine.native.stream import address_of, stream_of
 from parity_lightning.engine.not_compiled import NotCompiled
-from parity_lightning.engine.objective import Objective
-from parity_lightning.engine.update_rules import UpdateFunction
 
 _int = ctypes.c_int64
 _TYPES = {torch.float32: "float", torch.float64: "double"}
@@ -31,13 +30,8 @@ class GpuSteps(NativeSteps):
     recent GPUs, less where the optimizer keeps a state or a batch has more than 32 examples.
 
     Args:
-        objective: As of `NativeSteps`.
-        rule: As of `NativeSteps`.
-        groups: As of `NativeSteps`.
-        n: As of `NativeSteps`.
-        noisy: As of `NativeSteps`.
+        training: As of `NativeSteps`.
         weights: As of `NativeSteps`.
-        batch_size: Examples in a step of one trial.
         load: Compiles kernels for a device and what is defined for the compiler.
 
     Raises:
@@ -46,17 +40,10 @@ class GpuSteps(NativeSteps):
     """
 
     def __init__(
-        self,
-        objective: Objective,
-        rule: UpdateFunction,
-        groups: Sequence[int],
-        n: int,
-        noisy: bool,
-        weights: Sequence[Tensor],
-        batch_size: int,
-        load: Callable[..., Program] = load_program,
+        self, training: Training, weights: Sequence[Tensor], load: Callable[..., Program] = load_program
     ) -> None:
-        super().__init__(objective, rule, groups, n, noisy, weights)
+        super().__init__(training, weights)
+        n = training.n
         weight = weights[self._places[0]]  # type: ignore[index]
         kind, units = weight.dtype, weight.shape[1]
         if kind not in _TYPES:
@@ -82,12 +69,11 @@ class GpuSteps(NativeSteps):
         }
         self._program = load(weight.device, *(f"{name}={value}" for name, value in defined.items()))
         self.version = self._program.version
-        needed = self._memory(batch_size)
+        needed = self._memory(training.batch_size)
         if needed > self._program.most_memory:
             raise NotCompiled(f"a trial takes {needed:,} bytes of a block's {self._program.most_memory:,}")
         self._kept = torch.tensor(self._coefficients, dtype=torch.float64, device=weight.device)
         self._form.coefficients = self._kept.data_ptr()
-        self._form.coefficient_count = len(self._coefficients) // 2
 
     def _memory(self, batch_size: int) -> int:
         """How many bytes a block needs; see Layout in step.cu."""
@@ -95,31 +81,8 @@ class GpuSteps(NativeSteps):
         numbers = self._inputs + (1 + self._layout.states_each) * self._tensors + gradients + self._threads
         return self._bytes_each * numbers
 
-    def run(
-        self, words: Sequence[Tensor], options: Tensor, steps_made: Tensor, weights: Sequence[Tensor], indices: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Takes steps; see `Computation`."""
-        steps, trials, batch = indices.shape
-        indices, options = indices.contiguous(), options.contiguous()
-        losses = torch.empty(steps, trials, dtype=weights[0].dtype, device=indices.device)
-        errors = torch.empty(steps, trials, dtype=torch.int64, device=indices.device)
-        arguments = [
-            self._network_of(weights),
-            stream_of(words, "train", self._noisy),
-            self._update,
-            _int(self._loss),
-            _int(trials),
-            _int(steps),
-            _int(batch),
-            address_of(indices),
-            address_of(options),
-            _int(options.dim() == 3),
-            address_of(steps_made),
-            address_of(losses),
-            address_of(errors),
-        ]
+    def _train(self, arguments: Sequence[ctypes._CData], trials: int, batch: int) -> None:
         self._program.launch("train", (trials, 1), self._threads, self._memory(batch), arguments)
-        return losses, errors
 
     def errors(
         self, words: Sequence[Tensor], weights: Sequence[Tensor], places: Tensor, first: int, end: int

@@ -6,33 +6,19 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from parity_lightning.engine.computation import Training
 from parity_lightning.engine.native.cpu_steps import CpuSteps
 from parity_lightning.engine.native.gpu_steps import GpuSteps
 from parity_lightning.engine.native.steps import NativeSteps
 from parity_lightning.engine.not_compiled import NotCompiled
-from parity_lightning.engine.objective import Objective
-from parity_lightning.engine.update_rules import UpdateFunction
 
 
-def make_steps(
-    objective: Objective,
-    rule: UpdateFunction,
-    groups: Sequence[int],
-    n: int,
-    noisy: bool,
-    weights: Sequence[Tensor],
-    batch_size: int,
-) -> NativeSteps:
+def make_steps(training: Training, weights: Sequence[Tensor]) -> NativeSteps:
     """Makes them.
 
     Args:
-        objective: As of `NativeSteps`.
-        rule: As of `NativeSteps`.
-        groups: As of `NativeSteps`.
-        n: As of `NativeSteps`.
-        noisy: As of `NativeSteps`.
+        training: As of `NativeSteps`.
         weights: As of `NativeSteps`.
-        batch_size: Examples in a step of one trial.
 
     Raises:
         NotCompiled: If there is no code for this network, rule or device, or it cannot be compiled.
@@ -40,7 +26,7 @@ def make_steps(
     """
     kind = weights[0].device.type
     if kind == "cpu":
-        return CpuSteps(objective, rule, groups, n, noisy, weights)
+        return CpuSteps(training, weights)
     if kind == "cuda":
-        return GpuSteps(objective, rule, groups, n, noisy, weights, batch_size)
+        return GpuSteps(training, weights)
     raise NotCompiled(f"there is no code of our own for {kind}")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
-from parity_lightning.engine.computation import WeightLayout
+from parity_lightning.engine.computation import Computation, Training
+from parity_lightning.engine.native.stream import address_of, stream_of
 from parity_lightning.engine.not_compiled import NotCompiled
-from parity_lightning.engine.objective import Objective
-from parity_lightning.engine.update_rules import UpdateFunction
 from parity_lightning.nets.activations import InfiniteZigzag, ParityPolynomial, Power, Sinusoid, Zigzag
 
 # By the numbers that arithmetic.h has for them.
@@ -55,33 +55,19 @@ class Update(ctypes.Structure):
     )
 
 
-class NativeSteps(ABC):
+class NativeSteps(Computation):
     """A `Computation` of networks with a closed form: each trial is computed separately and in a fixed order.
 
     Args:
-        objective: What is trained; it has a closed form.
-        rule: How weights are updated.
-        groups: For each trainable tensor, the number of its parameter group.
-        n: How many bits an input has.
-        noisy: Whether there is label noise in any trial.
+        training: What the trials have in common; its objective has a closed form.
         weights: The tensors of the trials as in `WeightLayout`, for their types, shapes and device.
 
     Raises:
         NotCompiled: If there is no code for this network or rule.
     """
 
-    version: str
-    """Names the code and what it was compiled by and for: where it is the same, so are the numbers."""
-
-    def __init__(
-        self,
-        objective: Objective,
-        rule: UpdateFunction,
-        groups: Sequence[int],
-        n: int,
-        noisy: bool,
-        weights: Sequence[Tensor],
-    ) -> None:
+    def __init__(self, training: Training, weights: Sequence[Tensor]) -> None:
+        objective, rule, n = training.objective, training.rule, training.n
         assert objective.closed_form is not None
         form, loss = objective.closed_form
         activation = None if form.activation is None else type(form.activation)
@@ -92,26 +78,42 @@ class NativeSteps(ABC):
         if set(names) != {name for name in named if name is not None}:
             raise NotCompiled("its closed form does not name the tensors it has")
         self._places = [None if name is None else names.index(name) for name in named]
-        self._layout, self._groups = WeightLayout(len(objective.names), len(rule.state)), list(groups)
+        self._layout, self._groups = training.layout, training.groups
         self._check_shapes(self._values_of(weights), n)
-        self._loss, self._noisy, self._n = _LOSSES[loss], noisy, n
+        self._loss, self._noisy = _LOSSES[loss], training.noisy
         self._options_each = len(rule.options)
         degree = getattr(form.activation, "degree", getattr(form.activation, "k", 0))
         self._form = NetworkTensors(n=n, activation=_ACTIVATIONS[activation], degree=degree, is_product=form.is_product)
         self._coefficients = [number for pair in getattr(form.activation, "newton_form", ()) for number in pair]
-        self._update = Update(option_count=(max(groups) + 1) * len(rule.options), **rule.native)
+        self._form.coefficient_count = len(self._coefficients) // 2
+        self._update = Update(option_count=(max(training.groups) + 1) * len(rule.options), **rule.native)
 
-    @abstractmethod
     def run(
         self, words: Sequence[Tensor], options: Tensor, steps_made: Tensor, weights: Sequence[Tensor], indices: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Takes steps; see `Computation`."""
+        steps, trials, batch = indices.shape
+        indices, options = indices.contiguous(), options.contiguous()
+        losses = torch.empty(steps, trials, dtype=weights[0].dtype, device=indices.device)
+        errors = torch.empty(steps, trials, dtype=torch.int64, device=indices.device)
+        arguments = [
+            self._network_of(weights),
+            stream_of(words, "train", self._noisy),
+            self._update,
+            *map(_int, (self._loss, trials, steps, batch)),
+            address_of(indices),
+            address_of(options),
+            _int(options.dim() == 3),
+            address_of(steps_made),
+            address_of(losses),
+            address_of(errors),
+        ]
+        self._train(arguments, trials, batch)
+        return losses, errors
 
     @abstractmethod
-    def errors(
-        self, words: Sequence[Tensor], weights: Sequence[Tensor], places: Tensor, first: int, end: int
-    ) -> Tensor:
-        """Counts errors; see `Computation`."""
+    def _train(self, arguments: Sequence[ctypes._CData], trials: int, batch: int) -> None:
+        """Calls ``train`` of step.cpp or step.cu, which take the same arguments."""
 
     def _values_of(self, weights: Sequence[Tensor]) -> list[Tensor]:
         """The tensors of the networks, without the optimizers' state."""
