@@ -3,8 +3,9 @@
     pip install "jax[cuda13]"
     python benchmarks/gpu_trials.py
 
-Everything is measured in processes of its own (``--processes``); what is printed is their median, with the range. JAX
-rounds the factors of products to TF32 unless told otherwise: its second column is in full single precision, as ours.
+Everything is measured in processes of its own (``--processes``); what is printed is their median, with the range. By
+default JAX rounds the factors of products to TF32; the last column compares with JAX in full single precision, in which
+our kernels always compute.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def picture() -> str:
         f'<text x="{x:.0f}" y="{y + 5:.0f}">{escape(name)}/</text>'
         for name, (x, y) in at.items()
     ]
-    told = "The packages of parity_lightning. Each imports only from those it stands above."
+    told = "The packages of parity_lightning. Each imports only from those below it."
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {total}" role="img" aria-label="{told}">',
