@@ -31,6 +31,16 @@ class SettingError(ValueError):
         self.hint = hint
 
 
+class RunError(RuntimeError):
+    """A command cannot go on; its text is one line that says why.
+
+    Attributes:
+        repeatable: Whether the same command can do better another time.
+    """
+
+    repeatable = True
+
+
 class UsageError(ValueError):
     """Options cannot work; its text is one line that says why, with the options' full names."""
 

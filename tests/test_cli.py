@@ -25,10 +25,10 @@ from processes import begin
 
 from parity_lightning import MLP, ParityDataModule, __version__
 from parity_lightning.cli import main, renamed
-from parity_lightning.cli.command_tree import SUBCOMMANDS
 from parity_lightning.cli.experiment_options import options_class
 from parity_lightning.cli.first_page import EVALUATION_OPTIONS, OPTIONS, first_page
 from parity_lightning.cli.option_types import in_words, options_of, options_of_class
+from parity_lightning.cli.subcommands import SUBCOMMANDS
 from parity_lightning.cli.trainer_settings import DEFAULTS
 from parity_lightning.experiments import EXPERIMENTS
 

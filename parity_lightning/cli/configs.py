@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.pages import print_page
-from parity_lightning.cli.refusals import refusal
 from parity_lightning.cli.shipped_configs import named, shipped_names, summary
-from parity_lightning.cli.usage import usage_error
 from parity_lightning.errors import SettingError, nearest_one
 from parity_lightning.run_dir.new_files import write_new_files
 
@@ -22,25 +22,21 @@ def listing() -> str:
     )
 
 
-def run(name: str | None) -> None:
+def run(options: Mapping[str, Any]) -> None:
     """Runs ``parity-lightning configs``, or ``configs copy`` with a name.
 
     Args:
-        name: The configuration to copy into the current folder; None to list them all.
+        options: ``action``, None to list them all, or copy, whose ``name`` is that of the configuration to copy into
+            the current folder.
 
     Raises:
         SystemExit: With 2 if there is none of that name, or a file is in the way; 1 if it cannot be written.
     """
-    if name is None:
+    if options["action"] is None:
         print_page(listing())
         return
-    try:
-        print(f"wrote {copy(name)}")
-    except SettingError as error:
-        usage_error("configs copy", refusal(error))
-    except OSError as error:
-        print(f"parity-lightning configs copy: {error.filename} cannot be written ({error.strerror})", file=sys.stderr)
-        raise SystemExit(1) from None
+    with one_line_errors("configs copy"):
+        print(f"wrote {copy(options['copy']['name'])}")
 
 
 def copy(name: str) -> Path:

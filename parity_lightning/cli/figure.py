@@ -14,10 +14,10 @@ from typing import Any
 from parity_lightning.cli.figure_curves import curve_file, read_curve, run_curves
 from parity_lightning.cli.figure_options import FigureOptions
 from parity_lightning.cli.figure_store import FigureStore
+from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.pages import silent_on_closed_pipe
 from parity_lightning.cli.paths import shown_path
 from parity_lightning.cli.quiet import quieten
-from parity_lightning.cli.study_errors import told_in_one_line
 from parity_lightning.cli.study_progress import cores
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.errors import SettingError
@@ -37,7 +37,7 @@ def run(options: Mapping[str, Any]) -> None:
     """
     given = dict(options)
     name = given.pop("name")
-    with told_in_one_line("figure"):
+    with one_line_errors("figure", resumes=True):
         run_figure(name, FigureOptions(**given))
 
 

@@ -13,8 +13,8 @@ from parity_lightning.cli import theory
 from parity_lightning.cli.experiment_options import options_class
 from parity_lightning.cli.figure import run_figure
 from parity_lightning.cli.figure_options import FigureOptions, PaperOptions
+from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.paths import shown_path
-from parity_lightning.cli.study_errors import told_in_one_line
 from parity_lightning.display.style import draw_to
 from parity_lightning.experiments import EXPERIMENTS
 from parity_lightning.figures import FIGURES
@@ -33,7 +33,7 @@ def run(options: Mapping[str, Any]) -> None:
     Raises:
         SystemExit: With 2 for a usage error, 1 if settings failed or files cannot be written, 130 if interrupted.
     """
-    with told_in_one_line("paper"):
+    with one_line_errors("paper", resumes=True):
         run_paper(PaperOptions(**options))
 
 
@@ -55,7 +55,7 @@ def run_paper(options: PaperOptions) -> Path:
         # Experiments have one size, which takes minutes.
         for name, entry in EXPERIMENTS.items() if options.scale != "smoke" else ():
             if _newest(output, name) is None:
-                theory.run(name, {**dataclasses.asdict(options_class(entry.package)()), "runs": str(output)})
+                theory.run_named(name, {**dataclasses.asdict(options_class(entry.package)()), "runs": str(output)})
     found = {name: output / f"figure-{name}" / options.scale for name in FIGURES}
     found |= {name: folder for name in EXPERIMENTS if (folder := _newest(output, name))}
     for name, folder in found.items():

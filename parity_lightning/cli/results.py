@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.pages import silent_on_closed_pipe
 from parity_lightning.cli.paths import shown_path
-from parity_lightning.cli.refusals import refusal
 from parity_lightning.cli.results_report import report_results
-from parity_lightning.cli.to_wandb import NotSent, WandbSender
-from parity_lightning.cli.usage import usage_error
+from parity_lightning.cli.to_wandb import WandbSender
 from parity_lightning.display.heading import heading
 from parity_lightning.errors import SettingError
 from parity_lightning.studies.export import check_target, tables_of, write_table
@@ -29,16 +27,8 @@ def run(options: Mapping[str, Any]) -> None:
     Raises:
         SystemExit: With 2 for a usage error, 1 if a file cannot be written or W&B does not take a run.
     """
-    try:
+    with one_line_errors("results"):
         _run(Path(options["store_file"]).expanduser(), options)
-    except SettingError as error:
-        usage_error("results", refusal(error))
-    except NotSent as error:
-        print(f"parity-lightning results: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except OSError as error:
-        print(f"parity-lightning results: {error.filename} cannot be written ({error.strerror})", file=sys.stderr)
-        raise SystemExit(1) from None
 
 
 def _run(path: Path, options: Mapping[str, Any]) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 from parity_lightning.cli.bayes_search import search
 from parity_lightning.cli.given import GivenSettings
+from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.paths import shown_path
 from parity_lightning.cli.quiet import quieten
 from parity_lightning.cli.results_report import report_results
 from parity_lightning.cli.shipped_configs import announce, instead_of
-from parity_lightning.cli.study_errors import told_in_one_line
 from parity_lightning.cli.study_options import SweepOptions
 from parity_lightning.cli.sweep_runs import SweepRuns
 from parity_lightning.cli.trials import parse_options
@@ -38,7 +38,7 @@ def run(options: Mapping[str, Any]) -> None:
     quieten()
     given = dict(options)
     file = given.pop("file")
-    with told_in_one_line("sweep"):
+    with one_line_errors("sweep", resumes=True):
         _run(file, SweepOptions(**given))
 
 

@@ -25,14 +25,7 @@ import parity_lightning.optim.optimizers
 import parity_lightning.optim.schedules  # noqa: F401
 from parity_lightning.cli import allowed_code
 from parity_lightning.cli.checkpoints import check_checkpoint, with_config_of_checkpoint
-from parity_lightning.cli.command_tree import (
-    SUBCOMMANDS,
-    TRAINING,
-    CommandParser,
-    PrintAll,
-    add_trial_options,
-    command_tree,
-)
+from parity_lightning.cli.command_tree import CommandParser, PrintAll, command_tree
 from parity_lightning.cli.first_page import first_page
 from parity_lightning.cli.given import GivenSettings, with_null
 from parity_lightning.cli.option_types import Option, options_of
@@ -42,6 +35,7 @@ from parity_lightning.cli.running import RunsTrainer
 from parity_lightning.cli.save_config import SaveConfig
 from parity_lightning.cli.setting_checks import LINKED, check_accelerator, check_intervals, check_links, check_seed
 from parity_lightning.cli.shipped_configs import announce
+from parity_lightning.cli.subcommands import SUBCOMMANDS, trains
 from parity_lightning.cli.trainer_settings import CALLBACKS, DEFAULTS, as_list, evaluation_settings, fit_settings
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.data import ParityDataModule
@@ -115,14 +109,14 @@ class ParityCLI(RunsTrainer):
 
     def _make_parser(self, name: str) -> TrainingParser | None:
         first = self.arguments[0]
-        if name not in TRAINING or (first in TRAINING and name != first):
+        subcommand = SUBCOMMANDS[name]
+        if not subcommand.trains or (trains(first) and name != first):
             return None
-        page = None if name == "trials" else partial(first_page, name)
-        parser = self.init_parser(help_page=page, description=SUBCOMMANDS[name])
+        page = None if subcommand.description else partial(first_page, name)
+        parser = self.init_parser(help_page=page, description=subcommand.summary)
         assert isinstance(parser, TrainingParser)
         # The options of ``trials`` are its own and those of ``fit``.
-        if name == "trials":
-            add_trial_options(parser)
+        subcommand.fill(parser)
         self.add_trainer_method(parser, name, "fit" if name == "trials" else name)
         parser.add_argument(allowed_code.OPTION, type=list[str] | str | None, default=None, help=allowed_code.HELP)
         parser.add_argument("--help.all", action=PrintAll, help="Show all options and exit.")

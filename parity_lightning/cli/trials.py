@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from parity_lightning.cli.command_tree import CommandParser, add_trial_options
+from parity_lightning.cli.command_tree import CommandParser
 from parity_lightning.cli.fit_settings import FitSettings
 from parity_lightning.cli.given import GivenSettings
 from parity_lightning.cli.make_runner import MakeRunner
+from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.option_types import Option, options_of
 from parity_lightning.cli.quiet import quieten
-from parity_lightning.cli.refusals import Walk, refusal
+from parity_lightning.cli.refusals import Walk
 from parity_lightning.cli.study_progress import cores, run_under_bar, terminal_bar
+from parity_lightning.cli.subcommands import SUBCOMMANDS
 from parity_lightning.cli.trial_options import TrialOptions
 from parity_lightning.cli.trial_report import report
-from parity_lightning.cli.usage import usage_error
 from parity_lightning.engine.library_cache import private_cache
-from parity_lightning.engine.trial import MixedComputation
-from parity_lightning.errors import SettingError, UsageError
+from parity_lightning.errors import SettingError
 from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.cells import Extent
 from parity_lightning.studies.executors import WorkerFailed
@@ -51,7 +50,7 @@ def parse_options(arguments: Sequence[str]) -> tuple[TrialOptions, list[str]]:
     for setting in own:
         if setting.file is not None:
             raise SettingError("--config", setting.file, f"has {setting.option}; give --{setting.option} beside it")
-    parser = CommandParser(fill=add_trial_options)
+    parser = CommandParser(fill=SUBCOMMANDS["trials"].fill)
     try:
         config = parser.parse_args([word for setting in own for word in setting.words])
     except ArgumentError:
@@ -62,7 +61,7 @@ def parse_options(arguments: Sequence[str]) -> tuple[TrialOptions, list[str]]:
 
 def _own_options() -> dict[str, Option]:
     parser = CommandParser()
-    add_trial_options(parser)
+    SUBCOMMANDS["trials"].fill(parser)
     return options_of(parser)
 
 
@@ -76,27 +75,9 @@ def run(arguments: Sequence[str]) -> None:
         SystemExit: With 2 for a usage error, 1 if a worker failed.
     """
     quieten()
-    try:
+    with one_line_errors("trials", resumes=True):
         given, options = parse_options(arguments[1:])
         _run(given, options)
-    except UsageError as error:
-        usage_error("trials", str(error))
-    except SettingError as error:
-        usage_error("trials", refusal(error))
-    except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
-        raise SystemExit(130) from None
-    except MixedComputation as error:
-        print(f"parity-lightning trials: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except WorkerFailed as error:
-        print(f"parity-lightning trials: {error}; the same command goes on from here", file=sys.stderr)
-        raise SystemExit(1) from None
-    except OSError as error:
-        message = f"{error.filename} cannot be written ({error.strerror})"
-        print(f"parity-lightning trials: {message}; what was written before is whole", file=sys.stderr)
-        print("to go on: the same command", file=sys.stderr)
-        raise SystemExit(1) from None
 
 
 def _run(given: TrialOptions, options: list[str]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from parity_lightning.engine.trial import TrialResult
+from parity_lightning.errors import RunError
 from parity_lightning.studies.agenda import Agenda
 from parity_lightning.studies.work import Work
 
@@ -31,5 +32,5 @@ class Executor(Protocol):
         ...
 
 
-class WorkerFailed(RuntimeError):
+class WorkerFailed(RunError):
     """There is no worker left, or one met what no other could do better."""
