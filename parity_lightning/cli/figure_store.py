@@ -147,12 +147,12 @@ def config_file(name: str) -> Path:
     """A configuration of a figure: one of those that come with the package.
 
     Args:
-        name: The file's name below ``configs/figures``.
+        name: The file's name below ``configs/figures``, or with its folder below ``configs``.
 
     Raises:
         SettingError: If there is no such file.
     """
-    path = named(f"figures/{name}")
+    path = named(name if "/" in name else f"figures/{name}")
     if path is None:
         raise SettingError("figure", name, "no such configuration of a figure; see parity-lightning configs")
     return path

@@ -25,6 +25,25 @@ def median_of(times: np.ndarray) -> Estimate:
     return Estimate(*quantile_of(times), n=len(times), censored=int((~np.isfinite(times)).sum()))
 
 
+def plateau_share_of(onsets: np.ndarray, times: np.ndarray) -> Estimate:
+    """The median share of its time that a trial was on the plateau, of those that were solved.
+
+    Args:
+        onsets: When each trial left the plateau, in steps.
+        times: The convergence times, infinite where a trial was not solved.
+
+    Example:
+        >>> plateau_share_of(np.array([80.0, 30.0]), np.array([100.0, np.inf])).value
+        0.8
+        >>> plateau_share_of(np.array([80.0]), np.array([np.inf])).value
+        'none solved'
+    """
+    shares = (onsets / times)[np.isfinite(times)]
+    if not len(shares):
+        return Estimate("none solved", n=len(times), censored=len(times))
+    return Estimate(*quantile_of(shares), n=len(times), censored=len(times) - len(shares))
+
+
 def published_claim(name: str, what: str, section: str, quote: str, published: float, times: np.ndarray) -> Claim:
     """The claim that the median of convergence times is the published one, read off a figure.
 
