@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import GRAY, color_of
 from parity_lightning.experiments.estimates import share_estimate
-from parity_lightning.figures.figure import SCALES, Plan, Scale
+from parity_lightning.figures.figure import SCALES, PaperFigure, Plan, Scale
 from parity_lightning.figures.medians import plateau_share_of, published_claim
 from parity_lightning.figures.runs import Runs, short_values
 from parity_lightning.studies.cells import Cell
@@ -19,6 +20,11 @@ from parity_lightning.studies.claims import Claim, Statement
 from parity_lightning.studies.results import RULE_SHARE
 
 _RUNS: dict[Scale, int] = {"smoke": 2, "laptop": 5, "paper": 5}
+
+_LEARNS = (
+    "A variety of neural networks, with standard training and initialization, can solve the (n, k)-parity learning "
+    "problem"
+)
 
 PLATEAU = "long durations of seemingly no progress, followed by periods of rapid decrease in the validation error"
 """What Section 3.1 says of training curves."""
@@ -44,27 +50,54 @@ class Panel(NamedTuple):
     scale: Scale = "laptop"
 
 
+def curves_figure(
+    title: str,
+    panels: Sequence[Panel],
+    section: str,
+    choices: Sequence[str],
+    columns: int,
+    size: tuple[float, float],
+) -> PaperFigure:
+    """A figure of training curves.
+
+    Args:
+        title: What it shows, in a line.
+        panels: Its panels, row by row.
+        section: What the paper calls it.
+        choices: Settings that the paper does not state.
+        columns: How many panels stand in a row.
+        size: Width and height of the picture in inches.
+    """
+    return PaperFigure(
+        title,
+        partial(plan_of, panels),
+        partial(claims_of, panels, section=section),
+        partial(draw_panels, panels, columns),
+        choices,
+        size,
+    )
+
+
 def plan_of(panels: Sequence[Panel], scale: Scale) -> Plan:
     """Runs of each panel that this scale has, the paper's five or fewer, with their curves."""
     run = [panel.cell for panel in panels if SCALES.index(panel.scale) <= SCALES.index(scale)]
     return Plan(run, _RUNS[scale], _RUNS[scale])
 
 
-def claims_of(panels: Sequence[Panel], runs: Runs, section: str, quote: str) -> list[Claim]:
+def claims_of(panels: Sequence[Panel], runs: Runs, section: str) -> list[Claim]:
     """For each panel: its runs are solved, after a plateau, and when, where the paper's runs could be read.
 
     Args:
         panels: The panels.
         runs: What came of them; a panel that was not run is not attempted.
-        section: The figure.
-        quote: What the paper says of all panels.
+        section: What the paper calls the figure.
     """
-    return [claim for panel in panels for claim in _of_panel(panel, runs, section, quote)]
+    return [claim for panel in panels for claim in _of_panel(panel, runs, section)]
 
 
-def _of_panel(panel: Panel, runs: Runs, section: str, quote: str) -> list[Claim]:
+def _of_panel(panel: Panel, runs: Runs, section: str) -> list[Claim]:
     name, values = panel.name, short_values(panel.cell)
-    learns = Statement(f"{name}-learns", f"{name}: share of runs solved", section, quote, "all")
+    learns = Statement(f"{name}-learns", f"{name}: share of runs solved", section, _LEARNS, "all")
     waits = Statement(f"{name}-plateau", f"{name}: median share of t_c on the plateau", "Section 3.1", PLATEAU, "long")
     if not runs.places(**values):
         return [Claim.not_attempted(each, "runs at a larger scale") for each in (learns, waits)]
@@ -77,7 +110,7 @@ def _of_panel(panel: Panel, runs: Runs, section: str, quote: str) -> list[Claim]
     ]
     if panel.published is not None:
         what = f"{name}; examples over B in the paper"
-        made.append(published_claim(f"{name}-time", what, section, quote, panel.published, times))
+        made.append(published_claim(f"{name}-time", what, section, _LEARNS, panel.published, times))
     return made
 
 

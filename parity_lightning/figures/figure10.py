@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import color_of, legend_below, ticks_at
 from parity_lightning.figures.figure import SCALES, PaperFigure, Plan, Scale
-from parity_lightning.figures.medians import draw_medians
+from parity_lightning.figures.medians import draw_medians_by_k
 from parity_lightning.figures.runs import Runs
 from parity_lightning.statistics.power_law import fit_power_law
 from parity_lightning.studies.cells import Cell
@@ -108,15 +108,7 @@ def draw(runs: Runs, figure: Figure) -> None:
     """Draws a panel for each architecture, medians on logarithmic axes, a colour for each k."""
     for axes, (name, panel) in zip(figure.subplots(2, 3, sharex=True, sharey=True).flat, _PANELS.items(), strict=True):
         axes.set_title(panel.title)
-        axes.set(xscale="log", yscale="log", ylim=(5, 30_000))
-        for number, k in enumerate(_LARGE):
-            color, where = color_of(number), {"config": _config(name), "k": k}
-            ns = runs.values_of("n", **where)
-            if ns:
-                times, limits = [runs.times(**where, n=n) for n in ns], [runs.limit(**where, n=n) for n in ns]
-                draw_medians(axes, ns, times, limits, color=color, linestyle="-")
-            axes.plot([], [], color=color, marker="o", markersize=4, label=f"k={k}")
-        axes.plot([], [], color="0.4", marker="^", linestyle="none", fillstyle="none", label="median not reached")
+        draw_medians_by_k(axes, runs, _config(name), {k: color_of(number) for number, k in enumerate(_LARGE)})
         if not runs.places(config=_config(name)):
             axes.text(0.5, 0.5, "not run at this scale", ha="center", transform=axes.transAxes)
         ticks_at(axes.xaxis, [10, 20, 40, 100])

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from parity_lightning.figures.curve_panels import Panel, claims_of, draw_panels, plan_of
-from parity_lightning.figures.figure import PaperFigure, Scale
-
-_QUOTE = (
-    "A variety of neural networks, with standard training and initialization, can solve the (n, k)-parity learning "
-    "problem"
-)
+from parity_lightning.figures.curve_panels import Panel, curves_figure
+from parity_lightning.figures.figure import Scale
 
 
 def _panel(
@@ -47,11 +40,4 @@ _CHOICES = (
     "evaluated every 10 steps; ended after 20,000 steps; the Transformer runs at the paper's scale only",
 )
 
-FIGURE = PaperFigure(
-    "Training curves of eight networks",
-    partial(plan_of, PANELS),
-    partial(claims_of, PANELS, section="Figure 1 (left)", quote=_QUOTE),
-    partial(draw_panels, PANELS, 4),
-    _CHOICES,
-    (13.0, 6.0),
-)
+FIGURE = curves_figure("Training curves of eight networks", PANELS, "Figure 1 (left)", _CHOICES, 4, (13.0, 6.0))

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-from parity_lightning.figures.curve_panels import Panel, claims_of, draw_panels, plan_of
-from parity_lightning.figures.figure import PaperFigure, Scale
-
-_QUOTE = (
-    "A variety of neural networks, with standard training and initialization, can solve the (n, k)-parity learning "
-    "problem"
-)
+from parity_lightning.figures.curve_panels import Panel, curves_figure
+from parity_lightning.figures.figure import Scale
 
 
 def _panel(
@@ -75,11 +69,11 @@ _CHOICES = (
     "(30, 6), (iii) with B=1024 and the Transformer run at the paper's scale only",
 )
 
-FIGURE = PaperFigure(
+FIGURE = curves_figure(
     "Training curves of more networks, parities and batch sizes",
-    partial(plan_of, PANELS),
-    partial(claims_of, PANELS, section="Figure 6 of the extended version", quote=_QUOTE),
-    partial(draw_panels, PANELS, 6),
+    PANELS,
+    "Figure 6 of the extended version",
     _CHOICES,
+    6,
     (17.0, 11.0),
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from parity_lightning.figures.runs import Runs
 from parity_lightning.statistics.survival import quantile_of
 from parity_lightning.studies.claims import Claim, Estimate, Statement
 
@@ -86,6 +87,26 @@ def draw_medians(
     if not reached.all():
         own = {"color": drawn[0].get_color(), "linestyle": "none", "fillstyle": "none", "markersize": 6}
         axes.plot(np.array(x)[~reached], np.array(limits)[~reached], marker="^", **own)
+
+
+def draw_medians_by_k(axes: Axes, runs: Runs, config: str, colors: Mapping[int, str]) -> None:
+    """Draws the medians of a configuration against n on logarithmic axes, a colour for each k, and what they mean.
+
+    Args:
+        axes: Where to draw.
+        runs: What came of the runs.
+        config: The configuration, by the name of its file.
+        colors: The colours by k; of one without runs only the legend is drawn.
+    """
+    axes.set(xscale="log", yscale="log", ylim=(5, 30_000))
+    for k, color in colors.items():
+        ns = runs.values_of("n", config=config, k=k)
+        if ns:
+            times = [runs.times(config=config, k=k, n=n) for n in ns]
+            limits = [runs.limit(config=config, k=k, n=n) for n in ns]
+            draw_medians(axes, ns, times, limits, color=color, linestyle="-")
+        axes.plot([], [], color=color, marker="o", markersize=4, label=f"k={k}")
+    axes.plot([], [], color="0.4", marker="^", linestyle="none", fillstyle="none", label="median not reached")
 
 
 def draw_published(axes: Axes, x: Sequence[float], medians: Sequence[float], **style: Any) -> None:
