@@ -26,9 +26,11 @@ from parity_lightning.studies.sweep_file import SweepFile
 PROGRAMS = Path(sys.executable).parent
 
 PARAMETERS = {
-    "data.init_args.n": {"values": [8, 12]},
+    "data.init_args.n": {"value": 8},
     "data.init_args.k": {"value": 2},
-    "model.init_args.width": {"value": 20},
+    # One unit cannot express a parity.
+    "model.init_args.width": {"values": [20, 1]},
+    "trainer.max_steps": {"value": 1_000},
     "seed_everything": {"values": [3, 4]},
 }
 
@@ -99,7 +101,7 @@ def test_the_agent_runs_the_cells_and_seeds_that_sweep_has(
     main(["results", "s.sqlite", "--export=rows.parquet"])
     capsys.readouterr()
     rows = parquet.read_table("rows.parquet").to_pylist()
-    assert {(row["n"], row["k"], row["width"], row["seed"]) for row in rows} == ours
+    assert {(row["n"], row["k"], row["width"], row["max_steps"], row["seed"]) for row in rows} == ours
 
     for folder, values in zip(folders, theirs, strict=True):
         (kept,) = (folder / "wandb").glob("offline-run-*")
@@ -107,9 +109,13 @@ def test_the_agent_runs_the_cells_and_seeds_that_sweep_has(
         (run,) = (record["run"] for record in records_of(kept) if record["type"] == "run")
         assert run["sweep_id"] == SWEEP
         summary = json.loads((folder / "summary.json").read_text())
-        assert whole["summary"]["convergence_time"] == summary["convergence_time"] > 0
-        assert tuple(values_at(whole["config"], paths[:3])) == values[:3]
-        assert whole["config"]["seed_everything"] == values[3]
+        is_wide = values[2] == 20
+        assert summary["solved"] == whole["summary"]["solved"] == is_wide
+        # Of one that is not solved the file has no time; W&B, which has to compare it, the steps it was given.
+        assert (summary["convergence_time"] or 1_000) == whole["summary"]["convergence_time"] > 0
+        assert (summary["convergence_time"] is not None) == is_wide
+        assert tuple(values_at(whole["config"], paths[:4])) == values[:4]
+        assert whole["config"]["seed_everything"] == values[4]
 
 
 def test_a_null_of_a_sweep_is_taken_as_the_agent_spells_it() -> None:
