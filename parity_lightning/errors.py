@@ -1,4 +1,4 @@
-"""The one error that a wrong setting raises."""
+"""The errors whose text is the one line that the command line prints."""
 
 from __future__ import annotations
 

@@ -43,7 +43,9 @@ def imports() -> Iterator[tuple[Path, str]]:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("parity_lightning"):
                 for alias in node.names:
                     part = f"{node.module}.{alias.name}"
-                    yield file, part if is_module(part) else node.module or ""
+                    # A public name lies where it is made.
+                    home = parity_lightning._HOMES.get(alias.name) if node.module == "parity_lightning" else None
+                    yield file, home or (part if is_module(part) else node.module or "")
             elif isinstance(node, ast.Import):
                 yield from ((file, alias.name) for alias in node.names if alias.name.startswith("parity_lightning"))
 

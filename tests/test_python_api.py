@@ -70,6 +70,8 @@ def test_what_is_wrong_is_raised_as_one_line(tmp_path: Path, capsys: pytest.Capt
     assert told(2, {"data.k": [2, 51]}) == "--data.k=51: must be at most n=50"
     assert told(2, {"lr": [2]}) == "--lr: no such option; did you mean --model.optimizer.lr?"
     assert told(0) == "trials=0: must be at least 1"
+    with pytest.raises(SettingError, match="decided_at=5: must be at most 3"):
+        Study(CONFIGS / "online.yaml", trials=3, decided_at=5)
     assert told(2, {"data.k": "3"}) == "vary={'data.k': '3'}: give a list of values for each option"
     assert told(2, {"seed_everything": [1]}).endswith("vary data.seed")
     with pytest.raises(SettingError, match="executor=ray: must be embedded"):

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pyarrow.parquet as parquet
 import pytest
 from conftest import CONFIGS, ROOT, Run
 from filelock import FileLock
-from processes import fresh, quiet_main, run
+from processes import begin, fresh, quiet_main, run
 
 from parity_lightning.cli import main
 from parity_lightning.engine.trial import TrialResult
@@ -164,6 +165,27 @@ def test_trials_that_cannot_be_stacked_run_one_by_one(trials: Callable[..., Any]
     alone = fit(*OF_FIT, *options, "--seed_everything=1", "--data.seed=null").summary
     for name in ("support", "convergence_time", "onset", "steps", "hidden_progress", "stop_reason"):
         assert rows[1][name] == alone[name]
+
+
+def test_trials_that_run_one_by_one_can_be_interrupted_and_gone_on_with(tmp_path: Path) -> None:
+    # One unit does not express a parity.
+    options = ["--model.optimizer=RMSprop", "--model.width=1", "--trainer.max_steps=100000000"]
+    where = f"--output={tmp_path / 't.parquet'}"
+    process = begin(["trials", *QUICK, *options, "--trials=2", "--workers=1", where], tmp_path / "told.txt")
+    deadline = time.monotonic() + 120
+    # The store is there, so trials have begun.
+    while not (tmp_path / "t.parquet.journal").exists():
+        assert time.monotonic() < deadline
+        assert process.is_alive(), (tmp_path / "told.txt").read_text()
+        time.sleep(0.05)
+    time.sleep(1)
+    os.kill(process.pid, signal.SIGINT)
+    process.join(60)
+    told = (tmp_path / "told.txt").read_text()
+    assert process.exitcode == 130, told
+    assert "interrupted; the same command goes on from here" in told
+    assert "failed" not in told
+    assert "ckpt_path" not in told
 
 
 @pytest.mark.parametrize(

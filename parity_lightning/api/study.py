@@ -56,6 +56,8 @@ class Study:
 
     def __post_init__(self) -> None:
         check_int("trials", self.trials, at_least=1)
+        if self.decided_at is not None:
+            check_int("decided_at", self.decided_at, at_least=1, at_most=self.trials)
         for option, values in self.vary.items():
             if isinstance(values, str) or not len(values):
                 raise SettingError("vary", f"{{{option!r}: {values!r}}}", "give a list of values for each option")

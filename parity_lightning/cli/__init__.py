@@ -30,6 +30,8 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def _main(arguments: list[str]) -> None:
     from parity_lightning.cli.command_tree import command_tree, explain
+    from parity_lightning.cli.early_checks import check_training
+    from parity_lightning.cli.one_line_errors import one_line_errors
     from parity_lightning.cli.subcommands import SUBCOMMANDS, trains
     from parity_lightning.cli.usage import usage_error
     from parity_lightning.errors import nearest
@@ -44,6 +46,8 @@ def _main(arguments: list[str]) -> None:
         # The options of fit, which may stand beside it, are not read.
         words, asks_help = [name, "--help"], True
     if (trains(name) and not asks_help) or name.startswith("--print_completion"):
+        with one_line_errors(name):
+            check_training(words)
         from parity_lightning.cli import training, trials
 
         (trials if name == "trials" else training).run(words)
@@ -53,4 +57,7 @@ def _main(arguments: list[str]) -> None:
     except ArgumentError as error:
         command, message = explain(words, error)
         usage_error(command, message)
-    import_module(f"parity_lightning.cli.{config.subcommand}").run(config[config.subcommand].as_dict())
+    options = config[config.subcommand].as_dict()
+    with one_line_errors(config.subcommand):
+        SUBCOMMANDS[config.subcommand].check(options)
+    import_module(f"parity_lightning.cli.{config.subcommand}").run(options)

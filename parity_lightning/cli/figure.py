@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -24,6 +25,7 @@ from parity_lightning.errors import SettingError
 from parity_lightning.experiments.findings import Findings, write_findings
 from parity_lightning.figures import figure_of
 from parity_lightning.figures.runs import Runs
+from parity_lightning.run_dir.atomic_write import atomic_write
 
 
 def run(options: Mapping[str, Any]) -> None:
@@ -119,11 +121,15 @@ class _Spent:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._began = time.monotonic()
-        self.seconds: float = json.loads(path.read_text())["seconds"] if path.is_file() else 0.0
+        self.seconds = 0.0
+        # Written by hand or half: what a figure took is not worth a refusal.
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            self.seconds = float(json.loads(path.read_text())["seconds"])
 
     def __enter__(self) -> _Spent:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.seconds = round(self.seconds + time.monotonic() - self._began, 1)
-        self._path.write_text(json.dumps({"seconds": self.seconds}) + "\n")
+        with atomic_write(self._path) as new:
+            new.write_text(json.dumps({"seconds": self.seconds}) + "\n")

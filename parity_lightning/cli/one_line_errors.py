@@ -40,7 +40,7 @@ def one_line_errors(
     except (RunError, OSError) as error:
         message = str(error)
         if isinstance(error, OSError):
-            message = f"{error.filename or 'a file'} cannot be written ({error.strerror or error})"
+            message = f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error})"
             message += "; what was written before is whole" * resumes
         if resumes and getattr(error, "repeatable", True):
             message += "; the same command goes on from here"

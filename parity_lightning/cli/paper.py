@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from parity_lightning.cli.figure_options import FigureOptions, PaperOptions
 from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.paths import shown_path
 from parity_lightning.display.style import draw_to
+from parity_lightning.errors import SettingError
 from parity_lightning.experiments import EXPERIMENTS
 from parity_lightning.figures import FIGURES
 from parity_lightning.figures.forest import draw_forest, size_of
@@ -71,17 +72,28 @@ def write_page(page: Path) -> None:
 
     Args:
         page: The file.
+
+    Raises:
+        SettingError: If a file there is no verdict, or of what this version does not know.
     """
     folder = page.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    verdicts = [Verdict.of(file) for file in sorted(folder.glob("*/verdict.json"))]
     order = [*FIGURES, *EXPERIMENTS]
+    verdicts = [_read(file, order) for file in sorted(folder.glob("*/verdict.json"))]
     verdicts.sort(key=lambda verdict: order.index(verdict.name))
     if shown := list(ratios(verdicts)):
         for ending in ("png", "svg"):
             draw_to(folder / f"{FOREST}.{ending}", partial(draw_forest, shown), size_of(shown))
     with atomic_write(page) as new:
         new.write_text(page_of(verdicts, folder.name))
+
+
+def _read(file: Path, known: Sequence[str]) -> Verdict:
+    verdict = Verdict.of(file)
+    if verdict.name not in known:
+        hint = f"is of {verdict.name}, which this version has not; remove its folder"
+        raise SettingError("verdict", file, hint)
+    return verdict
 
 
 def _newest(output: Path, name: str) -> Path | None:

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 from jsonargparse import ArgumentParser
 
+from parity_lightning.cli.early_checks import check_sweep_file
 from parity_lightning.cli.figure_options import FigureOptions, PaperOptions
 from parity_lightning.cli.pages import print_page
 from parity_lightning.cli.study_options import ReportOptions, ResultsOptions, SweepOptions
 from parity_lightning.cli.trial_options import TrialOptions
 from parity_lightning.cli.typed_options import add_options
 from parity_lightning.experiments import EXPERIMENTS, Entry
-from parity_lightning.figures import FIGURES
+from parity_lightning.figures import FIGURES, check_figure
 
 
 class Subcommand(NamedTuple):
@@ -27,6 +28,7 @@ class Subcommand(NamedTuple):
         summary: A line.
         description: The paragraph above its options; empty for one whose help begins with a page of its own.
         fill: Adds its options to a parser; none for one whose options come from classes of Lightning's alone.
+        check: Refuses options that cannot work, before anything that takes long is imported.
         first: What it needs before its options.
         trains: Whether it has options that come from classes of Lightning's.
         shows_help: Whether it shows its help when nothing is given.
@@ -35,6 +37,7 @@ class Subcommand(NamedTuple):
     summary: str
     description: str = ""
     fill: Callable[[ArgumentParser], None] = lambda parser: None
+    check: Callable[[Mapping[str, Any]], None] = lambda options: None
     first: str = ""
     trains: bool = False
     shows_help: bool = False
@@ -84,6 +87,7 @@ SUBCOMMANDS = {
     "fit": Subcommand(
         "train a network on a sparse parity, show its hidden progress, stop when it is solved",
         trains=True,
+        shows_help=True,
     ),
     "trials": Subcommand(
         "run many seeds side by side and draw their convergence times",
@@ -98,6 +102,7 @@ SUBCOMMANDS = {
         "Run every setting of a W&B sweep file, the file that `wandb sweep` takes: so many trials of each, side by "
         "side, one row each in one store. Stopped at any moment, the same command goes on.",
         fill=_add_sweep_options,
+        check=lambda options: check_sweep_file(options["file"]),
         first="the file: parity-lightning sweep FILE",
         shows_help=True,
     ),
@@ -114,6 +119,7 @@ SUBCOMMANDS = {
         "picture, the data behind it and verdict.json. Stopped at any moment, the same command goes on, and so does a "
         "larger scale.",
         fill=_add_figure_options,
+        check=lambda options: check_figure(options["name"]),
         first="the figure: parity-lightning figure ID; --list lists them",
         shows_help=True,
     ),
@@ -137,9 +143,9 @@ SUBCOMMANDS = {
         fill=partial(_add_list, entries=EXPERIMENTS, what="experiments"),
         shows_help=True,
     ),
-    "validate": Subcommand("evaluate a checkpoint on the validation set", trains=True),
-    "test": Subcommand("evaluate a checkpoint on the test set", trains=True),
-    "predict": Subcommand("write a checkpoint's predictions on the test set", trains=True),
+    "validate": Subcommand("evaluate a checkpoint on the validation set", trains=True, shows_help=True),
+    "test": Subcommand("evaluate a checkpoint on the test set", trains=True, shows_help=True),
+    "predict": Subcommand("write a checkpoint's predictions on the test set", trains=True, shows_help=True),
     "configs": Subcommand(
         "list the configurations that come with parity-lightning, or copy one",
         "List the configurations that come with parity-lightning. fit --config NAME takes one as it is where there is "

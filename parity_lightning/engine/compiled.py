@@ -65,7 +65,7 @@ def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], sha
     # Imported here: PyTorch's compiler takes seconds to import, and most runs never need it.
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    trials = _number_of_its_own(example)
+    trials = _distinct_trial_count(example)
     arguments = [*example[:shared], *(torch.cat([argument[:1]] * trials) for argument in example[shared:])]
     try:
         with torch.no_grad(), warnings.catch_warnings():
@@ -142,8 +142,8 @@ def _disk_is_full(error: BaseException | None) -> OSError | None:
     return None
 
 
-def _number_of_its_own(example: Sequence[Tensor]) -> int:
-    """With how many trials to trace: not 0 or 1, which PyTorch takes for constants, nor a size of another dimension."""
+def _distinct_trial_count(example: Sequence[Tensor]) -> int:
+    """A number of trials, at least 2, that is no other dimension's size, so that tracing cannot confuse the two."""
     taken = {size for argument in example for size in argument.shape[1:]}
     return next(number for number in range(2, len(taken) + 3) if number not in taken)
 

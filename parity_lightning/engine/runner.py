@@ -44,7 +44,7 @@ class _Running:
         spec: Which trial it is.
         parity: What it learns.
         batches: Its training batches.
-        transition: The dates of its phase transition so far.
+        transition: The steps of its phase transition so far.
         steps: SGD steps taken.
         accuracy: Of the last evaluation.
         stop_reason: Why it ends, once it does.

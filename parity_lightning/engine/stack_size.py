@@ -14,8 +14,9 @@ _CACHE = 2**25
 _MOST_ON_CPU = 64
 _MOST_ON_GPU = 4096
 
-# The share of the free memory that trials may take.
+# The share of the free memory that trials may take; and what is free where the system does not tell.
 _SHARE_OF_MEMORY = 0.5
+_ASSUMED_MEMORY = 2**32
 
 
 def bytes_per_trial(setting: TrialConfig) -> int:
@@ -48,7 +49,11 @@ def bytes_per_trial(setting: TrialConfig) -> int:
 def _free_memory(device: torch.device, workers: int) -> float:
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / workers
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / workers
+    except (AttributeError, ValueError, OSError):
+        # macOS does not tell how much is free, Windows has no such call.
+        return _ASSUMED_MEMORY / workers
 
 
 def default_stack_size(setting: TrialConfig, device: torch.device, workers: int = 1) -> int:

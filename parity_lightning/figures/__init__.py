@@ -32,6 +32,16 @@ FIGURES = {
 """The figures by the names that the command line has for them, in the order of the paper."""
 
 
+def check_figure(name: str) -> None:
+    """Checks the name of a figure.
+
+    Raises:
+        SettingError: If there is none of that name.
+    """
+    if name not in FIGURES:
+        raise SettingError(name, None, f"no such figure; {nearest(name, FIGURES)}")
+
+
 def figure_of(name: str) -> PaperFigure:
     """Imports a figure.
 
@@ -41,8 +51,7 @@ def figure_of(name: str) -> PaperFigure:
     Raises:
         SettingError: If there is none of that name.
     """
-    if name not in FIGURES:
-        raise SettingError(name, None, f"no such figure; {nearest(name, FIGURES)}")
+    check_figure(name)
     module: Any = importlib.import_module(f"parity_lightning.figures.{FIGURES[name].package}")
     figure: PaperFigure = module.FIGURE
     return figure

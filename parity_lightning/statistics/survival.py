@@ -50,8 +50,8 @@ def quantile_of(
 ) -> Quantile:
     """A quantile and the exact interval between two order statistics that covers it with at least this probability.
 
-    The interval assumes nothing about the distribution. Trials are censored at the same number of steps all, so their
-    order is known as far as any is solved and the quantile is that of the Kaplan-Meier curve.
+    The interval assumes nothing about the distribution. All trials are censored at the same step, so the quantile
+    equals that of the Kaplan-Meier curve.
 
     Args:
         times: Convergence times in steps, infinite for trials that were not solved.
