@@ -9,6 +9,8 @@ import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
 
+from parity_lightning.terminal.output import OPTIONS, complain, speaking
+
 
 def main(args: Sequence[str] | None = None) -> None:
     """Runs the command line.
@@ -19,12 +21,16 @@ def main(args: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: With 2 for a usage error, 130 or 143 when interrupted.
     """
-    try:
-        _main(list(sys.argv[1:] if args is None else args))
-    except KeyboardInterrupt:
-        # Before or after training; during it, the run ends in good order by itself.
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+    given = list(sys.argv[1:] if args is None else args)
+    # How much is said is no setting of what is run: a configuration does not hold it, and no other run is meant by it.
+    words = [word for word in given if word not in OPTIONS]
+    with speaking(quiet="--quiet" in given, as_json="--json" in given):
+        try:
+            _main(words)
+        except KeyboardInterrupt:
+            # Before or after training; during it, the run ends in good order by itself.
+            complain("interrupted")
+            raise SystemExit(130) from None
 
 
 def _main(arguments: list[str]) -> None:
@@ -39,6 +45,9 @@ def _main(arguments: list[str]) -> None:
         words = [words[0], "--help"]
     if words[0] not in SUBCOMMANDS and not words[0].startswith("-"):
         usage_error("", f"{words[0]}: no such subcommand; {nearest(words[0], SUBCOMMANDS)}")
+    for word in words:
+        if (name := word.partition("=")[0]) in OPTIONS:
+            usage_error(words[0], f"{word}: takes no value; write {name}")
     needs_lightning = words[0] in TRAINING or words[0].startswith("--print_completion")
     if needs_lightning and words[1:] not in (["--help"], ["-h"]):
         from parity_lightning.cli import training, trials

@@ -28,6 +28,7 @@ from parity_lightning.cli.typed_options import add_options
 from parity_lightning.errors import SettingError, nearest
 from parity_lightning.experiments import EXPERIMENTS, Entry
 from parity_lightning.figures import FIGURES
+from parity_lightning.terminal.output import OPTIONS
 
 SUBCOMMANDS = {
     "fit": "train a network on a sparse parity, show its hidden progress, stop when it is solved",
@@ -175,6 +176,19 @@ class PrintAll(argparse._HelpAction):
         parser.exit()
 
 
+class _Said(argparse._HelpAction):
+    """Stands for an option that is read before there is a parser: one of how much is said."""
+
+    def __call__(self, *_: Any, **__: Any) -> None:
+        """Does nothing."""
+
+
+def add_saying(parser: ArgumentParser) -> None:
+    """Adds to the help of a subcommand what all of them take."""
+    for name, about in OPTIONS.items():
+        parser.add_argument(name, action=_Said, help=about)
+
+
 class _List(argparse._HelpAction):
     entries: Mapping[str, Entry]
 
@@ -222,7 +236,9 @@ def _add_figure_options(parser: ArgumentParser) -> None:
 
 
 def _add_report_options(parser: ArgumentParser) -> None:
-    about = "the folder of a run, of theory or of a figure, a trials file (.parquet) or the store of a sweep (.sqlite)"
+    about = (
+        "the folder of a run, of theory, a figure or paper, a trials file (.parquet) or the store of a sweep (.sqlite)"
+    )
     parser.add_argument("paths", metavar="PATH", nargs="+", help=about)
     add_options(parser, ReportOptions)
 
@@ -244,6 +260,7 @@ def command_tree(make: Callable[[str], CommandParser | None] = lambda name: None
     subcommands = tree.add_subcommands(title="subcommands", metavar="SUBCOMMAND", description="")
     for name, summary in SUBCOMMANDS.items():
         parser = make(name) or _light_parser(name)
+        add_saying(parser)
         subcommands.add_subcommand(name, parser, help=summary)
         parser.prog = f"parity-lightning {name}"
         tree.below += [parser, *_add_subcommands(name, parser)]
@@ -357,6 +374,7 @@ def _add_experiments(parser: ArgumentParser) -> list[CommandParser]:
     for name, entry in EXPERIMENTS.items():
         description = f"{entry.summary[0].upper()}{entry.summary[1:]}."
         own = CommandParser(description=description, fill=partial(add_experiment_options, package=entry.package))
+        add_saying(own)
         parsers.append(own)
         experiments.add_subcommand(name, own, help=entry.summary)
         own.prog = f"parity-lightning theory {name}"

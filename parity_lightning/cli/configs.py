@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from parity_lightning.cli.pages import print_page
 from parity_lightning.cli.refusals import refusal
 from parity_lightning.cli.shipped_configs import named, shipped_names, summary
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.errors import SettingError, nearest_one
 from parity_lightning.run_dir.new_files import write_new_files
+from parity_lightning.terminal.output import answer, complain, record
 
 
 def listing() -> str:
@@ -32,14 +31,17 @@ def run(name: str | None) -> None:
         SystemExit: With 2 if there is none of that name, or a file is in the way; 1 if it cannot be written.
     """
     if name is None:
-        print_page(listing())
+        answer(listing())
+        record("configs", configs=[{"name": each, "summary": summary(each)} for each in shipped_names()])
         return
     try:
-        print(f"wrote {copy(name)}")
+        written = copy(name)
+        answer(f"wrote {written}")
+        record("configs copy", {"config": written})
     except SettingError as error:
         usage_error("configs copy", refusal(error))
     except OSError as error:
-        print(f"parity-lightning configs copy: {error.filename} cannot be written ({error.strerror})", file=sys.stderr)
+        complain(f"parity-lightning configs copy: {error.filename} cannot be written ({error.strerror})")
         raise SystemExit(1) from None
 
 

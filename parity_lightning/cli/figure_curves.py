@@ -17,6 +17,7 @@ from parity_lightning.cli.training import run
 from parity_lightning.figures.runs import Curve
 from parity_lightning.studies.cells import Cell
 from parity_lightning.studies.executors import WorkerFailed
+from parity_lightning.terminal.output import speaking
 
 # What a figure does not show, or cannot.
 _QUIET = ("--trainer.enable_progress_bar=false", "--trainer.enable_checkpointing=false")
@@ -72,7 +73,7 @@ def _fit(options: Sequence[str], folder: Path) -> None:
     said = io.StringIO()
     where = f"--trainer.default_root_dir={folder}"
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+        with speaking(quiet=True), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
             run(["fit", *options, where, *_QUIET])
     except SystemExit as ended:
         if ended.code in (130, 143):

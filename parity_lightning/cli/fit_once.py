@@ -12,6 +12,7 @@ from typing import Any
 
 from parity_lightning.cli.training import run
 from parity_lightning.errors import SettingError
+from parity_lightning.terminal.output import speaking
 
 _QUIET = [f"--trainer.{what}=false" for what in ("logger", "enable_progress_bar", "enable_checkpointing")]
 
@@ -34,7 +35,7 @@ def fit_once(options: Sequence[str], seed: int) -> dict[str, Any]:
         where = f"--trainer.default_root_dir={folder}"
         said = io.StringIO()
         try:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+            with speaking(quiet=True), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
                 run(["fit", *options, f"--seed_everything={seed}", where, *_QUIET])
         except SystemExit as ended:
             if ended.code:

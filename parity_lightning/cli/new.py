@@ -13,6 +13,7 @@ from parity_lightning.cli.starter_files import Starter
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.errors import SettingError
 from parity_lightning.run_dir.new_files import write_new_files
+from parity_lightning.terminal.output import complain, record, show
 
 
 def run(name: str) -> None:
@@ -29,12 +30,14 @@ def run(name: str) -> None:
     except SettingError as error:
         usage_error("new", refusal(error))
     except OSError as error:
-        print(f"parity-lightning new: {error.filename} cannot be written ({error.strerror})", file=sys.stderr)
+        complain(f"parity-lightning new: {error.filename} cannot be written ({error.strerror})")
         raise SystemExit(1) from None
     module = starter.module
-    print(f"wrote {module}.py, {module}.yaml and test_{module}.py; to train it and to test it:")
-    print(f"  parity-lightning fit --config {module}.yaml")
-    print(f"  python -m pytest test_{module}.py")
+    show(f"wrote {module}.py, {module}.yaml and test_{module}.py; to train it and to test it:")
+    show(f"  parity-lightning fit --config {module}.yaml")
+    show(f"  python -m pytest test_{module}.py")
+    names = {"module": f"{module}.py", "config": f"{module}.yaml", "test": f"test_{module}.py"}
+    record("new", {what: Path(file) for what, file in names.items()})
 
 
 def begin(name: str) -> Starter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +10,7 @@ from parity_lightning.cli.usage import usage_error
 from parity_lightning.engine.trial import MixedComputation
 from parity_lightning.errors import SettingError, UsageError
 from parity_lightning.studies.executors import WorkerFailed
+from parity_lightning.terminal.output import complain
 
 
 @contextmanager
@@ -30,12 +30,12 @@ def told_in_one_line(command: str) -> Iterator[None]:
     except SettingError as error:
         usage_error(command, refusal(error))
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+        complain("\ninterrupted; the same command goes on from here")
         raise SystemExit(130) from None
     except (MixedComputation, WorkerFailed) as error:
-        print(f"parity-lightning {command}: {error}; the same command goes on from here", file=sys.stderr)
+        complain(f"parity-lightning {command}: {error}; the same command goes on from here")
         raise SystemExit(1) from None
     except OSError as error:
         message = f"{error.filename} cannot be written ({error.strerror}); what was written before is whole"
-        print(f"parity-lightning {command}: {message}", file=sys.stderr)
+        complain(f"parity-lightning {command}: {message}")
         raise SystemExit(1) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from parity_lightning.cli.make_runner import MakeRunner
 from parity_lightning.cli.option_types import Option, options_of
 from parity_lightning.cli.quiet import quieten
 from parity_lightning.cli.refusals import Walk, refusal
-from parity_lightning.cli.study_progress import cores, run_under_bar, terminal_bar
+from parity_lightning.cli.study_progress import cores, run_under_bar
 from parity_lightning.cli.trial_options import TrialOptions
 from parity_lightning.cli.trial_report import report
 from parity_lightning.cli.usage import usage_error
@@ -29,6 +28,8 @@ from parity_lightning.studies.executors import WorkerFailed
 from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.trials_file import TrialsFile
 from parity_lightning.studies.variations import combinations_of, parse_variation
+from parity_lightning.terminal.output import complain, show
+from parity_lightning.terminal.progress import progress
 
 
 def parse_options(arguments: Sequence[str]) -> tuple[TrialOptions, list[str]]:
@@ -84,18 +85,18 @@ def run(arguments: Sequence[str]) -> None:
     except SettingError as error:
         usage_error("trials", refusal(error))
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+        complain("\ninterrupted; the same command goes on from here")
         raise SystemExit(130) from None
     except MixedComputation as error:
-        print(f"parity-lightning trials: {error}", file=sys.stderr)
+        complain(f"parity-lightning trials: {error}")
         raise SystemExit(1) from None
     except WorkerFailed as error:
-        print(f"parity-lightning trials: {error}; the same command goes on from here", file=sys.stderr)
+        complain(f"parity-lightning trials: {error}; the same command goes on from here")
         raise SystemExit(1) from None
     except OSError as error:
         message = f"{error.filename} cannot be written ({error.strerror})"
-        print(f"parity-lightning trials: {message}; what was written before is whole", file=sys.stderr)
-        print("to go on: the same command", file=sys.stderr)
+        complain(f"parity-lightning trials: {message}; what was written before is whole")
+        complain("to go on: the same command")
         raise SystemExit(1) from None
 
 
@@ -112,13 +113,13 @@ def _run(given: TrialOptions, options: list[str]) -> None:
     path = _output(given.output, planned)
     file = TrialsFile(path, cells, planned.settings, extent, list(planned.paths.values()))
     if file.is_complete:
-        print(f"{file.path} holds these trials already")
+        show(f"{file.path} holds these trials already")
     else:
         make_runner = MakeRunner(tuple(options), given.stack_size, workers, compiled, planned.parsed)
         store = file.store()
         try:
             packs = packs_of(each.stack for each in planned.settings)
-            run_under_bar(store, make_runner, cells, packs, given.threads, terminal_bar(store.total))
+            run_under_bar(store, make_runner, cells, packs, given.threads, progress("trials", "trials", store.total))
             failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
             if failed:
                 # The same command tries again.
