@@ -9,7 +9,8 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
 
 from parity_lightning.terminal.output import show
-from parity_lightning.terminal.progress import Progress, progress
+from parity_lightning.terminal.progress import Progress
+from parity_lightning.terminal.show_progress import show_progress
 
 # Steps are compiled from some step on; the rate is that of now.
 _RATE_WINDOW = 10.0
@@ -39,7 +40,7 @@ class StepProgressBar(ProgressBar):
         """Shows the first state."""
         if self._is_enabled:
             total = trainer.max_steps if trainer.max_steps > 0 else None
-            self._progress = progress("training", "steps", total, _RATE_WINDOW)
+            self._progress = show_progress("training", "steps", total, _RATE_WINDOW)
             self._progress.update(trainer.global_step)
 
     def on_train_batch_end(

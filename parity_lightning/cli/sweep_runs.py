@@ -18,7 +18,7 @@ from parity_lightning.studies.cells import Cell, Extent
 from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.store import Store
 from parity_lightning.terminal.output import show
-from parity_lightning.terminal.progress import progress
+from parity_lightning.terminal.show_progress import show_progress
 
 
 class SweepRuns(NamedTuple):
@@ -77,7 +77,7 @@ class SweepRuns(NamedTuple):
                     show(line)
             if left:
                 run_under_bar(
-                    store, make_runner, cells, packs, options.threads, progress("trials", "trials", store.total)
+                    store, make_runner, cells, packs, options.threads, show_progress("trials", "trials", store.total)
                 )
             return [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
         finally:

@@ -29,7 +29,7 @@ from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.trials_file import TrialsFile
 from parity_lightning.studies.variations import combinations_of, parse_variation
 from parity_lightning.terminal.output import complain, show
-from parity_lightning.terminal.progress import progress
+from parity_lightning.terminal.show_progress import show_progress
 
 
 def parse_options(arguments: Sequence[str]) -> tuple[TrialOptions, list[str]]:
@@ -119,7 +119,9 @@ def _run(given: TrialOptions, options: list[str]) -> None:
         store = file.store()
         try:
             packs = packs_of(each.stack for each in planned.settings)
-            run_under_bar(store, make_runner, cells, packs, given.threads, progress("trials", "trials", store.total))
+            run_under_bar(
+                store, make_runner, cells, packs, given.threads, show_progress("trials", "trials", store.total)
+            )
             failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
             if failed:
                 # The same command tries again.

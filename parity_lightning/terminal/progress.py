@@ -1,4 +1,4 @@
-"""How far something has come: live on a terminal, a line now and then elsewhere, nothing with ``--quiet``."""
+"""How far something has come, counted and told in lines."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-
-from parity_lightning.terminal.output import is_quiet
-from parity_lightning.terminal.streams import is_terminal
 
 _SECONDS_BETWEEN_LINES = 30.0
 
@@ -135,25 +132,6 @@ class ProgressLines(Progress):
         values = [f"{name} {value}" for name, value in self.values.items()]
         parts = (self.count, share, self.speed, self.time, *values)
         return f"{self.what}: " + ", ".join(part for part in parts if part)
-
-
-def progress(what: str, unit: str, total: int | None, window: float = float("inf")) -> Progress:
-    """Shows progress in the way that suits standard error.
-
-    Args:
-        what: What is running, in a word.
-        unit: What is counted.
-        total: How many there are to be; None if nobody knows.
-        window: Over how many of the last seconds the rate is taken.
-    """
-    if is_quiet():
-        return Progress(what, unit, total, window)
-    if not is_terminal(sys.stderr):
-        return ProgressLines(what, unit, total, window)
-    # A terminal alone is worth the time that it takes to import rich.
-    from parity_lightning.terminal.live import LiveProgress
-
-    return LiveProgress(what, unit, total, window)
 
 
 def clock(seconds: float) -> str:
