@@ -47,7 +47,7 @@ from parity_lightning.cli.usage import usage_error
 from parity_lightning.data import ParityDataModule
 from parity_lightning.errors import SettingError
 from parity_lightning.run_dir.run_location import RunEnded, RunLocation, locate_run
-from parity_lightning.terminal.output import answer, complain, record
+from parity_lightning.terminal.output import complain, record, show
 
 _RESUME_HELP = (
     "auto: resume the newest run of these settings in its own folder, or start one; --ckpt_path last is the same but "
@@ -173,7 +173,7 @@ class ParityCLI(RunsTrainer):
         try:
             self.location = locate_run(parent, _label(config), config, lambda: self._as_saved(config))
         except RunEnded as ended:
-            answer(str(ended))
+            show(str(ended))
             file = ended.folder / "summary.json"
             record("fit", {"summary": file}, summary=json.loads(file.read_text()))
             raise SystemExit(0) from None
