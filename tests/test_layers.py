@@ -31,6 +31,7 @@ LAYERS = (
     "nets",
     "data",
     "run_dir",
+    "terminal",
     "errors",
 )
 """From the highest to the lowest."""

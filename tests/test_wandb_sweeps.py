@@ -5,17 +5,18 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as parquet
 import pytest
 import yaml
-from conftest import CONFIGS
+from conftest import CONFIGS, ROOT, Run
 from parsed import Parsed
 from wandb_files import records_of, whole_run
 from wandb_server import ENTITY, SWEEP, wandb_server
@@ -122,3 +123,28 @@ def test_a_null_of_a_sweep_is_taken_as_the_agent_spells_it() -> None:
     words = ["fit", f"--config={CONFIGS / 'online.yaml'}"]
     ours, theirs = (Parsed.of([*words, f"--data.init_args.num_samples={null}"]) for null in ("null", "None"))
     assert ours.data.init_args.num_samples is theirs.data.init_args.num_samples is None
+
+
+def test_the_workspace_of_the_documentation_has_what_a_run_logs(tmp_path: Path, fit: Callable[..., Run]) -> None:
+    pytest.importorskip("wandb_workspaces")
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "watching.md").read_text(), flags=re.DOTALL)
+    (tmp_path / "snippet.py").write_text(snippet.replace("ENTITY", ENTITY))
+    environment = {**os.environ, "WANDB_API_KEY": "0" * 40, "WANDB_MODE": "online"}
+    with wandb_server(grid) as (server, url):
+        environment["WANDB_BASE_URL"] = url
+        command = [sys.executable, str(tmp_path / "snippet.py")]
+        ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
+    assert server.unknown == []
+    (section,) = [
+        each
+        for each in server.view["spec"]["section"]["panelBankConfig"]["sections"]
+        if each["name"] == "Hidden progress"
+    ]
+    assert section["isOpen"]
+    configs = [panel["config"] for panel in section["panels"]]
+    assert [config["chartTitle"] for config in configs] == ["loss", "hidden progress", "accuracy"]
+    assert {config["xAxis"] for config in configs} == {"trainer/global_step"}
+    shown = {name for config in configs for name in config["metrics"]}
+    run = fit("--trainer.max_steps=100")
+    assert shown <= set((run.folder / "metrics.csv").read_text().splitlines()[0].split(","))

@@ -20,6 +20,7 @@ from parity_lightning.callbacks.run_files import RunFiles
 from parity_lightning.display.summary_table import table
 from parity_lightning.engine.trial import computed_by
 from parity_lightning.run_dir.atomic_write import atomic_write
+from parity_lightning.terminal.output import show
 
 Summary = dict[str, Any]
 
@@ -70,7 +71,7 @@ class RunSummary(RunFiles):
                 # That the service is out of reach was reported before, and the file has everything.
                 with suppress(Exception):
                     logger.experiment.summary.update(_for_sweep(summary, logger.experiment.sweep_id))
-        print(table(summary), flush=True)
+        show(table(summary))
 
     def _summarize(self, trainer: Trainer, pl_module: LightningModule, interrupted: bool) -> Summary:
         elapsed, steps = self._elapsed, trainer.global_step

@@ -10,6 +10,8 @@ from argparse import ArgumentError
 from collections.abc import Sequence
 from importlib import import_module
 
+from parity_lightning.terminal.output import OPTIONS, complain, speaking
+
 
 def main(args: Sequence[str] | None = None) -> None:
     """Runs the command line.
@@ -20,12 +22,16 @@ def main(args: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: With 2 for a usage error, 130 or 143 when interrupted.
     """
-    try:
-        _main(list(sys.argv[1:] if args is None else args))
-    except KeyboardInterrupt:
-        # Before or after training; during it, the run ends in good order by itself.
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+    given = list(sys.argv[1:] if args is None else args)
+    # How much is said is no setting of what is run: a configuration does not hold it, and no other run is meant by it.
+    words = [word for word in given if word not in OPTIONS]
+    with speaking(quiet="--quiet" in given, as_json="--json" in given):
+        try:
+            _main(words)
+        except KeyboardInterrupt:
+            # Before or after training; during it, the run ends in good order by itself.
+            complain("interrupted")
+            raise SystemExit(130) from None
 
 
 def _main(arguments: list[str]) -> None:
@@ -40,6 +46,9 @@ def _main(arguments: list[str]) -> None:
     name, asks_help = words[0], words[1:] in (["--help"], ["-h"])
     if name not in SUBCOMMANDS and not name.startswith("-"):
         usage_error("", f"{name}: no such subcommand; {nearest(name, SUBCOMMANDS)}")
+    for word in words:
+        if (option := word.partition("=")[0]) in OPTIONS:
+            usage_error(name, f"{word}: takes no value; write {option}")
     if name in SUBCOMMANDS and SUBCOMMANDS[name].shows_help and not words[1:]:
         words, asks_help = [name, "--help"], True
     if name == "trials" and {"-h", "--help"} & set(words):

@@ -24,6 +24,7 @@ from parity_lightning.cli.refusals import Walk
 from parity_lightning.cli.subcommands import SUBCOMMANDS, Subcommand
 from parity_lightning.errors import SettingError, nearest
 from parity_lightning.experiments import EXPERIMENTS
+from parity_lightning.terminal.output import OPTIONS
 
 _EXAMPLES = """\
 examples:
@@ -108,6 +109,19 @@ class PrintAll(argparse._HelpAction):
         parser.exit()
 
 
+class _Said(argparse._HelpAction):
+    """Stands for an option that is read before there is a parser: one of how much is said."""
+
+    def __call__(self, *_: Any, **__: Any) -> None:
+        """Does nothing."""
+
+
+def add_saying(parser: ArgumentParser) -> None:
+    """Adds to the help of a subcommand what all of them take."""
+    for name, about in OPTIONS.items():
+        parser.add_argument(name, action=_Said, help=about)
+
+
 def command_tree(make: Callable[[str], CommandParser | None] = lambda name: None) -> CommandParser:
     """Builds the tree.
 
@@ -125,6 +139,7 @@ def command_tree(make: Callable[[str], CommandParser | None] = lambda name: None
     subcommands = tree.add_subcommands(title="subcommands", metavar="SUBCOMMAND", description="")
     for name, subcommand in SUBCOMMANDS.items():
         parser = make(name) or _light_parser(name, subcommand)
+        add_saying(parser)
         subcommands.add_subcommand(name, parser, help=subcommand.summary)
         parser.prog = f"parity-lightning {name}"
         tree.below += [parser, *_add_subcommands(name, parser)]
@@ -211,6 +226,7 @@ def _add_experiments(parser: ArgumentParser) -> list[CommandParser]:
     for name, entry in EXPERIMENTS.items():
         description = f"{entry.summary[0].upper()}{entry.summary[1:]}."
         own = CommandParser(description=description, fill=partial(add_experiment_options, package=entry.package))
+        add_saying(own)
         parsers.append(own)
         experiments.add_subcommand(name, own, help=entry.summary)
         own.prog = f"parity-lightning theory {name}"

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from parity_lightning.cli.one_line_errors import one_line_errors
-from parity_lightning.cli.pages import print_page
 from parity_lightning.cli.shipped_configs import named, shipped_names, summary
 from parity_lightning.errors import SettingError, nearest_one
 from parity_lightning.run_dir.new_files import write_new_files
+from parity_lightning.terminal.output import answer, record
 
 
 def listing() -> str:
@@ -33,10 +33,13 @@ def run(options: Mapping[str, Any]) -> None:
         SystemExit: With 2 if there is none of that name, or a file is in the way; 1 if it cannot be written.
     """
     if options["action"] is None:
-        print_page(listing())
+        answer(listing())
+        record("configs", configs=[{"name": each, "summary": summary(each)} for each in shipped_names()])
         return
     with one_line_errors("configs copy"):
-        print(f"wrote {copy(options['copy']['name'])}")
+        written = copy(options["copy"]["name"])
+    answer(f"wrote {written}")
+    record("configs copy", {"config": written})
 
 
 def copy(name: str) -> Path:

@@ -15,9 +15,8 @@ from typing import Any
 from parity_lightning.cli.figure_curves import curve_file, read_curve, run_curves
 from parity_lightning.cli.figure_options import FigureOptions
 from parity_lightning.cli.figure_store import FigureStore
+from parity_lightning.cli.findings_report import show_findings, tell_files
 from parity_lightning.cli.one_line_errors import one_line_errors
-from parity_lightning.cli.pages import silent_on_closed_pipe
-from parity_lightning.cli.paths import shown_path
 from parity_lightning.cli.quiet import quieten
 from parity_lightning.cli.study_progress import cores
 from parity_lightning.engine.library_cache import private_cache
@@ -26,6 +25,7 @@ from parity_lightning.experiments.findings import Findings, write_findings
 from parity_lightning.figures import figure_of
 from parity_lightning.figures.runs import Runs
 from parity_lightning.run_dir.atomic_write import atomic_write
+from parity_lightning.terminal.output import show
 
 
 def run(options: Mapping[str, Any]) -> None:
@@ -75,19 +75,14 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
         ) from None
     store = FigureStore(home / "study.sqlite", plan, options.seed, options.workers or cores(), compiled)
     seeds = range(options.seed, options.seed + plan.curves)
-    print(f"Figure {name}, {options.scale}: {figure.title}", flush=True)
+    show(f"Figure {name}, {options.scale}: {figure.title}")
     with _Spent(home / "time.json") as spent:
         for line in chain(store.run(), run_curves(home / "curves", store.cells, store.keys, seeds, compiled)):
-            print(line, flush=True)
+            show(line)
     curves = [[read_curve(curve_file(home / "curves", key, seed)) for seed in seeds] for key in store.keys]
     runs = Runs(plan.cells, store.outcomes(), store.limits, curves)
     findings = Findings(runs.rows(), figure.claims(runs), partial(figure.draw, runs), figure.choices, size=figure.size)
-    with silent_on_closed_pipe():
-        print(findings.table())
-        for choice in findings.choices:
-            print(f"our choice: {choice}")
-        for claim in findings.claims:
-            print(claim)
+    show_findings(findings)
     command = f"parity-lightning figure {name} --scale {options.scale}"
     command += f" --seed {options.seed}" if options.seed else ""
     write_findings(
@@ -101,9 +96,7 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
         ("png", "svg"),
     )
     store.export(folder / "trials.parquet")
-    with silent_on_closed_pipe():
-        for file in sorted(folder.iterdir()):
-            print(f"{file.stem}: {shown_path(file, options.output)}", flush=True)
+    tell_files("figure", folder, options.output)
     return folder
 
 

@@ -13,7 +13,7 @@ from parity_lightning.cli.fit_settings import FitSettings
 from parity_lightning.cli.make_runner import MakeRunner
 from parity_lightning.cli.probe import probe
 from parity_lightning.cli.shipped_configs import named
-from parity_lightning.cli.study_progress import run_under_bar, terminal_bar
+from parity_lightning.cli.study_progress import run_under_bar
 from parity_lightning.errors import SettingError
 from parity_lightning.figures.figure import Plan
 from parity_lightning.figures.runs import short_values
@@ -24,6 +24,7 @@ from parity_lightning.studies.export import tables_of, write_table
 from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.store import Store
 from parity_lightning.studies.stored_study import NUMBERS, StoredStudy
+from parity_lightning.terminal.show_progress import show_progress
 
 Outcomes = list[dict[str, np.ndarray]]
 """Of each setting, numbers that came of its trials, by column."""
@@ -70,7 +71,7 @@ class FigureStore:
             make_runner = MakeRunner((), None, self.workers, self.compiled, planned.parsed)
             yield f"{len(cells):,} settings x {self.plan.trials:,} trials = {total:,}, {count:,} of them to run"
             yield from probe(make_runner, cells, planned.settings, packs, count)
-            run_under_bar(store, make_runner, cells, packs, 1, terminal_bar(store.total))
+            run_under_bar(store, make_runner, cells, packs, 1, show_progress("trials", "trials", store.total))
             failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
             if failed:
                 store.retry_failed()

@@ -12,6 +12,7 @@ from typing import Any
 
 from parity_lightning.cli.training import run
 from parity_lightning.errors import RunError, SettingError
+from parity_lightning.terminal.output import speaking
 
 
 def fit_quietly(options: Sequence[str], folder: Path, *off: str) -> None:
@@ -29,7 +30,7 @@ def fit_quietly(options: Sequence[str], folder: Path, *off: str) -> None:
     said = io.StringIO()
     quiet = [f"--trainer.{what}=false" for what in ("enable_progress_bar", "enable_checkpointing", *off)]
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+        with speaking(quiet=True), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
             run(["fit", *options, f"--trainer.default_root_dir={folder}", *quiet])
     except SystemExit as ended:
         if ended.code in (130, 143):

@@ -14,6 +14,7 @@ from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.starter_files import Starter
 from parity_lightning.errors import SettingError
 from parity_lightning.run_dir.new_files import write_new_files
+from parity_lightning.terminal.output import record, show
 
 
 def run(options: Mapping[str, Any]) -> None:
@@ -28,9 +29,11 @@ def run(options: Mapping[str, Any]) -> None:
     with one_line_errors("new"):
         starter = begin(options["name"])
     module = starter.module
-    print(f"wrote {module}.py, {module}.yaml and test_{module}.py; to train it and to test it:")
-    print(f"  parity-lightning fit --config {module}.yaml")
-    print(f"  python -m pytest test_{module}.py")
+    show(f"wrote {module}.py, {module}.yaml and test_{module}.py; to train it and to test it:")
+    show(f"  parity-lightning fit --config {module}.yaml")
+    show(f"  python -m pytest test_{module}.py")
+    names = {"module": f"{module}.py", "config": f"{module}.yaml", "test": f"test_{module}.py"}
+    record("new", {what: Path(file) for what, file in names.items()})
 
 
 def begin(name: str) -> Starter:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from parity_lightning.cli.refusals import refusal
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.errors import RunError, SettingError, UsageError
+from parity_lightning.terminal.output import complain
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def one_line_errors(
     except KeyboardInterrupt:
         if not resumes:
             raise
-        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+        complain("\ninterrupted; the same command goes on from here")
         raise SystemExit(130) from None
     except (RunError, OSError) as error:
         message = str(error)
@@ -44,5 +44,5 @@ def one_line_errors(
             message += "; what was written before is whole" * resumes
         if resumes and getattr(error, "repeatable", True):
             message += "; the same command goes on from here"
-        print(f"parity-lightning {command}: {message}", file=sys.stderr)
+        complain(f"parity-lightning {command}: {message}")
         raise SystemExit(1) from None

@@ -23,6 +23,7 @@ from parity_lightning.figures.forest import draw_forest, size_of
 from parity_lightning.figures.page import FOREST, page_of
 from parity_lightning.figures.verdicts import Verdict, ratios
 from parity_lightning.run_dir.atomic_write import atomic_write
+from parity_lightning.terminal.output import path, record
 
 
 def run(options: Mapping[str, Any]) -> None:
@@ -63,7 +64,8 @@ def run_paper(options: PaperOptions) -> Path:
         if (folder / "verdict.json").is_file():
             _copy(folder, page.with_suffix("") / name, name)
     write_page(page)
-    print(f"page: {shown_path(page, options.page or options.output)}", flush=True)
+    path("page", shown_path(page, options.page or options.output))
+    record("paper", {"page": page, "folder": page.with_suffix("")}, shown=list(found))
     return page
 
 

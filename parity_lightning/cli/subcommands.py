@@ -69,7 +69,9 @@ def _add_figure_options(parser: ArgumentParser) -> None:
 
 
 def _add_report_options(parser: ArgumentParser) -> None:
-    about = "the folder of a run, of theory or of a figure, a trials file (.parquet) or the store of a sweep (.sqlite)"
+    about = (
+        "the folder of a run, of theory, a figure or paper, a trials file (.parquet) or the store of a sweep (.sqlite)"
+    )
     parser.add_argument("paths", metavar="PATH", nargs="+", help=about)
     add_options(parser, ReportOptions)
 

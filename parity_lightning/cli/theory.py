@@ -11,12 +11,11 @@ from typing import Any
 import torch
 
 from parity_lightning.cli.experiment_options import run_experiment
+from parity_lightning.cli.findings_report import show_findings, tell_files
 from parity_lightning.cli.one_line_errors import one_line_errors
-from parity_lightning.cli.pages import silent_on_closed_pipe
-from parity_lightning.cli.paths import shown_path
 from parity_lightning.cli.refusals import setting_error_message
 from parity_lightning.experiments import EXPERIMENTS
-from parity_lightning.experiments.findings import Findings, write_findings
+from parity_lightning.experiments.findings import write_findings
 from parity_lightning.run_dir.run_folder import RunFolder
 
 
@@ -62,19 +61,8 @@ def _run(name: str, given: dict[str, Any]) -> None:
         folder.release()
         raise
     try:
-        with silent_on_closed_pipe():
-            _print_findings(findings)
+        show_findings(findings)
         write_findings(folder.path, name, options, findings, time.monotonic() - started)
     finally:
         folder.release()
-    with silent_on_closed_pipe():
-        for file in sorted(folder.path.iterdir()):
-            print(f"{file.stem}: {shown_path(file, runs)}", flush=True)
-
-
-def _print_findings(findings: Findings) -> None:
-    print(findings.table())
-    for choice in findings.choices:
-        print(f"our choice: {choice}")
-    for claim in findings.claims:
-        print(claim)
+    tell_files("theory", folder.path, runs)

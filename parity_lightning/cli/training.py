@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
-import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
 from functools import partial
@@ -40,7 +40,8 @@ from parity_lightning.cli.trainer_settings import CALLBACKS, DEFAULTS, as_list, 
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.data import ParityDataModule
 from parity_lightning.errors import SettingError
-from parity_lightning.run_dir.run_location import RunLocation, locate_run
+from parity_lightning.run_dir.run_location import RunEnded, RunLocation, locate_run
+from parity_lightning.terminal.output import complain, record, show
 
 _RESUME_HELP = (
     "auto: resume the newest run of these settings in its own folder, or start one; --ckpt_path last is the same but "
@@ -163,7 +164,13 @@ class ParityCLI(RunsTrainer):
 
     def _settle_folder(self, config: Any) -> None:
         parent = Path(config.trainer.default_root_dir).absolute()
-        self.location = locate_run(parent, _label(config), config, lambda: self._as_saved(config))
+        try:
+            self.location = locate_run(parent, _label(config), config, lambda: self._as_saved(config))
+        except RunEnded as ended:
+            show(str(ended))
+            file = ended.folder / "summary.json"
+            record("fit", {"summary": file}, summary=json.loads(file.read_text()))
+            raise SystemExit(0) from None
         if self.location.resumed:
             config.ckpt_path = None if self.location.checkpoint is None else str(self.location.checkpoint)
             # As it was at the start; what is different now has no bearing on what the run does.
@@ -211,7 +218,7 @@ class ParityCLI(RunsTrainer):
             and self.command != "trials"
         ):
             text = "a CPU does not compute in float16; bf16-mixed is used"
-            print(f"--trainer.precision={given.precision}: {text}", file=sys.stderr)
+            complain(f"--trainer.precision={given.precision}: {text}")
         return trainer
 
     def _trainer_settings(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.option_types import Option, options_of
 from parity_lightning.cli.quiet import quieten
 from parity_lightning.cli.refusals import Walk
-from parity_lightning.cli.study_progress import cores, run_under_bar, terminal_bar
+from parity_lightning.cli.study_progress import cores, run_under_bar
 from parity_lightning.cli.subcommands import SUBCOMMANDS
 from parity_lightning.cli.trial_options import TrialOptions
 from parity_lightning.cli.trial_report import report
@@ -28,6 +28,8 @@ from parity_lightning.studies.executors import WorkerFailed
 from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.trials_file import TrialsFile
 from parity_lightning.studies.variations import combinations_of, parse_variation
+from parity_lightning.terminal.output import show
+from parity_lightning.terminal.show_progress import show_progress
 
 
 def parse_options(arguments: Sequence[str]) -> tuple[TrialOptions, list[str]]:
@@ -93,13 +95,15 @@ def _run(given: TrialOptions, options: list[str]) -> None:
     path = _output(given.output, planned)
     file = TrialsFile(path, cells, planned.settings, extent, list(planned.paths.values()))
     if file.is_complete:
-        print(f"{file.path} holds these trials already")
+        show(f"{file.path} holds these trials already")
     else:
         make_runner = MakeRunner(tuple(options), given.stack_size, workers, compiled, planned.parsed)
         store = file.store()
         try:
             packs = packs_of(each.stack for each in planned.settings)
-            run_under_bar(store, make_runner, cells, packs, given.threads, terminal_bar(store.total))
+            run_under_bar(
+                store, make_runner, cells, packs, given.threads, show_progress("trials", "trials", store.total)
+            )
             failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
             if failed:
                 # The same command tries again.
