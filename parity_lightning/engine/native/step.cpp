@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "arithmetic.h"
+#include "draw.h"
 
 // GCC and Clang make vector instructions of these on any machine.
 constexpr int LANES = 32 / sizeof(real);
@@ -32,37 +33,6 @@ struct Scratch {
   Scratch(const Scratch &) = delete;
   Scratch &operator=(const Scratch &) = delete;
 };
-
-// For how many examples random words are drawn at once.
-constexpr int COUNTERS = 8;
-
-// The inputs of some examples of a trial as bits, (count, words), and their labels.
-static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *index, int64_t count, uint32_t *bits,
-                 real *y) {
-  const int64_t words = (n + 31) / 32, blocks = (n + 127) / 128;
-  const uint32_t k0 = stream.low[trial], k1 = stream.high[trial];
-  const int64_t *relevant = stream.relevant + trial * words;
-  for (int64_t first = 0; first < count; first += COUNTERS) {
-    const int here = static_cast<int>(count - first < COUNTERS ? count - first : COUNTERS);
-    uint32_t odd[COUNTERS] = {};
-    for (int64_t block = 0; block < blocks; ++block) {
-      uint32_t c[4][COUNTERS];
-      draw_words<COUNTERS>(index + first, here, block, stream.purpose, k0, k1, c);
-      for (int64_t word = 4 * block; word < words && word < 4 * block + 4; ++word)
-        for (int l = 0; l < here; ++l) {
-          odd[l] ^= c[word % 4][l] & static_cast<uint32_t>(relevant[word]);
-          bits[(first + l) * words + word] = c[word % 4][l];
-        }
-    }
-    for (int l = 0; l < here; ++l) y[first + l] = __builtin_parity(odd[l]) ? real(-1) : real(1);
-    if (stream.is_noisy) {
-      uint32_t c[4][COUNTERS];
-      draw_words<COUNTERS>(index + first, here, 0, stream.noise_purpose, k0, k1, c);
-      for (int l = 0; l < here; ++l)
-        if (static_cast<int64_t>(c[0][l]) < stream.flip_below[trial]) y[first + l] = -y[first + l];
-    }
-  }
-}
 
 // The inputs, (count, n), of bits.
 static void expand(const uint32_t *bits, int64_t n, int64_t count, real *x) {
