@@ -45,7 +45,10 @@ inline void draw_words(Words::Numbers index, int64_t block, int64_t purpose, uin
 inline void write_labels(Words::Numbers odd, int64_t count, real *y) {
   typedef int32_t Few __attribute__((vector_size(4 * DRAWN)));
   const Few sign = 1 - 2 * __builtin_convertvector(odd & 1, Few);
-  for (int64_t l = 0; l < count; ++l) y[l] = static_cast<real>(sign[l]);
+  if (count == DRAWN)
+    for (int l = 0; l < DRAWN; ++l) y[l] = static_cast<real>(sign[l]);
+  else
+    for (int64_t l = 0; l < count; ++l) y[l] = static_cast<real>(sign[l]);
 }
 
 // The inputs of some examples of a trial as bits, (count, words), and their labels.
@@ -58,7 +61,9 @@ static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *
   for (int64_t first = 0; first < count; first += DRAWN) {
     const int64_t here = count - first < DRAWN ? count - first : DRAWN;
     Words::Numbers places = {}, odd = {};
-    std::memcpy(&places, index + first, here * sizeof(int64_t));
+    if (here == DRAWN) std::memcpy(&places, index + first, sizeof places);
+    else
+      for (int64_t l = 0; l < here; ++l) places[l] = index[first + l];
     Words c[4];
     for (int64_t block = 0; block < blocks; ++block) {
       draw_words(places, block, stream.purpose, k0, k1, c);
