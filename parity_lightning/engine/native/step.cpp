@@ -8,6 +8,7 @@
 
 #include "arithmetic.h"
 #include "draw.h"
+#include "errors.h"
 #include "trial.h"
 #include "vectors.h"
 
@@ -39,9 +40,6 @@ extern "C" int draw_examples(const Stream *stream, int64_t trials, int64_t n, in
 } catch (const std::bad_alloc &) {
   return 1;
 }
-
-// Of how many examples outputs are computed at a time where only errors are counted.
-constexpr int64_t EVALUATED = 1024;
 
 // How many examples are computed at a time, so that their units stay in the cache.
 static int64_t chunk_of(int64_t columns, int64_t batch) {
@@ -107,22 +105,28 @@ extern "C" int train(const Network *net, const Stream *stream, const Update *upd
 // How many of the examples first to end - 1 each of some trials predicts wrongly.
 extern "C" int count_errors(const Network *net, const Stream *stream, int64_t count_trials, const int64_t *places,
                             int64_t first, int64_t end, int64_t *errors) try {
-  Trial trial(*net, false);
-  const int64_t most = end - first < EVALUATED ? end - first : EVALUATED;
-  Scratch y(most), sums(most * LANES), f(most);
-  std::vector<uint32_t> bits(most * ((net->n + 31) / 32));
-  std::vector<int64_t> index(most);
+  ErrorCount count(*net, *stream);
   for (int64_t place = 0; place < count_trials; ++place) {
-    trial.load(places[place], false);
-    int64_t wrong = 0;
-    for (int64_t begin = first; begin < end; begin += most) {
-      const int64_t count = end - begin < most ? end - begin : most;
-      for (int64_t b = 0; b < count; ++b) index[b] = begin + b;
-      draw(*stream, places[place], net->n, index.data(), count, bits.data(), y.at);
-      trial.outputs(bits.data(), count, reinterpret_cast<vec *>(sums.at), f.at);
-      for (int64_t b = 0; b < count; ++b) wrong += !(y.at[b] * f.at[b] > 0);
-    }
-    errors[place] = wrong;
+    count.begin(places[place]);
+    errors[place] = count(first, end);
+  }
+  return 0;
+} catch (const std::bad_alloc &) {
+  return 1;
+}
+
+// The same of the first `screen` examples; where there is none wrong, on, block by block, up to the first one with an error
+// or to all examples: see screen_then_confirm in engine/evaluation.py.
+extern "C" int evaluate(const Network *net, const Stream *stream, int64_t count_trials, const int64_t *places,
+                        int64_t screen, int64_t block, int64_t all, int64_t *errors, int64_t *examples) try {
+  ErrorCount count(*net, *stream);
+  for (int64_t place = 0; place < count_trials; ++place) {
+    count.begin(places[place]);
+    errors[place] = count(0, screen);
+    int64_t seen = screen;
+    for (; seen < all && !errors[place]; seen = seen + block < all ? seen + block : all)
+      errors[place] = count(seen, seen + block < all ? seen + block : all);
+    examples[place] = seen;
   }
   return 0;
 } catch (const std::bad_alloc &) {
