@@ -51,13 +51,14 @@ inline void write_labels(Words::Numbers odd, int64_t count, real *y) {
     for (int64_t l = 0; l < count; ++l) y[l] = static_cast<real>(sign[l]);
 }
 
-// The inputs of some examples of a trial as bits, (count, words), and their labels.
+// The inputs of some examples of a trial as bits, (count, words), those from n on 0, and their labels.
 static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *index, int64_t count, uint32_t *bits,
                  real *y) {
   typedef uint32_t Few __attribute__((vector_size(4 * DRAWN)));
   const int64_t words = (n + 31) / 32, blocks = (n + 127) / 128;
   const uint32_t k0 = stream.low[trial], k1 = stream.high[trial];
   const int64_t *relevant = stream.relevant + trial * words;
+  const uint32_t last_word = n % 32 ? (1u << n % 32) - 1 : ~0u;
   for (int64_t first = 0; first < count; first += DRAWN) {
     const int64_t here = count - first < DRAWN ? count - first : DRAWN;
     Words::Numbers places = {}, odd = {};
@@ -69,7 +70,7 @@ static void draw(const Stream &stream, int64_t trial, int64_t n, const int64_t *
       draw_words(places, block, stream.purpose, k0, k1, c);
       for (int64_t word = 4 * block; word < words && word < 4 * block + 4; ++word) {
         odd ^= c[word % 4].at & static_cast<uint32_t>(relevant[word]);
-        const Few drawn = __builtin_convertvector(c[word % 4].at, Few);
+        const Few drawn = __builtin_convertvector(c[word % 4].at, Few) & (word == words - 1 ? last_word : ~0u);
         if (words == 1 && here == DRAWN) std::memcpy(bits + first, &drawn, sizeof drawn);
         else
           for (int64_t l = 0; l < here; ++l) bits[(first + l) * words + word] = drawn[l];

@@ -30,7 +30,7 @@ class ErrorCount {
       for (int64_t b = 0; b < count; ++b) index[b] = begin + b;
       draw(stream, place, trial.net.n, index.data(), count, bits.data(), y.at);
       if (is_tabulated)
-        for (int64_t b = 0; b < count; ++b) wrong += is_wrong[bits[b] % is_wrong.size()];
+        for (int64_t b = 0; b < count; ++b) wrong += is_wrong[bits[b]];
       else wrong += count_wrong(count);
     }
     return wrong;

@@ -4,6 +4,7 @@
 // Each trial is computed separately and in a fixed order. So its weights are the same bit for bit alone and in any stack,
 // and however many steps a call takes.
 
+#include <cmath>
 #include <vector>
 
 #include "arithmetic.h"
@@ -19,11 +20,13 @@ static void expand(const uint32_t *bits, int64_t n, int64_t count, real *x) {
     for (int64_t word = 0; word < words; ++word) {
       const uint32_t drawn = bits[b * words + word];
       real *to = x + b * n + 32 * word;
-      // With a number of bits that the compiler knows it makes vector instructions.
-      if (n - 32 * word >= 32)
-        for (int j = 0; j < 32; ++j) to[j] = input_of(drawn, j);
-      else
-        for (int64_t j = 0; j < n - 32 * word; ++j) to[j] = input_of(drawn, j);
+      const int64_t here = n - 32 * word < 32 ? n - 32 * word : 32;
+      int64_t j = 0;
+      for (; j + LANES <= here; j += LANES) {
+        const vec inputs = inputs_of(drawn >> j);
+        std::memcpy(to + j, &inputs, sizeof inputs);
+      }
+      for (; j < here; ++j) to[j] = input_of(drawn, j);
     }
 }
 
@@ -59,7 +62,9 @@ extern "C" int train(const Network *net, const Stream *stream, const Update *upd
   Trial trial(*net, true);
   const int64_t columns = trial.columns, chunk = chunk_of(columns, batch);
   Scratch x(chunk * net->n), y(chunk), z(chunk * columns), slope(chunk * columns), f(chunk);
-  std::vector<uint32_t> bits(chunk * ((net->n + 31) / 32));
+  const int64_t words = (net->n + 31) / 32;
+  std::vector<uint32_t> bits(chunk * words);
+  std::vector<int64_t> places(chunk);
   for (int64_t t = 0; t < trials; ++t) {
     trial.load(t, true);
     for (int64_t step = 0; step < steps; ++step) {
@@ -70,17 +75,23 @@ extern "C" int train(const Network *net, const Stream *stream, const Update *upd
       for (int64_t begin = 0; begin < batch; begin += chunk) {
         const int64_t count = batch - begin < chunk ? batch - begin : chunk;
         draw(*stream, t, net->n, index + (step * trials + t) * batch + begin, count, bits.data(), y.at);
-        expand(bits.data(), net->n, count, x.at);
+        if (count < FEW_EXAMPLES) expand(bits.data(), net->n, count, x.at);
         trial.forward(bits.data(), x.at, count, z.at, slope.at, f.at);
+        // Examples with a derivative of 0, as the hinge loss has where the margin is large, add nothing to the gradients.
+        int64_t kept = 0;
         for (int64_t b = 0; b < count; ++b) {
-          const real margin = y.at[b] * f.at[b];
+          const real output = f.at[b], margin = y.at[b] * output;
           wrong += !(margin > 0);
           real by_margin;
           total += loss_of(loss, margin, &by_margin);
-          f.at[b] = by_margin * y.at[b] / batch;
-          trial.gradients[OUTPUT_BIAS].at[0] += f.at[b];
+          const real by_output = by_margin * y.at[b] / batch;
+          trial.gradients[OUTPUT_BIAS].at[0] += by_output;
+          if (by_output == 0 && std::isfinite(output) && !net->is_product) continue;
+          for (int64_t word = 0; word < words; ++word) bits[kept * words + word] = bits[b * words + word];
+          places[kept] = b, f.at[kept] = by_output, ++kept;
         }
-        trial.backward(x.at, count, z.at, slope.at, f.at);
+        expand(bits.data(), net->n, kept, x.at);
+        trial.backward(x.at, kept, places.data(), z.at, slope.at, f.at);
       }
       steps_made[t] += 1;
       const double *own = options + ((options_change ? step * trials : 0) + t) * update->option_count;

@@ -45,7 +45,7 @@ static void activate(const Network &net, real *z, real *slope, int64_t count) {
 
 // The rectified units, and their derivatives by what they rectify, as `activation_of` has them.
 static inline vec rectified(vec z) { return z <= 0 ? vec{} : z; }
-static inline vec slope_of_rectified(vec h) { return h <= 0 ? vec{} : vec{} + 1; }
+static inline vec slope_of_rectified(vec h) { return h <= 0 ? vec{} : splat(1); }
 
 // Updates a parameter and its state in place.
 static void update_values(const Update &update, const Options &o, real *__restrict__ p, const real *__restrict__ gradient,
@@ -82,17 +82,13 @@ struct Trial {
 
   void read(int tensor, const real *from, int64_t trial, real *to) const {
     from += trial * size(tensor);
-    if (tensor == WEIGHT)
-      for (int64_t j = 0; j < net.units; ++j)
-        for (int64_t i = 0; i < net.n; ++i) to[i * columns + j] = from[j * net.n + i];
+    if (tensor == WEIGHT) transpose(from, net.n, net.units, net.n, to, columns);
     else
       std::memcpy(to, from, size(tensor) * sizeof(real));
   }
   void write(int tensor, const real *from, int64_t trial, real *to) const {
     to += trial * size(tensor);
-    if (tensor == WEIGHT)
-      for (int64_t j = 0; j < net.units; ++j)
-        for (int64_t i = 0; i < net.n; ++i) to[j * net.n + i] = from[i * columns + j];
+    if (tensor == WEIGHT) transpose(from, columns, net.n, net.units, to, net.n);
     else
       std::memcpy(to, from, size(tensor) * sizeof(real));
   }
@@ -153,7 +149,7 @@ struct Trial {
     read_output_weights<V>(j, u);
     look_up<V>(tables_of<V>(j), bits, net.n, count, [&](int64_t b, const vec (&z)[V]) {
       vec sum = sums[b];
-      for (int v = 0; v < V; ++v) sum += rectified(z[v]) * u[v];
+      for (int v = 0; v < V; ++v) sum = plus_product(sum, rectified(z[v]), u[v]);
       sums[b] = sum;
     });
   }
@@ -176,12 +172,19 @@ struct Trial {
         const vec *h = reinterpret_cast<const vec *>(units + b * V * LANES);
         vec sum = sums[first + b];
         if (!net.is_product)
-          for (int v = 0; v < V; ++v) sum += h[v] * u[v];
+          for (int v = 0; v < V; ++v) sum = plus_product(sum, h[v], u[v]);
         else
           for (int l = 0; l < V * LANES && j + l < net.units; ++l) sum[0] *= h[l / LANES][l % LANES];
         sums[first + b] = sum;
       }
     }
+  }
+
+  // The outputs from the sums of u_j h_j.
+  template <typename SumAt>
+  void write_outputs(int64_t count, SumAt sum_at, real *f) const {
+    const real constant = values[OUTPUT_BIAS].at[0];
+    add_lanes(count, sum_at, [&](int64_t b, real total) { f[b] = total + constant; });
   }
 
   // The outputs of some examples, without their units.
@@ -191,7 +194,9 @@ struct Trial {
       if (is_rectified()) add_rectified<width()>(j, bits, count, sums);
       else add_outputs<width()>(j, bits, count, sums);
     });
-    for (int64_t b = 0; b < count; ++b) f[b] = net.is_product ? sums[b][0] : sum_of(sums[b]) + values[OUTPUT_BIAS].at[0];
+    if (net.is_product)
+      for (int64_t b = 0; b < count; ++b) f[b] = sums[b][0];
+    else write_outputs(count, [&](int64_t b) { return sums[b]; }, f);
   }
 
   // The units before the activation, z of shape (count, columns), or rectified ones. Which way they are computed depends on
@@ -217,19 +222,19 @@ struct Trial {
   void forward(const uint32_t *bits, const real *x, int64_t count, real *z, real *slope, real *f) {
     if (is_rectified()) linear<true>(bits, x, count, z);
     else linear<false>(bits, x, count, z), activate(net, z, slope, count * columns);
-    for (int64_t b = 0; b < count; ++b) {
-      if (net.is_product) {
+    if (net.is_product)
+      for (int64_t b = 0; b < count; ++b) {
         real product = z[b * columns];
         for (int64_t j = 1; j < net.units; ++j) product *= z[b * columns + j];
         f[b] = product;
-      } else {
-        f[b] = weighted_sum(values[OUTPUT].at, z + b * columns, columns) + values[OUTPUT_BIAS].at[0];
       }
-    }
+    else
+      write_outputs(count, [&](int64_t b) { return weighted_sum(values[OUTPUT].at, z + b * columns, columns); }, f);
   }
 
-  // Adds the gradients of some examples; out is the derivative by each output. Overwrites slope.
-  void backward(const real *x, int64_t count, const real *h, real *slope, const real *out) {
+  // Adds the gradients of some examples: x are their inputs, places where their units and slopes are, out the derivatives
+  // by their outputs. Overwrites slope.
+  void backward(const real *x, int64_t count, const int64_t *places, const real *h, real *slope, const real *out) {
     if (net.is_product) {
       by_factors(count, h, slope, out);
       multiply(x, 1, net.n, slope, columns, net.n, columns, count, gradients[WEIGHT].at, columns);
@@ -237,16 +242,18 @@ struct Trial {
     }
     in_parts<MULTIPLIED>(columns / LANES, MULTIPLIED, [&](auto width, int64_t vectors) {
       for (int64_t first = 0; first < count; first += TILE) {
-        const int64_t here = count - first < TILE ? count - first : TILE, at = first * columns + vectors * LANES;
-        if (is_rectified()) by_units<width(), true>(vectors * LANES, x + first * net.n, here, h + at, nullptr, out + first);
-        else by_units<width(), false>(vectors * LANES, x + first * net.n, here, h + at, slope + at, out + first);
+        const int64_t here = count - first < TILE ? count - first : TILE, j = vectors * LANES;
+        const real *inputs = x + first * net.n;
+        if (is_rectified()) by_units<width(), true>(j, inputs, here, places + first, h + j, nullptr, out + first);
+        else by_units<width(), false>(j, inputs, here, places + first, h + j, slope + j, out + first);
       }
     });
   }
 
   // Adds the gradients of the weights of V vectors of units from j on.
   template <int V, bool IS_RECTIFIED>
-  void by_units(int64_t j, const real *x, int64_t count, const real *h, const real *slope, const real *out) {
+  void by_units(int64_t j, const real *x, int64_t count, const int64_t *places, const real *h, const real *slope,
+                const real *out) {
     alignas(64) real rows[TILE * V * LANES];
     real *du = gradients[OUTPUT].at + j, *db = gradients[BIAS].at + j;
     vec u[V], by_u[V], by_bias[V];
@@ -254,11 +261,11 @@ struct Trial {
     for (int v = 0; v < V; ++v) by_u[v] = vec_at(du + v * LANES), by_bias[v] = vec_at(db + v * LANES);
     for (int64_t b = 0; b < count; ++b)
       for (int v = 0; v < V; ++v) {
-        const vec unit = vec_at(h + b * columns + v * LANES);
-        const vec by_z = IS_RECTIFIED ? slope_of_rectified(unit) : vec_at(slope + b * columns + v * LANES);
+        const int64_t at = places[b] * columns + v * LANES;
+        const vec unit = vec_at(h + at), by_z = IS_RECTIFIED ? slope_of_rectified(unit) : vec_at(slope + at);
         const vec row = by_z * (out[b] * u[v]);
         set_vec(rows + (b * V + v) * LANES, row);
-        by_u[v] += out[b] * unit, by_bias[v] += row;
+        by_u[v] = plus_product(by_u[v], splat(out[b]), unit), by_bias[v] += row;
       }
     for (int v = 0; v < V; ++v) set_vec(du + v * LANES, by_u[v]), set_vec(db + v * LANES, by_bias[v]);
     multiply_columns<V>(x, 1, net.n, rows, V * LANES, net.n, count, gradients[WEIGHT].at + j, columns);
