@@ -35,7 +35,7 @@ _MOST_STEPS = 256
 _MOST_INDICES = 2**23
 
 # How many trials are drawn at a time.
-_DRAWN_AT_ONCE = 32
+_DRAWN_AT_ONCE = 64
 
 
 @dataclass
@@ -227,10 +227,10 @@ class StackRunner:
         while steps and any(trial.stop_reason is None for trial in self._running):
             now = min(steps, most)
             before = self._steps
-            divergence = first_divergence(self.train(now))
-            for place in (divergence < now).nonzero()[:, 0].tolist():
-                if self._running[place].stop_reason is None:
-                    self._diverged(self._running[place], int(before[place] + divergence[place]))
+            losses = self.train(now)
+            # A sum is faster looked at; it is no finite number if one of them is none.
+            if not math.isfinite(losses.sum().item()):
+                self._mark_diverged(first_divergence(losses).tolist(), before, now)
             steps -= now
         self._evaluate((until_due == until_due.min()).nonzero()[0].tolist())
 
@@ -240,10 +240,19 @@ class StackRunner:
         self._steps = self._steps + steps
         return losses
 
-    def _diverged(self, trial: _Running, step: int) -> None:
-        """Ends a trial whose loss was not finite in a step at the end of that step's block, as ``fit`` does."""
-        trial.stop_reason = "diverged"
-        trial.ended_at = min(trial.batches.block_end(step, trial.setting.every), trial.setting.max_steps)
+    def _mark_diverged(self, bad: Sequence[int], before: np.ndarray, steps: int) -> None:
+        """Ends trials whose loss was not finite at the end of that step's block, as ``fit`` does.
+
+        Args:
+            bad: In which of the last steps it was not, of each trial; ``steps`` if in none.
+            before: How many steps each had taken before those.
+            steps: How many there were.
+        """
+        for trial, first, own in zip(self._running, before.tolist(), bad, strict=True):
+            if own < steps and trial.stop_reason is None:
+                trial.stop_reason = "diverged"
+                end = trial.batches.block_end(first + own, trial.setting.every)
+                trial.ended_at = min(end, trial.setting.max_steps)
 
     def _indices(self, steps: int) -> Tensor:
         """Which examples the next steps take, of shape ``(steps, T, B)``."""
