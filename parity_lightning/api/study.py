@@ -124,7 +124,7 @@ class Study:
         import pyarrow
 
         extent = Extent(self.trials, planned.first.seed, self.decided_at)
-        make_runner = MakeRunner(tuple(self._words), None, workers, compiled, planned.parsed)
+        make_runner = MakeRunner(tuple(self._words), None, workers, compiled, parsed=planned.parsed)
         packs = packs_of(each.stack for each in planned.settings)
         store = Store(path, self._cells, planned.settings, extent, "store", varied=planned.columns)
         try:

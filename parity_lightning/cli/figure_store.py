@@ -68,7 +68,7 @@ class FigureStore:
         store = Store(self.path, cells, planned.settings, extent, "--output", varied=planned.columns)
         try:
             packs = packs_of(each.stack for each in planned.settings)
-            make_runner = MakeRunner((), None, self.workers, self.compiled, planned.parsed)
+            make_runner = MakeRunner((), None, self.workers, self.compiled, parsed=planned.parsed)
             yield f"{len(cells):,} settings x {self.plan.trials:,} trials = {total:,}, {count:,} of them to run"
             yield from probe(make_runner, cells, planned.settings, packs, count)
             run_under_bar(store, make_runner, cells, packs, 1, show_progress("trials", "trials", store.total))

@@ -62,7 +62,7 @@ class SweepRuns(NamedTuple):
             hint = f"must be at most the number of trials, {self.trials}"
             raise SettingError("--decided_at", options.decided_at, hint)
         packs = packs_of(each.stack for each in planned.settings)
-        make_runner = MakeRunner(self.words, options.stack_size, workers, self.compiled, planned.parsed)
+        make_runner = MakeRunner(self.words, options.stack_size, workers, self.compiled, parsed=planned.parsed)
         store = Store(path, cells, planned.settings, extent, varied=planned.columns)
         try:
             if options.retry == "failed":

@@ -97,9 +97,11 @@ def _run(given: TrialOptions, options: list[str]) -> None:
     if file.is_complete:
         show(f"{file.path} holds these trials already")
     else:
-        make_runner = MakeRunner(tuple(options), given.stack_size, workers, compiled, planned.parsed)
         store = file.store()
         try:
+            trials = store.total - len(store)
+            parsed = planned.parsed
+            make_runner = MakeRunner(tuple(options), given.stack_size, workers, compiled, trials, parsed)
             packs = packs_of(each.stack for each in planned.settings)
             run_under_bar(
                 store, make_runner, cells, packs, given.threads, show_progress("trials", "trials", store.total)
