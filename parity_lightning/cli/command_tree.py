@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser, set_parsing_settings
 
 from parity_lightning import __version__
+from parity_lightning.cli.executor_options import ExecutorOptions
 from parity_lightning.cli.experiment_options import add_experiment_options
 from parity_lightning.cli.figure_options import FigureOptions, PaperOptions
 from parity_lightning.cli.first_page import first_page
@@ -199,6 +200,7 @@ def add_trial_options(parser: ArgumentParser) -> None:
 def _add_sweep_options(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a W&B sweep file")
     add_options(parser, SweepOptions)
+    add_options(parser, ExecutorOptions)
 
 
 def _add_results_options(parser: ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from parity_lightning.cli.cores import cores
 from parity_lightning.cli.figure_curves import curve_file, read_curve, run_curves
 from parity_lightning.cli.figure_options import FigureOptions
 from parity_lightning.cli.figure_store import FigureStore
@@ -18,7 +19,6 @@ from parity_lightning.cli.pages import silent_on_closed_pipe
 from parity_lightning.cli.paths import shown_path
 from parity_lightning.cli.quiet import quieten
 from parity_lightning.cli.study_errors import told_in_one_line
-from parity_lightning.cli.study_progress import cores
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.errors import SettingError
 from parity_lightning.experiments.findings import Findings, write_findings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -13,15 +12,11 @@ from parity_lightning.callbacks.progress_bar import bar_stream
 from parity_lightning.cli.make_runner import MakeRunner
 from parity_lightning.studies.cells import Cell
 from parity_lightning.studies.coordinator import Progress, run_study
+from parity_lightning.studies.executors import Executor
 from parity_lightning.studies.executors.embedded import Embedded
 from parity_lightning.studies.packs import Pack
 from parity_lightning.studies.store import Store
 from parity_lightning.studies.work import Work
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def terminal_bar(total: int) -> Any:
@@ -38,9 +33,15 @@ def terminal_bar(total: int) -> Any:
 
 
 def run_under_bar(
-    store: Store, make_runner: MakeRunner, cells: Sequence[Cell], packs: Sequence[Pack], threads: int, bar: Any
+    store: Store,
+    make_runner: MakeRunner,
+    cells: Sequence[Cell],
+    packs: Sequence[Pack],
+    threads: int,
+    bar: Any,
+    executor: Executor | None = None,
 ) -> None:
-    """Runs all trials that have no row yet, in this process and its helpers.
+    """Runs all trials that have no row yet.
 
     Args:
         store: Gets the rows.
@@ -49,6 +50,7 @@ def run_under_bar(
         packs: Those of them that can share a stack.
         threads: How many threads each process uses.
         bar: Shows progress, as tqdm's do; closed in the end.
+        executor: Who runs them; by default this process and its helpers.
     """
     if store.damaged:
         rows = "row was" if store.damaged == 1 else "rows were"
@@ -75,6 +77,6 @@ def run_under_bar(
 
     work = Work(make_runner, cells, store.extent, store.computed, threads)
     try:
-        run_study(store, work, packs, Embedded(make_runner.workers), print_once, show)
+        run_study(store, work, packs, executor or Embedded(make_runner.workers), print_once, show)
     finally:
         bar.close()

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from parity_lightning.cli.executor_options import ExecutorOptions
 from parity_lightning.cli.fit_settings import FitSettings
 from parity_lightning.cli.make_runner import MakeRunner
 from parity_lightning.cli.probe import probe
 from parity_lightning.cli.study_options import SweepOptions
-from parity_lightning.cli.study_progress import cores, run_under_bar, terminal_bar
+from parity_lightning.cli.study_progress import run_under_bar, terminal_bar
 from parity_lightning.errors import SettingError
 from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.cells import Cell, Extent
@@ -27,6 +28,7 @@ class SweepRuns(NamedTuple):
         name: The sweep's name.
         words: What every cell gives to ``fit``.
         options: Those of the command.
+        executor: Who runs them.
         trials: How many trials each cell has.
         first_seed: The seed of the first; None for the configuration's.
         compiled: Whether steps are compiled, where that can be.
@@ -35,6 +37,7 @@ class SweepRuns(NamedTuple):
     name: str
     words: tuple[str, ...]
     options: SweepOptions
+    executor: ExecutorOptions
     trials: int
     first_seed: int | None
     compiled: bool
@@ -50,7 +53,7 @@ class SweepRuns(NamedTuple):
         Returns:
             Why cells were set aside, for each of them.
         """
-        options, workers = self.options, self.options.workers or cores()
+        options, workers = self.options, self.executor.on_a_machine
         began = time.monotonic()
         planned = FitSettings(self.words, cells, self.compiled)
         took = time.monotonic() - began
@@ -76,7 +79,8 @@ class SweepRuns(NamedTuple):
                     print(line)
                 sys.stdout.flush()
             if left:
-                run_under_bar(store, make_runner, cells, packs, options.threads, terminal_bar(store.total))
+                bar, threads = terminal_bar(store.total), self.executor.threads
+                run_under_bar(store, make_runner, cells, packs, threads, bar, self.executor.made())
             return [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
         finally:
             store.close()

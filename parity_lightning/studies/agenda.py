@@ -136,6 +136,17 @@ class Agenda:
                     self._out += len(numbers)
                     return following._replace(numbers=numbers)
 
+    @property
+    def left(self) -> int:
+        """How many trials have no row yet; some of them may be decided or set aside."""
+        with self._changed:
+            return int(self._done.size - self._had.sum())
+
+    def counts(self, places: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """How many trials of cells are solved and how many done, by their places."""
+        with self._changed:
+            return {place: (int(self._solved[place]), int(self._had[place])) for place in places}
+
     def wait(self, seconds: float) -> None:
         """Returns when something has changed, or after so long."""
         with self._changed:
