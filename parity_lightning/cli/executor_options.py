@@ -76,4 +76,8 @@ class ExecutorOptions:
             from parity_lightning.studies.executors.embedded import Embedded
 
             return Embedded(self.on_a_machine)
+        if self.executor == "ray":
+            from parity_lightning.studies.executors.ray_core import RayCore
+
+            return RayCore(self.workers, self.address, self.gpus_per_pack, self.on_a_machine)
         raise SettingError("--executor", self.executor, "is not part of this version")

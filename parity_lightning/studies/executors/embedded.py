@@ -20,7 +20,8 @@ import torch
 from parity_lightning.engine.trial import TrialResult
 from parity_lightning.studies.agenda import MOST_FAILURES, Agenda, Lease
 from parity_lightning.studies.executors import WorkerFailed
-from parity_lightning.studies.executors.messages import FATAL, in_a_line
+from parity_lightning.studies.executors.messages import FATAL
+from parity_lightning.studies.executors.one_line import in_a_line
 from parity_lightning.studies.executors.open_trials import OpenTrials
 from parity_lightning.studies.executors.worker_process import serve
 from parity_lightning.studies.packs import Pack

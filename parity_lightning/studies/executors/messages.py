@@ -9,6 +9,7 @@ from typing import Any
 from parity_lightning.engine.trial import MixedComputation
 from parity_lightning.errors import SettingError
 from parity_lightning.studies.agenda import Lease
+from parity_lightning.studies.executors.one_line import in_a_line
 from parity_lightning.studies.work import Work
 
 FATAL = (SettingError, MixedComputation)
@@ -17,12 +18,6 @@ FATAL = (SettingError, MixedComputation)
 Message = tuple[str, Any]
 """``("results", list of TrialResult)``, ``("note", text)``, and at the end, if so, ``("failed", text)`` or
 ``("fatal", text)``."""
-
-
-def in_a_line(error: Exception | str) -> str:
-    """An error in a line, with its class."""
-    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split())
 
 
 def messages(work: Work, worker: int, first: Lease, more: Callable[[], Lease | None]) -> Iterator[Message]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from parity_lightning.engine.trial import TrialResult
 from parity_lightning.studies.agenda import Agenda, Lease
-from parity_lightning.studies.executors.messages import in_a_line
+from parity_lightning.studies.executors.one_line import in_a_line
 from parity_lightning.studies.packs import Pack
 
 
