@@ -74,5 +74,5 @@ def test_what_is_wrong_is_raised_as_one_line(tmp_path: Path, capsys: pytest.Capt
         Study(CONFIGS / "online.yaml", trials=3, decided_at=5)
     assert told(2, {"data.k": "3"}) == "vary={'data.k': '3'}: give a list of values for each option"
     assert told(2, {"seed_everything": [1]}).endswith("vary data.seed")
-    with pytest.raises(SettingError, match="executor=ray: must be embedded"):
-        Study(CONFIG).run("ray")  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="executor=rya: did you mean ray\\? Valid: embedded, ray, slurm"):
+        Study(CONFIG).run("rya")  # type: ignore[arg-type]

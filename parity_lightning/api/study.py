@@ -7,15 +7,16 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from parity_lightning.api.trial_table import TrialTable
+from parity_lightning.cli.executor_options import ExecutorName, ExecutorOptions
 from parity_lightning.cli.fit_settings import FitSettings
 from parity_lightning.cli.make_runner import MakeRunner
 from parity_lightning.cli.quiet import quieten
-from parity_lightning.cli.study_progress import cores, run_under_bar
+from parity_lightning.cli.study_progress import run_under_bar
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.errors import SettingError, check_int
 from parity_lightning.studies.agenda import MOST_FAILURES
@@ -84,7 +85,7 @@ class Study:
 
     def run(
         self,
-        executor: Literal["embedded"] = "embedded",
+        executor: ExecutorName | ExecutorOptions = "embedded",
         *,
         workers: int | None = None,
         store: str | Path | None = None,
@@ -94,7 +95,8 @@ class Study:
         """Runs all trials that are not in the store yet.
 
         Args:
-            executor: Who runs them: ``"embedded"`` is this machine's processes.
+            executor: Who runs them: ``"embedded"`` is this machine's processes, ``"ray"`` Ray on this machine. With
+                options of its own: ``ExecutorOptions("ray", address="10.0.0.1:6379", gpus_per_pack=0.5)``.
             workers: How many processes, this one among them; by default one for each core. Others are started after
                 some seconds, and import the main module: a script that is run as one must do its work below
                 ``if __name__ == "__main__":``.
@@ -107,30 +109,33 @@ class Study:
 
         Raises:
             UsageError: If options cannot work.
-            SettingError: If the store is of another study.
+            SettingError: If the store is of another study, or the executor is not installed.
             WorkerFailed: If a setting fails three times.
         """
-        if executor != "embedded":
-            raise SettingError("executor", executor, "must be embedded")
+        chosen = executor if isinstance(executor, ExecutorOptions) else ExecutorOptions(executor)
+        chosen = chosen if workers is None else replace(chosen, workers=workers)
+        chosen.check("")
         quieten()
         if compiled:
             private_cache()
         planned = FitSettings(self._words, self._cells, compiled)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "study.sqlite" if store is None else Path(store).expanduser().absolute()
-            return self._run(planned, path, workers or cores(), progress, compiled)
+            return self._run(planned, path, chosen, progress, compiled)
 
-    def _run(self, planned: FitSettings, path: Path, workers: int, progress: bool, compiled: bool) -> TrialTable:
+    def _run(
+        self, planned: FitSettings, path: Path, chosen: ExecutorOptions, progress: bool, compiled: bool
+    ) -> TrialTable:
         import pyarrow
 
         extent = Extent(self.trials, planned.first.seed, self.decided_at)
-        make_runner = MakeRunner(tuple(self._words), None, workers, compiled, parsed=planned.parsed)
+        make_runner = MakeRunner(tuple(self._words), None, chosen.on_a_machine, compiled, parsed=planned.parsed)
         packs = packs_of(each.stack for each in planned.settings)
         store = Store(path, self._cells, planned.settings, extent, "store", varied=planned.columns)
         try:
             if len(store) < store.total:
                 bar = _NotebookBar(store.total, progress)
-                run_under_bar(store, make_runner, self._cells, packs, 1, bar)
+                run_under_bar(store, make_runner, self._cells, packs, chosen.threads, bar, chosen.made())
             failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
             if failed:
                 store.retry_failed()

@@ -12,13 +12,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from parity_lightning.cli.cores import cores
 from parity_lightning.cli.figure_curves import curve_file, read_curve, run_curves
 from parity_lightning.cli.figure_options import FigureOptions
 from parity_lightning.cli.figure_store import FigureStore
 from parity_lightning.cli.findings_report import show_findings, tell_files
 from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.quiet import quieten
-from parity_lightning.cli.study_progress import cores
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.errors import SettingError
 from parity_lightning.experiments.findings import Findings, write_findings

@@ -17,9 +17,6 @@ class SweepOptions:
             command goes on where an earlier one was stopped, and runs what was added to the sweep.
         trials: How many trials of each setting, each with its own seed; by default as many as the file has seeds.
         decided_at: End a setting early once so many of its trials are solved, or once so many no longer can be.
-        executor: Who runs the trials: embedded is this machine's processes.
-        workers: How many processes; by default one for each core, the first alone for the first seconds.
-        threads: How many threads each process uses.
         stack_size: How many trials a process trains at a time; by default chosen for throughput and memory.
         seed: Which settings a random search draws.
         retry: failed: run again what failed three times and was set aside.
@@ -28,9 +25,6 @@ class SweepOptions:
     store: str | None = None
     trials: PositiveInt | None = None
     decided_at: PositiveInt | None = None
-    executor: Literal["embedded"] = "embedded"
-    workers: PositiveInt | None = None
-    threads: PositiveInt = 1
     stack_size: PositiveInt | None = None
     seed: NonNegativeInt = 0
     retry: Literal["failed"] | None = None

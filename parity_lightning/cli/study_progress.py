@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -10,6 +9,7 @@ from parity_lightning.cli.make_runner import MakeRunner
 from parity_lightning.display.table import short_value
 from parity_lightning.studies.cells import Cell
 from parity_lightning.studies.coordinator import Progress, run_study
+from parity_lightning.studies.executors import Executor
 from parity_lightning.studies.executors.embedded import Embedded
 from parity_lightning.studies.packs import Pack
 from parity_lightning.studies.store import Store
@@ -31,15 +31,16 @@ class Bar(Protocol):
         """Ends it."""
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run_under_bar(
-    store: Store, make_runner: MakeRunner, cells: Sequence[Cell], packs: Sequence[Pack], threads: int, bar: Bar
+    store: Store,
+    make_runner: MakeRunner,
+    cells: Sequence[Cell],
+    packs: Sequence[Pack],
+    threads: int,
+    bar: Bar,
+    executor: Executor | None = None,
 ) -> None:
-    """Runs all trials that have no row yet, in this process and its helpers.
+    """Runs all trials that have no row yet.
 
     Args:
         store: Gets the rows.
@@ -48,6 +49,7 @@ def run_under_bar(
         packs: Those of them that can share a stack.
         threads: How many threads each process uses.
         bar: Shows progress; closed in the end.
+        executor: Who runs them; by default this process and its helpers.
     """
     if store.damaged:
         rows = "row was" if store.damaged == 1 else "rows were"
@@ -75,7 +77,7 @@ def run_under_bar(
 
     work = Work(make_runner, cells, store.extent, store.computed, threads)
     try:
-        run_study(store, work, packs, Embedded(make_runner.workers), print_once, show)
+        run_study(store, work, packs, executor or Embedded(make_runner.workers), print_once, show)
     finally:
         bar.close()
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from jsonargparse import ArgumentParser
 
 from parity_lightning.cli.early_checks import check_sweep_file
+from parity_lightning.cli.executor_options import ExecutorOptions
 from parity_lightning.cli.figure_options import FigureOptions, PaperOptions
 from parity_lightning.cli.pages import print_page
 from parity_lightning.cli.study_options import ReportOptions, ResultsOptions, SweepOptions
@@ -46,6 +47,7 @@ class Subcommand(NamedTuple):
 def _add_sweep_options(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a W&B sweep file")
     add_options(parser, SweepOptions)
+    add_options(parser, ExecutorOptions)
 
 
 def _add_results_options(parser: ArgumentParser) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from parity_lightning.cli.bayes_search import search
+from parity_lightning.cli.executor_options import ExecutorOptions
 from parity_lightning.cli.given import GivenSettings
 from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.paths import shown_path
@@ -39,11 +40,13 @@ def run(options: Mapping[str, Any]) -> None:
     quieten()
     given = dict(options)
     file = given.pop("file")
+    executor = ExecutorOptions(**{each.name: given.pop(each.name) for each in fields(ExecutorOptions)})
     with one_line_errors("sweep", resumes=True):
-        _run(file, SweepOptions(**given))
+        _run(file, SweepOptions(**given), executor)
 
 
-def _run(file: str, options: SweepOptions) -> None:
+def _run(file: str, options: SweepOptions, executor: ExecutorOptions) -> None:
+    executor.check()
     instead = instead_of(file)
     announce([file] if instead else [])
     sweep = SweepFile.of(instead or file)
@@ -51,7 +54,7 @@ def _run(file: str, options: SweepOptions) -> None:
     if compiled:
         private_cache()
     first_seed = sweep.seeds[0] if sweep.seeds else None
-    runs = SweepRuns(sweep.name, sweep.words, options, trials, first_seed, compiled)
+    runs = SweepRuns(sweep.name, sweep.words, options, executor, trials, first_seed, compiled)
     path = _store_path(options.store, sweep)
     lines: list[str] = []
     if sweep.method == "bayes":

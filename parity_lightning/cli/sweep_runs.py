@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from parity_lightning.cli.executor_options import ExecutorOptions
 from parity_lightning.cli.fit_settings import FitSettings
 from parity_lightning.cli.make_runner import MakeRunner
 from parity_lightning.cli.probe import probe
 from parity_lightning.cli.study_options import SweepOptions
-from parity_lightning.cli.study_progress import cores, run_under_bar
+from parity_lightning.cli.study_progress import run_under_bar
 from parity_lightning.errors import SettingError
 from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.cells import Cell, Extent
@@ -28,6 +29,7 @@ class SweepRuns(NamedTuple):
         name: The sweep's name.
         words: What every cell gives to ``fit``.
         options: Those of the command.
+        executor: Who runs them.
         trials: How many trials each cell has.
         first_seed: The seed of the first; None for the configuration's.
         compiled: Whether steps are compiled, where that can be.
@@ -36,6 +38,7 @@ class SweepRuns(NamedTuple):
     name: str
     words: tuple[str, ...]
     options: SweepOptions
+    executor: ExecutorOptions
     trials: int
     first_seed: int | None
     compiled: bool
@@ -51,7 +54,7 @@ class SweepRuns(NamedTuple):
         Returns:
             Why cells were set aside, for each of them.
         """
-        options, workers = self.options, self.options.workers or cores()
+        options, workers = self.options, self.executor.on_a_machine
         began = time.monotonic()
         planned = FitSettings(self.words, cells, self.compiled)
         took = time.monotonic() - began
@@ -76,9 +79,8 @@ class SweepRuns(NamedTuple):
                 for line in probe(make_runner, cells, planned.settings, packs, left):
                     show(line)
             if left:
-                run_under_bar(
-                    store, make_runner, cells, packs, options.threads, show_progress("trials", "trials", store.total)
-                )
+                bar, threads = show_progress("trials", "trials", store.total), self.executor.threads
+                run_under_bar(store, make_runner, cells, packs, threads, bar, self.executor.made())
             return [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
         finally:
             store.close()

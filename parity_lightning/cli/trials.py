@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from parity_lightning.cli.command_tree import CommandParser
+from parity_lightning.cli.cores import cores
 from parity_lightning.cli.fit_settings import FitSettings
 from parity_lightning.cli.given import GivenSettings
 from parity_lightning.cli.make_runner import MakeRunner
@@ -16,7 +17,7 @@ from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.option_types import Option, options_of
 from parity_lightning.cli.quiet import quieten
 from parity_lightning.cli.refusals import Walk
-from parity_lightning.cli.study_progress import cores, run_under_bar
+from parity_lightning.cli.study_progress import run_under_bar
 from parity_lightning.cli.subcommands import SUBCOMMANDS
 from parity_lightning.cli.trial_options import TrialOptions
 from parity_lightning.cli.trial_report import report

@@ -45,15 +45,9 @@ class _Running:
     Attributes:
         spec: Which trial it is.
         parity: What it learns.
-<<<<<<< HEAD
-        batches: Its training batches.
-        transition: The steps of its phase transition so far.
-        steps: SGD steps taken.
-=======
         setting: Its setting.
         device: Where it is trained.
-        transition: The dates of its phase transition so far.
->>>>>>> 326dfcb4755281ce9d91b0bb427058a3397339a8
+        transition: The steps of its phase transition so far.
         accuracy: Of the last evaluation.
         stop_reason: Why it ends, once it does.
         ended_at: The step at which it ends, where that is not the last it has taken.
@@ -283,9 +277,7 @@ class StackRunner:
 
     def _evaluate(self, due: Sequence[int]) -> None:
         """Counts the errors of the trials at some places, and ends those that are solved or have had all their steps."""
-        counts = self.stack.evaluate(
-            self._settings[0].module.val_screen_size, torch.tensor(due, device=self._device)
-        )
+        counts = self.stack.evaluate(self._settings[0].module.val_screen_size, torch.tensor(due, device=self._device))
         taken, is_last = self._steps[due].tolist(), (self._steps >= self._most)[due].tolist()
         found = zip(counts.errors.tolist(), counts.examples.tolist(), counts.accuracy.tolist(), strict=True)
         for place, step, ends, (errors, examples, accuracy) in zip(due, taken, is_last, found, strict=True):

@@ -136,6 +136,17 @@ class Agenda:
                     self._out += len(numbers)
                     return following._replace(numbers=numbers)
 
+    @property
+    def left(self) -> int:
+        """How many trials have no row yet; some of them may be decided or set aside."""
+        with self._changed:
+            return int(self._done.size - self._had.sum())
+
+    def counts(self, places: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """How many trials of cells are solved and how many done, by their places."""
+        with self._changed:
+            return {place: (int(self._solved[place]), int(self._had[place])) for place in places}
+
     def wait(self, seconds: float) -> None:
         """Returns when something has changed, or after so long."""
         with self._changed:
@@ -196,6 +207,9 @@ class Agenda:
             self._changed.notify_all()
 
     def _fail(self, place: int, error: str) -> None:
+        if self._failures.get(place, 0) >= MOST_FAILURES:
+            # Several workers had trials of it.
+            return
         self._failures[place] = self._failures.get(place, 0) + 1
         self._faults.append(Fault(place, self._failures[place], error))
 

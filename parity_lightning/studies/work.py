@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -29,14 +29,14 @@ class Work(NamedTuple):
     Attributes:
         make_runner: Makes the runner of a pack's cells on the device of a worker, given how earlier rows of theirs were
             computed.
-        cells: All cells of the study.
+        cells: All cells of the study by their places, or those of them that the worker is to have.
         extent: How many trials each has.
         computed: How rows on record were computed, by the place of their cell.
         threads: How many threads a worker uses.
     """
 
     make_runner: Callable[[Sequence[Cell], int, str | None], Runner]
-    cells: Sequence[Cell]
+    cells: Sequence[Cell] | Mapping[int, Cell]
     extent: Extent
     computed: dict[int, str]
     threads: int = 1

@@ -7,12 +7,15 @@ sent anywhere. It yields results as they come. Executors write nothing: that is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from parity_lightning.engine.trial import TrialResult
 from parity_lightning.errors import RunError
-from parity_lightning.studies.agenda import Agenda
-from parity_lightning.studies.work import Work
+
+if TYPE_CHECKING:
+    # What deals with a cluster does without torch.
+    from parity_lightning.engine.trial import TrialResult
+    from parity_lightning.studies.agenda import Agenda
+    from parity_lightning.studies.work import Work
 
 
 class Executor(Protocol):

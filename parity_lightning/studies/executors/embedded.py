@@ -20,7 +20,10 @@ import torch
 from parity_lightning.engine.trial import TrialResult
 from parity_lightning.studies.agenda import MOST_FAILURES, Agenda, Lease
 from parity_lightning.studies.executors import WorkerFailed
-from parity_lightning.studies.executors.worker_process import FATAL, in_a_line, serve
+from parity_lightning.studies.executors.messages import FATAL
+from parity_lightning.studies.executors.one_line import in_a_line
+from parity_lightning.studies.executors.open_trials import OpenTrials
+from parity_lightning.studies.executors.worker_process import serve
 from parity_lightning.studies.packs import Pack
 from parity_lightning.studies.work import Work
 
@@ -51,7 +54,7 @@ class Embedded:
         inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threads = torch.get_num_threads()
         began = time.monotonic()
-        own = _Open(agenda)
+        own = OpenTrials(agenda)
         try:
             while not agenda.is_settled:
                 lease = agenda.lease()
@@ -80,38 +83,6 @@ class Embedded:
             torch.set_num_threads(threads)
             for helper in helpers:
                 helper.stop()
-
-
-class _Open:
-    """The trials that a worker has leased and not done."""
-
-    def __init__(self, agenda: Agenda) -> None:
-        self._agenda = agenda
-        self._pack: Pack = ()
-        self._numbers: dict[int, None] = {}
-
-    def taken(self, lease: Lease) -> Lease:
-        """Takes note of a lease."""
-        self._pack = lease.pack
-        self._numbers |= dict.fromkeys(lease.numbers)
-        return lease
-
-    def more(self) -> Lease | None:
-        """Leases more trials of the same pack."""
-        lease = self._agenda.lease(self._pack)
-        return lease and self.taken(lease)
-
-    def settle(self, results: list[TrialResult]) -> None:
-        """Takes note of trials that are done."""
-        for result in results:
-            del self._numbers[result.number]
-        self._agenda.settle(results)
-
-    def fail(self, error: Exception | str, *, killed: bool = False) -> Pack:
-        """Hands back what is not done; returns the pack."""
-        numbers, self._numbers = self._numbers, {}
-        self._agenda.hand_back(self._pack, numbers, in_a_line(error), killed=killed)
-        return self._pack
 
 
 def _received(inbox: Any, tell: Callable[[str], None]) -> Iterator[list[TrialResult]]:
@@ -145,7 +116,7 @@ class _Helper(threading.Thread):
         self._agenda = agenda
         self._inbox = inbox
         self._number = number
-        self._open = _Open(agenda)
+        self._open = OpenTrials(agenda)
         self._failed: list[Pack] = []
         self._deaths = 0
         self._stopped = False

@@ -6,23 +6,12 @@ import multiprocessing
 import os
 import signal
 import threading
-import traceback
 from typing import Any
 
-from parity_lightning.engine.trial import MixedComputation
-from parity_lightning.errors import SettingError
 from parity_lightning.studies.agenda import Lease
+from parity_lightning.studies.executors.messages import messages
 from parity_lightning.studies.packs import Pack
 from parity_lightning.studies.work import Work
-
-FATAL = (SettingError, MixedComputation)
-"""What no other worker could do better: it ends the study."""
-
-
-def in_a_line(error: Exception | str) -> str:
-    """An error in a line, with its class."""
-    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split())
 
 
 def serve(work: Work, worker: int, pipe: Any) -> None:
@@ -31,8 +20,7 @@ def serve(work: Work, worker: int, pipe: Any) -> None:
     Args:
         work: How they are run.
         worker: The number of this worker.
-        pipe: Takes pairs: ``("lease", pack)`` asks for trials and is answered; ``"results"``, ``"note"``, ``"failed"``
-            and ``"fatal"`` are told.
+        pipe: Takes pairs: ``("lease", pack)`` asks for trials and is answered; messages are told.
     """
     # Ctrl-C reaches every process of a terminal; the first one decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -45,21 +33,10 @@ def serve(work: Work, worker: int, pipe: Any) -> None:
 
     while (lease := ask(None)) is not None:
         pack = lease.pack
-        try:
-            for results in work.run(lease, worker, lambda: ask(pack), lambda note: pipe.send(("note", note))):  # noqa: B023
-                if results:
-                    pipe.send(("results", results))
-        except FATAL as error:
-            pipe.send(("fatal", " ".join(f"{error}".split())))
-            return
-        except Exception as error:
-            pipe.send(("failed", f"{in_a_line(error)} {_place_of(error)}"))
-
-
-def _place_of(error: Exception) -> str:
-    """Where an error was raised."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"({last.filename}:{last.lineno})"
+        for message in messages(work, worker, lease, lambda: ask(pack)):  # noqa: B023
+            pipe.send(message)
+            if message[0] == "fatal":
+                return
 
 
 def _end_with_parent() -> None:
