@@ -4,6 +4,7 @@ A wheel is built first, which is not counted. Then, in an empty folder and a fre
 own: the environment is made, the wheel installed with all that it needs, `fit --config online.yaml` run, a report made
 of the run, and Chromium started and the report opened until it is drawn. Nothing is compiled: the run is too short.
 What pip has in its cache, or finds on the machine, decides most of it; with --no-cache-dir it takes the net's time.
+Beside the seconds by the clock stand those that processors were busy, which say more on a machine with other work.
 
     python benchmarks/new_user.py [--no-cache-dir]
 """
@@ -20,6 +21,9 @@ import tempfile
 import time
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,13 +38,28 @@ def browser_of_tests() -> ModuleType:
     return module
 
 
-def timed(what: str, command: list[str | Path], folder: Path) -> tuple[str, float, str]:
-    """Runs a command; returns what it was, its seconds, and its standard output."""
+class Stage(NamedTuple):
+    """A part of the path, its seconds by the clock and those that processors were busy, and what it printed."""
+
+    what: str
+    seconds: float
+    busy: float
+    told: str = ""
+
+
+def clocks() -> np.ndarray:
+    """Seconds by the clock, and those that processors were busy for processes which have ended."""
+    times = os.times()
+    return np.array([time.perf_counter(), times.children_user + times.children_system])
+
+
+def timed(what: str, command: list[str | Path], folder: Path) -> Stage:
+    """Runs a command."""
     # What the checkout offers is not what somebody has who has none.
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    began = time.perf_counter()
+    began = clocks()
     done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return what, time.perf_counter() - began, done.stdout
+    return Stage(what, *(clocks() - began), done.stdout)
 
 
 def built_wheel(folder: Path) -> Path:
@@ -73,17 +92,20 @@ def main() -> None:
             timed(f"pip install {wheel.name}", pip, folder),
             timed("fit --config online.yaml", [program, "fit", "--config", "online.yaml", "--quiet"], folder),
         ]
-        run = str(Path(path_of("summary", stages[-1][2])).parent)
+        run = str(Path(path_of("summary", stages[-1].told)).parent)
         stages.append(timed("report RUN", [program, "report", run], folder))
-        page = folder / path_of("report", stages[-1][2])
-        began = time.perf_counter()
+        page = folder / path_of("report", stages[-1].told)
+        began = clocks()
         with browser_of_tests().browser() as opened:
             opened.open(page)
-            stages.append(("report open in Chromium", time.perf_counter() - began, ""))
+            seconds = (clocks() - began)[0]
             assert opened.errors == []
+        stages.append(Stage("report open in Chromium", seconds, (clocks() - began)[1]))
         print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-        for what, seconds, _ in [*stages, ("all", sum(each[1] for each in stages), "")]:
-            print(f"{seconds:8.1f} s  {what}")
+        whole = Stage("all", sum(each.seconds for each in stages), sum(each.busy for each in stages))
+        print("seconds  busy  what")
+        for stage in [*stages, whole]:
+            print(f"{stage.seconds:7.1f} {stage.busy:5.1f}  {stage.what}")
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def _run(path: Path, options: Mapping[str, Any]) -> None:
             print_path("trials", shown_path(target, options["export"]))
         if sender is not None:
             answer(sender.send(path, study, results))
-        record("results", files, **record_of_results(results, by, against))
+        record("results", files, lambda: record_of_results(results, by, against))
     finally:
         study.close()
 

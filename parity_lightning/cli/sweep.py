@@ -66,11 +66,10 @@ def _run(file: str, options: SweepOptions, executor: ExecutorOptions) -> None:
         results = Results.of(study)
         for line in [*report_results(results), *lines]:
             show(line)
-        found = record_of_results(results)
     finally:
         study.close()
     print_path("store", shown_path(path, options.store))
-    record("sweep", {"store": path}, **found, best=lines, failed=failed)
+    record("sweep", {"store": path}, lambda: record_of_results(results), best=lines, failed=failed)
     if failed:
         message = f"{len(failed):,} settings failed {MOST_FAILURES} times ({failed[0]})"
         complain(f"parity-lightning sweep: {message}; run them again with --retry failed")

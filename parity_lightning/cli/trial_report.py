@@ -12,7 +12,7 @@ from parity_lightning.cli.study_records import QUANTILES, law_records, setting_r
 from parity_lightning.display.heading import conditions, heading
 from parity_lightning.display.power_law_lines import power_laws
 from parity_lightning.display.table import Table, format_table
-from parity_lightning.statistics.scaling import courses_of
+from parity_lightning.statistics.scaling import Course, courses_of
 from parity_lightning.statistics.survival import quantile_of, solved_share
 from parity_lightning.studies.trials_file import TrialsFile
 from parity_lightning.terminal.output import path, record, show
@@ -43,8 +43,22 @@ def report(file: TrialsFile, varied: Sequence[Mapping[str, Any]], output: str | 
     picture = draw_trials(file.path.with_suffix(".png"), settings, names, times)
     path("picture", shown_path(picture, output))
     path("trials", shown_path(file.path, output))
-    found = [setting_record(own, each) for own, each in zip(varied, times, strict=True)]
-    record("trials", {"picture": picture, "trials": file.path}, settings=found, power_laws=law_records(courses))
+    files = {"picture": picture, "trials": file.path}
+    record("trials", files, lambda: record_of_trials(varied, times, courses))
+
+
+def record_of_trials(
+    varied: Sequence[Mapping[str, Any]], times: np.ndarray, courses: Sequence[Course]
+) -> dict[str, Any]:
+    """The same as ``--json`` has it.
+
+    Args:
+        varied: What tells the settings apart.
+        times: Convergence times of shape ``(settings, trials)``, infinite where a trial was not solved.
+        courses: The medians along the number that varies.
+    """
+    settings = [setting_record(own, each) for own, each in zip(varied, times, strict=True)]
+    return {"settings": settings, "power_laws": law_records(courses)}
 
 
 def table(settings: Sequence[Mapping[str, Any]], times: np.ndarray) -> Table:

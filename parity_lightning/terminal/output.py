@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,18 +84,24 @@ def complain(text: str) -> None:
     _print(text, sys.stderr)
 
 
-def record(command: str, files: Mapping[str, Path] | None = None, **facts: Any) -> None:
+def record(
+    command: str,
+    files: Mapping[str, Path] | None = None,
+    tell: Callable[[], Mapping[str, Any]] = dict,
+    **facts: Any,
+) -> None:
     """Writes what came of a command as a JSON object on one line, if that was asked for.
 
     Args:
         command: The subcommand.
         files: What was written, by what it is.
+        tell: Returns more of what came of it; called only if there is to be an object.
         facts: What came of it: numbers in full, null for those that are infinite or unknown.
     """
     if _voice.records is None:
         return
     paths = {name: str(file.absolute()) for name, file in (files or {}).items()}
-    line = json.dumps(_plain({"command": command, **facts, "files": paths}), allow_nan=False)
+    line = json.dumps(_plain({"command": command, **facts, **tell(), "files": paths}), allow_nan=False)
     with silent_on_closed_pipe(_voice.records):
         print(line, file=_voice.records, flush=True)
 
