@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, get_args
@@ -31,7 +32,7 @@ class ExecutorOptions:
         executor: Who runs the trials: embedded is this machine's processes, ray a Ray cluster, slurm jobs of SLURM.
         workers: How many processes; by default one for each core, of this machine or of all of the Ray cluster.
         threads: How many threads each process uses.
-        address: The Ray cluster, HOST:PORT; by default Ray is started on this machine and stopped in the end.
+        address: The Ray cluster, HOST:PORT or auto; by default Ray is started on this machine and stopped in the end.
         gpus_per_pack: The share of a GPU that each process gets from Ray, 0.5 for two on one; with 0 it sees none.
     """
 
@@ -57,6 +58,10 @@ class ExecutorOptions:
             owner = _OF_ONE.get(each.name, self.executor)
             if owner != self.executor and value != each.default:
                 raise SettingError(f"{spelled}{each.name}", value, f"is an option of {spelled}executor {owner}")
+        if self.address not in (None, "auto") and not re.fullmatch(r"[^/]+:\d+", self.address):
+            raise SettingError(
+                f"{spelled}address", self.address, "must be HOST:PORT, or auto for the cluster of this machine"
+            )
         if self.gpus_per_pack > 1:
             raise SettingError(f"{spelled}gpus_per_pack", self.gpus_per_pack, "a pack trains on one GPU; at most 1")
         if self.executor in _NEEDS:
