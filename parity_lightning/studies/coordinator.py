@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
@@ -65,16 +66,18 @@ def run_study(
     waiting: list[TrialResult] = []
     written = time.monotonic()
     try:
-        for results in executor.run(work._replace(computed=store.computed), agenda, tell):
-            waiting += results
-            if waiting and time.monotonic() - written > COMMIT_EVERY:
-                store.add(waiting)
-                waiting, written = [], time.monotonic()
-            _record_faults(store, agenda, tell)
-            if results:
-                more = sum(result.convergence_time is not None for result in results)
-                progress = progress._replace(done=progress.done + len(results), solved=progress.solved + more)
-                show(progress)
+        # Closed at once, whatever happens here: an executor may have jobs to call off.
+        with closing(executor.run(work._replace(computed=store.computed), agenda, tell)) as stream:
+            for results in stream:
+                waiting += results
+                if waiting and time.monotonic() - written > COMMIT_EVERY:
+                    store.add(waiting)
+                    waiting, written = [], time.monotonic()
+                _record_faults(store, agenda, tell)
+                if results:
+                    more = sum(result.convergence_time is not None for result in results)
+                    progress = progress._replace(done=progress.done + len(results), solved=progress.solved + more)
+                    show(progress)
     finally:
         store.add(waiting)
         _record_faults(store, agenda, tell)

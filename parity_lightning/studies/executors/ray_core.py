@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from itertools import count
 from typing import Any
 
@@ -46,7 +46,7 @@ class RayCore:
         self._gpus = gpus
         self._here = here
 
-    def run(self, work: Work, agenda: Agenda, tell: Callable[[str], None]) -> Iterator[list[TrialResult]]:
+    def run(self, work: Work, agenda: Agenda, tell: Callable[[str], None]) -> Generator[list[TrialResult], None, None]:
         """Runs trials until all are settled.
 
         Raises:
