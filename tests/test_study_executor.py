@@ -1,4 +1,7 @@
-"""The agenda and the embedded executor: each trial once, whatever fails; what fails for good is set aside and named."""
+"""The agenda and the executors: each trial once, whatever fails; what fails for good is set aside and named.
+
+What is asked of every executor runs with each of them; Ray takes its time to start, so those are slow tests.
+"""
 
 from __future__ import annotations
 
@@ -22,66 +25,96 @@ from parity_lightning.errors import SettingError
 from parity_lightning.studies.agenda import MOST_FAILURES, Agenda
 from parity_lightning.studies.cells import Extent, Grid
 from parity_lightning.studies.coordinator import run_study
-from parity_lightning.studies.executors import WorkerFailed, embedded
+from parity_lightning.studies.executors import Executor, WorkerFailed, embedded
 from parity_lightning.studies.executors.embedded import Embedded
 from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.settings import Settings
 from parity_lightning.studies.store import Store
 from parity_lightning.studies.work import Runner, Work
 
-TRIALS = 10
+EXTENT = Extent(trials=10, first_seed=5)
 
 
-def outcome_of(spec: TrialSpec, worker: int, time: int | None = 50) -> TrialResult:
+Make = Callable[[int], Executor]
+"""Makes an executor of so many workers."""
+
+
+def embedded_executor(workers: int) -> Executor:
+    return Embedded(workers)
+
+
+def ray_executor(workers: int) -> Executor:
+    pytest.importorskip("ray")
+    from parity_lightning.studies.executors.ray_core import RayCore
+
+    return RayCore(workers, None, 0, workers)
+
+
+@pytest.fixture(params=[embedded_executor, pytest.param(ray_executor, marks=pytest.mark.slow)])
+def make(request: pytest.FixtureRequest) -> Make:
+    """Makes each of the executors."""
+    maker: Make = request.param
+    return maker
+
+
+def outcome_of(spec: TrialSpec, time: int | None = 50) -> TrialResult:
     solved = "max_steps" if time is None else "solved"
-    return TrialResult(spec.number, (0,), spec.seed, time, None, worker, 1.0, 0.0, solved, "slowly")
+    return TrialResult(spec.number, (0,), spec.seed, time, None, os.getpid(), 1.0, 0.0, solved, "slowly")
 
 
 class Slow:
     """A runner whose trials take a while, for the exchange between processes.
 
-    The first process goes on after its first trial only once helpers have begun ``waits_for`` trials.
+    Every process goes on after its first trial only once there are ``waits_for`` processes that run trials; the
+    coordinator's, where it runs trials, only once the others have begun ``waits_for_trials``.
     """
 
     note = None
     waits_for = 0
+    waits_for_trials = 0
 
     def __init__(self, cells: Sequence[dict[str, Any]], worker: int, computed: str | None) -> None:
         self.cells = cells
-        self.worker = worker
+        self.is_helper = os.getpid() != cells[0]["coordinator"]
 
     def run(self, specs: Iterator[TrialSpec]) -> Iterator[list[TrialResult]]:
         begun = Path(self.cells[0]["begun"])
         for number, spec in enumerate(specs):
-            if self.worker:
-                with begun.open("a") as file:
-                    file.write("x")
-            elif number:
+            if number:
                 deadline = time.monotonic() + 120
-                while begun.stat().st_size < self.waits_for and time.monotonic() < deadline:
+                while not self.has_company(begun.read_text().split()) and time.monotonic() < deadline:
                     time.sleep(0.01)
+            with begun.open("a") as file:
+                file.write(f"{os.getpid()}\n")
             time.sleep(0.003)
             yield [self.outcome(spec, self.cells[spec.setting]["cell"])]
 
+    def has_company(self, begun: list[str]) -> bool:
+        others = sum(process != str(os.getpid()) for process in begun)
+        return len(set(begun)) >= self.waits_for and (self.is_helper or others >= self.waits_for_trials)
+
     def outcome(self, spec: TrialSpec, cell: int) -> TrialResult:
-        return outcome_of(spec, self.worker)
+        return outcome_of(spec)
 
 
 class Shared(Slow):
-    """Helpers have their share."""
+    """Two processes have their share."""
 
-    waits_for = 1
+    waits_for = 2
 
 
 class Broken(Slow):
-    """Fails at some trials of cell 3, and in cell 4 always; its process dies of cell 5."""
+    """Fails at some trials of cell 3 the first time, and in cell 4 always; its process dies of cell 5."""
 
     def outcome(self, spec: TrialSpec, cell: int) -> TrialResult:
-        if cell == 3 and spec.seed % 4 == 3 and self.worker == 0:
-            raise RuntimeError("this process cannot do it")
+        if cell == 3 and spec.seed % 4 == 3:
+            before = Path(f"{self.cells[0]['begun']}-{spec.seed}")
+            if not before.exists():
+                before.touch()
+                raise RuntimeError("not the first time")
         if cell == 4:
             raise RuntimeError("no process can do it")
-        if cell == 5 and self.worker:
+        if cell == 5 and self.is_helper:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().outcome(spec, cell)
 
@@ -89,10 +122,10 @@ class Broken(Slow):
 class BrokenWorker(Slow):
     """Helpers fail whatever they do."""
 
-    waits_for = MOST_FAILURES
+    waits_for_trials = MOST_FAILURES
 
     def outcome(self, spec: TrialSpec, cell: int) -> TrialResult:
-        if self.worker:
+        if self.is_helper:
             raise RuntimeError("no such device")
         return super().outcome(spec, cell)
 
@@ -100,12 +133,19 @@ class BrokenWorker(Slow):
 class Mixed(Slow):
     """Helpers compute in another way."""
 
-    waits_for = 1
+    waits_for_trials = 1
 
     def outcome(self, spec: TrialSpec, cell: int) -> TrialResult:
-        if self.worker:
+        if self.is_helper:
             raise MixedComputation("another way")
         return super().outcome(spec, cell)
+
+
+class Odd(Slow):
+    """Every (c+1)-th trial of cell c is solved."""
+
+    def outcome(self, spec: TrialSpec, cell: int) -> TrialResult:
+        return outcome_of(spec, 50 if spec.seed % (cell + 1) == 0 else None)
 
 
 @pytest.fixture(autouse=True)
@@ -116,66 +156,65 @@ def help_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(
     path: Path,
     make_runner: Callable[..., Runner],
-    cells: int = 8,
-    trials: int = TRIALS,
+    executor: Executor,
+    cells: Sequence[int] = range(8),
+    extent: Extent = EXTENT,
     most: int = 4,
-    workers: int = 2,
 ) -> tuple[Store, list[str]]:
     """Runs a study; returns its store and what was told."""
     (begun := path / "begun").write_text("")
-    grid = Grid({"cell": list(range(cells)), "begun": [str(begun)]})
-    store = Store(
-        path / "s.sqlite", grid, [Settings({}, {"cell": cell}, {}) for cell in range(cells)], Extent(trials, 5)
-    )
+    grid = Grid({"cell": list(cells), "begun": [str(begun)], "coordinator": [os.getpid()]})
+    store = Store(path / "s.sqlite", grid, [Settings({}, {"cell": cell}, {}) for cell in cells], extent)
     told: list[str] = []
-    packs = packs_of(["one stack"] * cells, most)
-    run_study(store, Work(make_runner, grid, store.extent, {}), packs, Embedded(workers), told.append, lambda _: None)
+    packs = packs_of(["one stack"] * len(cells), most)
+    run_study(store, Work(make_runner, grid, extent, {}), packs, executor, told.append, lambda _: None)
     return store, told
 
 
-def test_several_processes_share_trials_and_do_each_once(tmp_path: Path) -> None:
-    store, _ = run(tmp_path, Shared, cells=6, trials=50)
+def test_several_processes_share_trials_and_do_each_once(tmp_path: Path, make: Make) -> None:
+    store, _ = run(tmp_path, Shared, make(2), range(6), Extent(50, 5))
     rows = [(place, row["trial"], row["data_seed"]) for place, row in store.rows()]
     assert rows == [(place, trial, str(5 + trial)) for place in range(6) for trial in range(50)]
-    assert {row["steps"] for _, row in store.rows()} == {0, 1}
+    assert len({row["steps"] for _, row in store.rows()}) == 2
 
 
-def test_what_fails_is_tried_again_and_set_aside_after_three_times(tmp_path: Path) -> None:
-    store, told = run(tmp_path, Broken, trials=20)
+def test_what_fails_is_tried_again_and_set_aside_after_three_times(tmp_path: Path, make: Make) -> None:
+    extent = Extent(20, 5)
+    store, told = run(tmp_path, Broken, make(2), extent=extent)
     done = ~np.isnan(store.convergence_times())
     failures = store.failures()
-    # Cell 5 kills the helper that has it; this process, which has no such trouble, may have had it before.
+    # Cell 5 kills the helper that has it; the first process, which has no such trouble, may have had it before.
     assert done[[0, 1, 2, 6, 7]].all()
     assert not done[4].any()
     assert failures[4][0] == MOST_FAILURES
     assert "RuntimeError: no process can do it" in failures[4][1]
     assert any("set aside: RuntimeError: no process" in line for line in told)
     store.close()
-    again, _ = run(tmp_path, Slow, trials=20, workers=1)
+    again, _ = run(tmp_path, Slow, make(1), extent=extent)
     # What was set aside stays so until it is asked for.
     assert not (~np.isnan(again.convergence_times()))[4].any()
     again.retry_failed()
     again.close()
-    whole, _ = run(tmp_path, Slow, trials=20, workers=1)
+    whole, _ = run(tmp_path, Slow, make(1), extent=extent)
     assert not np.isnan(whole.convergence_times()).any()
 
 
 def test_a_worker_that_only_fails_is_set_aside_and_the_cells_are_not(tmp_path: Path) -> None:
-    store, told = run(tmp_path, BrokenWorker, cells=20, trials=20)
+    store, told = run(tmp_path, BrokenWorker, Embedded(2), range(20), Extent(20, 5))
     assert not np.isnan(store.convergence_times()).any()
     assert any("worker 1 has only failed of late and is set aside" in line for line in told)
     assert all(count < MOST_FAILURES for count, _ in store.failures().values())
 
 
-def test_what_no_worker_could_do_better_ends_the_study(tmp_path: Path) -> None:
-    with pytest.raises(WorkerFailed, match="another way"):
-        run(tmp_path, Mixed, cells=20, trials=20)
+def test_what_no_worker_could_do_better_ends_the_study(tmp_path: Path, make: Make) -> None:
+    with pytest.raises(WorkerFailed, match="a worker process failed: another way"):
+        run(tmp_path, Mixed, make(2), range(20), Extent(20, 5))
 
 
 def test_a_second_coordinator_is_refused(tmp_path: Path) -> None:
-    store, _ = run(tmp_path, Slow, cells=1, workers=1)
+    store, _ = run(tmp_path, Slow, Embedded(1), [0])
     with pytest.raises(SettingError, match="is being written by another process"):
-        run(tmp_path, Slow, cells=1)
+        run(tmp_path, Slow, Embedded(1), [0])
     store.close()
 
 
@@ -193,7 +232,7 @@ def test_an_agenda_ends_with_every_trial_done_decided_or_set_aside(events: list[
                 assert np.isnan(times[number])
                 times[number] = np.inf if event == "give up" else 50
             found = None if event == "give up" else 50
-            agenda.settle([outcome_of(TrialSpec(number, 0, 0), 0, found) for number in lease.numbers])
+            agenda.settle([outcome_of(TrialSpec(number, 0, 0), found) for number in lease.numbers])
         else:
             agenda.hand_back(lease.pack, lease.numbers, None if event == "lose" else "broken", killed=event == "die")
         failed |= {fault.place: fault.failures for fault in agenda.faults()}
@@ -203,17 +242,8 @@ def test_an_agenda_ends_with_every_trial_done_decided_or_set_aside(events: list[
         assert extent.is_decided(solved[place], done[place]) or failed[place] == MOST_FAILURES
 
 
-def test_a_cell_that_is_decided_early_is_decided_as_all_its_trials_would(tmp_path: Path) -> None:
-    class Odd(Slow):
-        def outcome(self, spec: TrialSpec, cell: int) -> TrialResult:
-            return outcome_of(spec, 0, 50 if spec.seed % (cell + 1) == 0 else None)
-
-    (begun := tmp_path / "begun").write_text("")
-    grid = Grid({"cell": [0, 1, 9], "begun": [str(begun)]})
-    settings = [Settings({}, {"cell": cell}, {}) for cell in (0, 1, 9)]
-    store = Store(tmp_path / "s.sqlite", grid, settings, Extent(25, 0, decided_at=5))
-    work = Work(Odd, grid, store.extent, {})
-    run_study(store, work, [(0, 1, 2)], Embedded(1), lambda _: None, lambda _: None)
+def test_a_cell_that_is_decided_early_is_decided_as_all_its_trials_would(tmp_path: Path, make: Make) -> None:
+    store, _ = run(tmp_path, Odd, make(1), [0, 1, 9], Extent(25, 0, decided_at=5))
     times = store.convergence_times()
     done, solved = (~np.isnan(times)).sum(1), np.isfinite(times).sum(1)
     # Of the third, 3 of 25 are solved: with the 21st that is not, it cannot have 5 any more.
@@ -239,8 +269,9 @@ def run_orphans() -> None:
     """Shares trials out and tells the number of the helper's process."""
     embedded.HELP_AFTER = 0.0
     extent = Extent(100_000)
+    cells = [{"cell": 0, "begun": os.devnull, "coordinator": os.getpid()}]
     agenda = Agenda(extent, [(0,)], np.zeros(extent.trials, bool), [0])
-    for _ in Embedded(2).run(Work(Slow, [{"cell": 0, "begun": os.devnull}], extent, {}), agenda, print):
+    for _ in Embedded(2).run(Work(Slow, cells, extent, {}), agenda, print):
         if children := multiprocessing.active_children():
             print(children[0].pid, flush=True)
             break

@@ -223,6 +223,9 @@ class Agenda:
             self._changed.notify_all()
 
     def _fail(self, place: int, error: str) -> None:
+        if self._failures.get(place, 0) >= MOST_FAILURES:
+            # Several workers had trials of it.
+            return
         self._failures[place] = self._failures.get(place, 0) + 1
         self._faults.append(Fault(place, self._failures[place], error))
 
