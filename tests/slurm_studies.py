@@ -126,10 +126,9 @@ class Case:
         try:
             if retry:
                 store.retry_failed()
-            keys = [each.key for each in self.settings]
             cluster = Cluster(directives or {})
-            executor = Slurm(cluster, self.path / "spool", keys, **{"interval": 1.0, "pause": 0.1, **options})
-            packs = packs_of(["one stack"] * len(keys), pack)
+            executor = Slurm(cluster, self.path / "spool", **{"interval": 1.0, "pause": 0.1, **options})
+            packs = packs_of(["one stack"] * len(self.cells), pack)
             run_study(store, Work(make_runner, self.cells, self.extent, {}), packs, executor, self.told.append, show)
             return store.convergence_times()
         finally:

@@ -9,36 +9,24 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as parquet
 import pytest
 import slurm_cluster
+import yaml
+from conftest import CONFIGS
 from slurm_cluster import SlurmCluster, wait_for
 from slurm_studies import Broken, Case, Odd, OfNode, OneNode, Slow
 
+from parity_lightning.cli import main
 from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.coordinator import Progress
 from parity_lightning.studies.executors import WorkerFailed
 from parity_lightning.studies.executors.slurm.cluster import Cluster, Refused
 
 pytestmark = pytest.mark.slurm
-
-
-@pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
-    if why := slurm_cluster.why_not():
-        pytest.skip(why)
-    with slurm_cluster.cluster_in(tmp_path_factory.mktemp("slurm") / "cluster", most_tasks=6) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def cluster(started: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> SlurmCluster:
-    for name, value in started.environment.items():
-        monkeypatch.setenv(name, value)
-    return started
 
 
 def test_packs_are_tasks_of_arrays_and_slurm_is_asked_seldom(cluster: SlurmCluster, tmp_path: Path) -> None:
@@ -151,6 +139,28 @@ def test_what_slurm_refuses_is_told_in_its_words(cluster: SlurmCluster, tmp_path
     Cluster({"partition": "main", "cpus-per-task": 2}).check()
     with pytest.raises(WorkerFailed, match=r"SLURM takes no jobs: .*[Ii]nvalid partition"):
         Case(tmp_path, cells=2).run(directives={"partition": "none"})
+
+
+def test_a_sweep_is_the_same_as_by_the_embedded_executor(cluster: SlurmCluster, tmp_path: Path) -> None:
+    parameters = {
+        "data.n": {"values": [8, 12]},
+        "model.width": {"values": [20, 30]},
+        "model.optimizer.lr": {"values": [0.05, 0.1]},
+        "trainer.val_check_interval": {"value": 10},
+        "seed_everything": {"values": [3, 4, 5]},
+    }
+    command = ["${env}", "parity-lightning", "fit", "--config", str(CONFIGS / "online.yaml"), "--data.k=2", "${args}"]
+    file = tmp_path / "s.yaml"
+    file.write_text(yaml.safe_dump({"method": "grid", "command": command, "parameters": parameters}, sort_keys=False))
+    tables = []
+    for name, options in (("embedded", ["--workers=1"]), ("slurm", ["--partition=main", "--cpus_per_task=2"])):
+        store = tmp_path / f"{name}.sqlite"
+        main(["sweep", str(file), f"--store={store}", f"--executor={name}", *options])
+        main(["results", str(store), f"--export={tmp_path / name}.parquet"])
+        tables.append(parquet.read_table(tmp_path / f"{name}.parquet").to_pylist())
+    assert len(tables[0]) == 24
+    assert tables[0] == tables[1]
+    assert not list((tmp_path / "slurm.sqlite.slurm").glob("parity-*"))
 
 
 def coordinator(case: Case, seconds: float) -> subprocess.Popen[bytes]:

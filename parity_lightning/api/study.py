@@ -134,7 +134,7 @@ class Study:
         try:
             if len(store) < store.total:
                 bar = _bar(store.total, progress)
-                run_under_bar(store, make_runner, self._cells, packs, chosen.threads, bar, chosen.made(store))
+                run_under_bar(store, make_runner, self._cells, packs, chosen.threads, bar, chosen.made(path))
             failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
             if failed:
                 store.retry_failed()

@@ -15,7 +15,6 @@ from parity_lightning.errors import SettingError, nearest
 
 if TYPE_CHECKING:
     from parity_lightning.studies.executors import Executor
-    from parity_lightning.studies.store import Store
 
 ExecutorName = Literal["embedded", "ray", "slurm"]
 
@@ -124,11 +123,11 @@ class ExecutorOptions:
             return 1 if self.gpus_per_pack else max(1, self.cpus_per_task // self.threads)
         return self.workers or cores()
 
-    def made(self, store: Store) -> Executor:
+    def made(self, store: Path) -> Executor:
         """Makes the executor, and imports what it needs: the command line does without until then.
 
         Args:
-            store: Gets the rows.
+            store: The file that gets the rows.
         """
         if self.executor == "embedded":
             from parity_lightning.studies.executors.embedded import Embedded
@@ -141,6 +140,6 @@ class ExecutorOptions:
         from parity_lightning.studies.executors.slurm.cluster import Cluster
         from parity_lightning.studies.executors.slurm.executor import Slurm
 
-        spool = Path(self.spool or f"{store.path}.slurm").expanduser().absolute()
+        spool = Path(self.spool or f"{store}.slurm").expanduser().absolute()
         cluster = Cluster(self._directives())
-        return Slurm(cluster, spool, store.keys, processes=self.on_a_machine, at_once=self.workers)
+        return Slurm(cluster, spool, processes=self.on_a_machine, at_once=self.workers)

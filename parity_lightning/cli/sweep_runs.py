@@ -80,7 +80,7 @@ class SweepRuns(NamedTuple):
                 sys.stdout.flush()
             if left:
                 bar, threads = terminal_bar(store.total), self.executor.threads
-                run_under_bar(store, make_runner, cells, packs, threads, bar, self.executor.made(store))
+                run_under_bar(store, make_runner, cells, packs, threads, bar, self.executor.made(path))
             return [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
         finally:
             store.close()

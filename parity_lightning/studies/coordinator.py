@@ -66,8 +66,9 @@ def run_study(
     waiting: list[TrialResult] = []
     written = time.monotonic()
     try:
+        work = work._replace(computed=store.computed, keys=store.keys)
         # Closed at once, whatever happens here: an executor may have jobs to call off.
-        with closing(executor.run(work._replace(computed=store.computed), agenda, tell)) as stream:
+        with closing(executor.run(work, agenda, tell)) as stream:
             for results in stream:
                 waiting += results
                 if waiting and time.monotonic() - written > COMMIT_EVERY:

@@ -44,7 +44,6 @@ class Slurm:
     Args:
         cluster: The cluster.
         spool: A folder that all nodes see, for what passes between jobs and the coordinator.
-        keys: The names of the cells.
         processes: How many processes each task uses.
         at_once: How many tasks may run at a time; None for as many as SLURM lets.
         interval: Seconds between two questions to SLURM, and between two submissions while there are jobs.
@@ -55,7 +54,6 @@ class Slurm:
         self,
         cluster: Cluster,
         spool: Path,
-        keys: Sequence[str],
         *,
         processes: int = 1,
         at_once: int | None = None,
@@ -64,7 +62,6 @@ class Slurm:
     ) -> None:
         self.cluster = cluster
         self.spool = spool
-        self.keys = keys
         self.processes = processes
         self.at_once = at_once
         self.interval = interval
@@ -145,7 +142,7 @@ class _Jobs:
         self._work = work._replace(computed=self._computed)
         self._agenda = agenda
         self._tell = tell
-        self._places = {key: place for place, key in enumerate(executor.keys)}
+        self._places = {work.keys[place]: place for place in range(len(work.keys))}
         self._batches: dict[str, Batch] = {}
         self._tasks: dict[tuple[str, int], _OpenTask] = {}
         self._at_once: dict[str, int] = {}
@@ -213,7 +210,7 @@ class _Jobs:
             if line["failed"] in self._places:
                 task.failed[self._places[line["failed"]]] = line["error"]
         elif "fatal" in line:
-            raise WorkerFailed(f"a SLURM job failed: {line['fatal']}")
+            raise WorkerFailed(f"a worker process failed: {line['fatal']}")
         elif "begun" in line:
             self._begun.add(task.batch.name)
             if attempt > task.attempt:
@@ -327,9 +324,8 @@ class _Jobs:
 
     def _submit(self, tickets: Sequence[Ticket], free: int) -> None:
         name = f"parity-{secrets.token_hex(4)}"
-        keys, processes = self._executor.keys, self._executor.processes
         folder = self._executor.spool / name
-        tasks = [Task.of(ticket, folder, number, keys, processes) for number, ticket in enumerate(tickets)]
+        tasks = [Task.of(ticket, folder, number, self._executor.processes) for number, ticket in enumerate(tickets)]
         batch = Batch.new(folder, [dict(zip(task.keys, task.seeds, strict=True)) for task in tasks])
         try:
             job = self._cluster.submit(tasks, folder, free if self._executor.at_once else None, self._nodes.excluded)

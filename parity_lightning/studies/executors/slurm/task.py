@@ -54,14 +54,13 @@ class Task:
     processes: int
 
     @classmethod
-    def of(cls, ticket: Ticket, folder: Path, number: int, keys: Sequence[str], processes: int) -> Task:
+    def of(cls, ticket: Ticket, folder: Path, number: int, processes: int) -> Task:
         """Makes the task of a ticket.
 
         Args:
             ticket: The trials.
             folder: Where lines go.
             number: Which task of the batch it is.
-            keys: The names of cells by their places in the plan.
             processes: How many processes to use.
         """
         extent = ticket.work.extent
@@ -75,9 +74,10 @@ class Task:
         work = ticket.work._replace(
             cells=[ticket.work.cells[place] for place in seeds],
             extent=extent,
+            keys=(),
             computed={own: how for own, place in enumerate(seeds) if (how := ticket.work.computed.get(place))},
         )
-        names = tuple(keys[place] for place in seeds)
+        names = tuple(ticket.work.keys[place] for place in seeds)
         solved = tuple(ticket.counts[place][0] for place in seeds)
         return cls(folder, number, names, work, tuple(map(tuple, seeds.values())), solved, processes)
 
