@@ -123,6 +123,12 @@ class ExecutorOptions:
             return 1 if self.gpus_per_pack else max(1, self.cpus_per_task // self.threads)
         return self.workers or cores()
 
+    @property
+    def in_words(self) -> str:
+        """Who runs the trials, for the plan."""
+        processes = f"{self.on_a_machine} {'process' if self.on_a_machine == 1 else 'processes'}"
+        return f"tasks of {processes} each" if self.executor == "slurm" else processes
+
     def made(self, store: Path) -> Executor:
         """Makes the executor, and imports what it needs: the command line does without until then.
 

@@ -74,7 +74,7 @@ class SweepRuns(NamedTuple):
                 count = f"{len(cells):,} settings x {self.trials:,} trials = {store.total:,}"
                 print(f"{self.name}: {count}, parsed in {took:.0f} s")
             if left and with_plan:
-                print(f"{left:,} to run in {len(packs):,} packs that share a stack, {workers} processes")
+                print(f"{left:,} to run in {len(packs):,} packs that share a stack, {self.executor.in_words}")
                 for line in probe(make_runner, cells, planned.settings, packs, left):
                     print(line)
                 sys.stdout.flush()

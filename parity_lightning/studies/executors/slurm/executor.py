@@ -148,6 +148,7 @@ class _Jobs:
         self._at_once: dict[str, int] = {}
         self._closed: dict[str, float] = {}
         self._looked = 0.0
+        self._may_ask_at = time.monotonic() + _seconds_to_wait(executor)
         self._submitted = -math.inf
         self._most_tasks = 0
         self._begun: set[str] = set()
@@ -249,11 +250,10 @@ class _Jobs:
 
     def _may_ask(self) -> bool:
         """Whether the last question, which may have been another coordinator's, is long enough ago."""
-        asked = self._executor.spool / _ASKED
-        since = time.time() - asked.stat().st_mtime if asked.exists() else math.inf
-        if 0 <= since < self._executor.interval:
+        if time.monotonic() < self._may_ask_at:
             return False
-        asked.touch()
+        self._may_ask_at = time.monotonic() + self._executor.interval
+        (self._executor.spool / _ASKED).write_text(str(time.time()))
         return True
 
     def _tell_why_they_wait(self, waiting: Iterable[Waiting]) -> None:
@@ -304,7 +304,10 @@ class _Jobs:
         self._most_tasks = self._most_tasks or self._cluster.most_tasks()
         free = self._free()
         tickets: list[Ticket] = []
-        most = fair_share(self._agenda, self._executor.at_once) if self._executor.at_once else sys.maxsize
+        most, at_once = sys.maxsize, self._executor.at_once
+        # A job knows that a cell is decided if it has all of its trials.
+        if at_once is not None and self._work.extent.decided_at is None:
+            most = fair_share(self._agenda, at_once)
         while free and len(self._tasks) + len(tickets) < self._most_tasks:
             if (ticket := next_ticket(self._work, self._agenda, most)) is None:
                 break
@@ -375,6 +378,14 @@ class _Jobs:
             batch.remove()
 
 
+def _seconds_to_wait(executor: Slurm) -> float:
+    """How long SLURM must be left alone, for another coordinator may have asked just now."""
+    with suppress(OSError, ValueError):
+        ago = time.time() - float((executor.spool / _ASKED).read_text())
+        return min(max(executor.interval - ago, 0.0), executor.interval)
+    return 0.0
+
+
 class _Nodes:
     """Which nodes do their work."""
 
@@ -407,7 +418,7 @@ class _Nodes:
         else:
             self._failed.setdefault(node, []).extend(failed)
         for each, places in self._failed.items():
-            if len(places) >= MOST_FAILURES and self._good - {each}:
+            if len(set(places)) >= MOST_FAILURES and self._good.difference([each, *self.excluded]):
                 self.excluded.append(each)
                 return each, self._failed.pop(each)
         return None
