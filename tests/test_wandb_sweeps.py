@@ -29,6 +29,8 @@ PARAMETERS = {
     "data.init_args.n": {"values": [8, 12]},
     "data.init_args.k": {"value": 2},
     "model.init_args.width": {"value": 20},
+    # From the first step on, as in stacked trials: then a run is that trial, bit for bit.
+    "model.init_args.compile_after": {"value": 0},
     "seed_everything": {"values": [3, 4]},
 }
 
@@ -65,7 +67,7 @@ def values_at(config: dict[str, Any], paths: list[str]) -> Iterator[Any]:
 
 
 @pytest.mark.slow
-def test_the_agent_runs_the_cells_and_seeds_that_sweep_has(
+def test_the_agent_runs_the_cells_and_seeds_that_sweep_has_and_so_does_ray(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """``wandb sweep`` and ``wandb agent`` as they are installed; their runs are offline.
@@ -74,6 +76,7 @@ def test_the_agent_runs_the_cells_and_seeds_that_sweep_has(
     leaves. It does not prove that the real service takes the file, chooses the runs of a grid as `grid` does, or shows
     what the runs would send: there is no service here, only answers to the five operations that the two programs need.
     """
+    pytest.importorskip("ray")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(CONFIGS, tmp_path / "configs")
     content = {**yaml.safe_load((CONFIGS / "sweeps" / "first.yaml").read_text()), "parameters": PARAMETERS}
@@ -95,11 +98,15 @@ def test_the_agent_runs_the_cells_and_seeds_that_sweep_has(
     assert len(theirs) == len(ours) == 4
     assert set(theirs) == ours
 
-    main(["sweep", "tiny.yaml", "--store=s.sqlite", "--workers=1"])
-    main(["results", "s.sqlite", "--export=rows.parquet"])
-    capsys.readouterr()
-    rows = parquet.read_table("rows.parquet").to_pylist()
-    assert {(row["n"], row["k"], row["width"], row["seed"]) for row in rows} == ours
+    times = {}
+    for executor in ("embedded", "ray"):
+        main(["sweep", "tiny.yaml", f"--store={executor}.sqlite", "--workers=1", f"--executor={executor}"])
+        main(["results", f"{executor}.sqlite", f"--export={executor}.parquet"])
+        capsys.readouterr()
+        rows = parquet.read_table(f"{executor}.parquet").to_pylist()
+        times[executor] = {(row["n"], row["k"], row["width"], 0, row["seed"]): row["convergence_time"] for row in rows}
+        assert times[executor].keys() == ours
+    assert times["ray"] == times["embedded"]
 
     for folder, values in zip(folders, theirs, strict=True):
         (kept,) = (folder / "wandb").glob("offline-run-*")
@@ -108,8 +115,9 @@ def test_the_agent_runs_the_cells_and_seeds_that_sweep_has(
         assert run["sweep_id"] == SWEEP
         summary = json.loads((folder / "summary.json").read_text())
         assert whole["summary"]["convergence_time"] == summary["convergence_time"] > 0
-        assert tuple(values_at(whole["config"], paths[:3])) == values[:3]
-        assert whole["config"]["seed_everything"] == values[3]
+        assert tuple(values_at(whole["config"], paths[:4])) == values[:4]
+        assert whole["config"]["seed_everything"] == values[4]
+        assert summary["convergence_time"] == times["embedded"][values]
 
 
 def test_a_null_of_a_sweep_is_taken_as_the_agent_spells_it() -> None:

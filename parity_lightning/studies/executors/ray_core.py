@@ -7,7 +7,10 @@ trials that were under way run again, and starts another. What Ray prints goes n
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Generator
 from itertools import count
@@ -56,7 +59,7 @@ class RayCore:
         session = _Session(work, agenda, tell, self._workers, demand)
         try:
             while not agenda.is_settled:
-                yield session.step()
+                yield from session.step()
         finally:
             session.stop()
 
@@ -91,9 +94,11 @@ class _Session:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, its = context.Pipe()
-        self._process = context.Process(
-            target=drive, args=(self._demand, Surroundings.here(), its), name="Ray's driver"
-        )
+        # The paths of sockets must be short.
+        short = "/tmp" if os.access("/tmp", os.W_OK) else None
+        self._folder = tempfile.mkdtemp(prefix="parity-ray-", dir=short)
+        arguments = (self._demand, Surroundings.here(), self._folder, its)
+        self._process = context.Process(target=drive, args=arguments, name="Ray's driver")
         self._process.start()
         its.close()
         self._room = {}
@@ -104,20 +109,19 @@ class _Session:
         self._pipe.close()
         # It ends by itself when the pipe is closed, whatever Ray does.
         self._process.join()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
-    def step(self) -> list[TrialResult]:
+    def step(self) -> Iterator[list[TrialResult]]:
         """Hands out what there is room for, and takes what has come."""
         try:
             self._hand_out()
-            results: list[TrialResult] = []
             seconds = 0.5
             while self._pipe.poll(seconds):
-                results += self._taken(*self._pipe.recv())
+                yield self._taken(*self._pipe.recv())
                 seconds = 0
-            return results
         except (EOFError, OSError):
             self._lose_driver()
-            return []
+        yield []
 
     def _hand_out(self) -> None:
         room = sum(self._room.values())
@@ -184,8 +188,7 @@ class _Session:
 
     def _lose_driver(self) -> None:
         """Has another driver run what this one had."""
-        self._pipe.close()
-        self._process.join()
+        self.stop()
         self._deaths += 1
         for trials in self._open.values():
             trials.give_up()

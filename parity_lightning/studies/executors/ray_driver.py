@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import tempfile
 import threading
 import time
 from typing import Any, NamedTuple
@@ -68,12 +67,13 @@ class Demand(NamedTuple):
         return min(by_cpu, int(resources.get("GPU", 0) / self.gpus)) if self.gpus else by_cpu
 
 
-def drive(demand: Demand, surroundings: Surroundings, pipe: Any) -> None:
+def drive(demand: Demand, surroundings: Surroundings, folder: str, pipe: Any) -> None:
     """Serves a coordinator until it closes its end, or is no more.
 
     Args:
         demand: What Ray is asked for.
         surroundings: What workers must find.
+        folder: An empty folder for Ray's files, removed in the end.
         pipe: Gives ``("run", number, ticket)`` and ``("avoid", nodes)``; takes ``(kind, content, number, node)``.
     """
     # Ctrl-C reaches every process of a terminal; the coordinator decides.
@@ -86,14 +86,13 @@ def drive(demand: Demand, surroundings: Surroundings, pipe: Any) -> None:
     if demand.address is None:
         # Its ports are open to everyone who reaches the machine, but for a secret.
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
-    # The paths of sockets must be short.
-    short = "/tmp" if os.access("/tmp", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="parity-ray-", dir=short, ignore_cleanup_errors=True) as folder:
-        with contextlib.suppress(EOFError, OSError):
-            _Driver(demand, surroundings, pipe, folder).run()
-        import ray
+    with contextlib.suppress(EOFError, OSError):
+        _Driver(demand, surroundings, pipe, folder).run()
+    import ray
 
-        ray.shutdown()
+    # Of a coordinator that was killed; and if Ray ends this process, the coordinator removes it.
+    ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Driver:
@@ -103,7 +102,7 @@ class _Driver:
         demand: What Ray is asked for.
         surroundings: What workers must find.
         pipe: To the coordinator.
-        folder: A folder of this run's own.
+        folder: For Ray's files.
     """
 
     def __init__(self, demand: Demand, surroundings: Surroundings, pipe: Any, folder: str) -> None:
@@ -169,10 +168,14 @@ class _Driver:
         with contextlib.suppress(EOFError, OSError):
             while True:
                 kind, *content = self._pipe.recv()
-                if kind == "run":
-                    self._submit(*content)
-                else:
+                if kind == "avoid":
                     (self._avoided,) = content
+                    continue
+                number, ticket = content
+                try:
+                    self._submit(number, ticket)
+                except Exception as error:
+                    self._pipe.send(("lost", in_a_line(error), number))
         self._is_open = False
         # Whatever Ray is waiting for, nobody needs it any more.
         time.sleep(_SECONDS_TO_END)
