@@ -79,12 +79,14 @@ class Slurm:
             jobs.take_over()
             while not agenda.is_settled:
                 began = time.monotonic()
-                yield jobs.results()
+                results = jobs.results()
+                took = time.monotonic() - began
+                yield results
                 jobs.look_after()
                 jobs.submit()
                 jobs.clear()
                 # Where looking takes long there is much to look at.
-                time.sleep(max(self.pause, 5 * (time.monotonic() - began)))
+                time.sleep(max(self.pause, 5 * took))
             # The last results are on record when this returns.
             time.sleep(COMMIT_EVERY)
             yield jobs.results()
@@ -164,8 +166,8 @@ class _Jobs:
                 numbers = [self._number_of(key, seed) for key, own in seeds.items() for seed in own]
                 mine = self._agenda.adopt(each for each in numbers if each is not None)
                 self._tasks[batch.name, number] = _OpenTask(batch, number, set(mine), called_off)
-        if self._tasks:
-            self._tell(f"SLURM: {len(self._tasks):,} tasks of an earlier start are taken over")
+        if count := sum(not task.called_off for task in self._tasks.values()):
+            self._tell(f"SLURM: {count:,} tasks of an earlier start are taken over")
 
     def _number_of(self, key: str, seed: int) -> int | None:
         """The number of a trial in the plan; None if it is no part of it any more."""
@@ -241,7 +243,7 @@ class _Jobs:
         for key, task in [*self._tasks.items()]:
             task.missed = 0 if key in found else task.missed + 1
             if task.missed >= _MISSED:
-                words = last_words(task.batch.folder, task.number)
+                words = last_words(task.batch.folder, task.number if len(task.batch.tasks) > 1 else None)
                 if task.attempt < 0:
                     self._tell(f"SLURM: a job was gone before it began to work: {words or 'it left no word'}")
                     self._close(task, None)
@@ -370,8 +372,7 @@ class _Jobs:
 
     def finish(self) -> None:
         """Removes all files; a job that is still there, to do again what another attempt has done, is cancelled."""
-        self.look_after()
-        for name in {name for name, _ in self._tasks}:
+        for name in {task.batch.name for task in self._tasks.values() if task.attempt not in task.endings}:
             with suppress(Refused):
                 self._cluster.cancel(name)
         for batch in self._batches.values():
