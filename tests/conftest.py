@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import slurm_cluster
+from slurm_cluster import SlurmCluster
 
 from parity_lightning.cli import main
 
@@ -130,6 +132,23 @@ def fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run
         return Run(new, json.loads((new / "summary.json").read_text()), out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def slurm_daemons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    """A SLURM cluster of this machine's own."""
+    if why := slurm_cluster.why_not():
+        pytest.skip(why)
+    with slurm_cluster.cluster_in(tmp_path_factory.mktemp("slurm") / "cluster", most_tasks=6) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(slurm_daemons: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> SlurmCluster:
+    """This process is on a machine of that cluster."""
+    for name, value in slurm_daemons.environment.items():
+        monkeypatch.setenv(name, value)
+    return slurm_daemons
 
 
 def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

@@ -95,8 +95,9 @@ class Study:
         """Runs all trials that are not in the store yet.
 
         Args:
-            executor: Who runs them: ``"embedded"`` is this machine's processes, ``"ray"`` Ray on this machine. With
-                options of its own: ``ExecutorOptions("ray", address="10.0.0.1:6379", gpus_per_pack=0.5)``.
+            executor: Who runs them: ``"embedded"`` is this machine's processes, ``"ray"`` Ray on this machine,
+                ``"slurm"`` the SLURM cluster that this machine is of. With options of its own:
+                ``ExecutorOptions("ray", address="10.0.0.1:6379", gpus_per_pack=0.5)``.
             workers: How many processes, this one among them; by default one for each core. Others are started after
                 some seconds, and import the main module: a script that is run as one must do its work below
                 ``if __name__ == "__main__":``.
@@ -115,6 +116,8 @@ class Study:
         chosen = executor if isinstance(executor, ExecutorOptions) else ExecutorOptions(executor)
         chosen = chosen if workers is None else replace(chosen, workers=workers)
         chosen.check("")
+        if chosen.executor == "slurm" and store is None and chosen.spool is None:
+            raise SettingError("store", store, "give a file in a folder that all nodes of SLURM see")
         quieten()
         if compiled:
             private_cache()
@@ -135,7 +138,7 @@ class Study:
         try:
             if len(store) < store.total:
                 bar = _NotebookBar(store.total, progress)
-                run_under_bar(store, make_runner, self._cells, packs, chosen.threads, bar, chosen.made())
+                run_under_bar(store, make_runner, self._cells, packs, chosen.threads, bar, chosen.made(path))
             failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
             if failed:
                 store.retry_failed()

@@ -75,12 +75,12 @@ class SweepRuns(NamedTuple):
                 count = f"{len(cells):,} settings x {self.trials:,} trials = {store.total:,}"
                 show(f"{self.name}: {count}, parsed in {took:.0f} s")
             if left and with_plan:
-                show(f"{left:,} to run in {len(packs):,} packs that share a stack, {workers} processes")
+                show(f"{left:,} to run in {len(packs):,} packs that share a stack, {self.executor.in_words}")
                 for line in probe(make_runner, cells, planned.settings, packs, left):
                     show(line)
             if left:
                 bar, threads = show_progress("trials", "trials", store.total), self.executor.threads
-                run_under_bar(store, make_runner, cells, packs, threads, bar, self.executor.made())
+                run_under_bar(store, make_runner, cells, packs, threads, bar, self.executor.made(path))
             return [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
         finally:
             store.close()

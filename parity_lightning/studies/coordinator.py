@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from itertools import islice
 from typing import NamedTuple
 
@@ -133,15 +134,18 @@ def run_study(
     waiting: list[TrialResult] = []
     written = time.monotonic()
     try:
-        for results in executor.run(work._replace(computed=store.computed), agenda, tell):
-            waiting += results
-            if waiting and time.monotonic() - written > COMMIT_EVERY:
-                store.add(waiting)
-                waiting, written = [], time.monotonic()
-            _record_faults(store, agenda, tell)
-            if results:
-                counts.add(results)
-                show(counts.progress())
+        work = work._replace(computed=store.computed, keys=store.keys)
+        # Closed at once, whatever happens here: an executor may have jobs to call off.
+        with closing(executor.run(work, agenda, tell)) as stream:
+            for results in stream:
+                waiting += results
+                if waiting and time.monotonic() - written > COMMIT_EVERY:
+                    store.add(waiting)
+                    waiting, written = [], time.monotonic()
+                _record_faults(store, agenda, tell)
+                if results:
+                    counts.add(results)
+                    show(counts.progress())
     finally:
         store.add(waiting)
         _record_faults(store, agenda, tell)
