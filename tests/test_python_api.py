@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow
 import pytest
-from conftest import CONFIGS
+from conftest import CONFIGS, without_pictures
 
 import parity_lightning
 from parity_lightning import Study
@@ -30,9 +30,9 @@ def test_the_rows_are_those_of_the_command_and_no_file_is_written(
     assert capsys.readouterr() == ("", "")
     options = [f"--{name}={value}" for name, value in OPTIONS.items()]
     varied = ["--vary=data.n=[8,10]", "--vary=model.optimizer.lr=[0.1]"]
-    main(
-        ["trials", f"--config={CONFIG}", "--trials=2", *options, *varied, "--compile_after=null", "--output=t.parquet"]
-    )
+    command = ["trials", f"--config={CONFIG}", "--trials=2", "--compile_after=null", "--output=t.parquet"]
+    with without_pictures():
+        main([*command, *options, *varied])
     assert table.arrow.to_pylist() == pyarrow.parquet.read_table("t.parquet").to_pylist()
 
 

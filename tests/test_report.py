@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 import yaml
-from conftest import complaint
+from conftest import complaint, without_pictures
 from page_tree import Element, parse
 from report_files import COMPUTED, write_experiment, write_run, write_sweep, write_trials
 
@@ -210,11 +210,13 @@ def test_the_command_makes_the_same_trials(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     online = Path(__file__).parents[1] / "configs" / "online.yaml"
     options = ["--data.k=2", "--model.width=20", "--trainer.val_check_interval=10", "--workers=1"]
-    main(["trials", f"--config={online}", "--trials=3", "--vary=data.n=[8,12]", "--output=first.parquet", *options])
+    with without_pictures():
+        main(["trials", f"--config={online}", "--trials=3", "--vary=data.n=[8,12]", "--output=first.parquet", *options])
     tree = page(tmp_path / "first.parquet")
     (tmp_path / "settings.yaml").write_bytes(file_on(tree, "settings.yaml"))
     _, *words = shlex.split(tree.one("pre").text)
-    main([*words, "--output=second.parquet", "--workers=1"])
+    with without_pictures():
+        main([*words, "--output=second.parquet", "--workers=1"])
     first, second = (parquet.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("first", "second"))
     assert first == second
 
