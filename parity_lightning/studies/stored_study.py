@@ -21,8 +21,12 @@ OUTCOMES = (
 """What a row of a trial has, by column."""
 
 
-NUMBERS = ("convergence_time", "onset", "steps", "val_accuracy", "hidden_progress")
-"""Those of them that are numbers, or null."""
+NUMBERS = {
+    **{name: name for name in ("convergence_time", "onset", "steps", "val_accuracy", "hidden_progress")},
+    "first_reached": "json_extract(reached, '$[0]')",
+}
+"""What a row has of numbers, or null, by their names, as SQLite reads them; ``first_reached`` is the step at which the
+first of the module's ``accuracy_thresholds`` was reached."""
 
 
 class StoredStudy:
@@ -124,7 +128,7 @@ class StoredStudy:
         Returns:
             Of each of `NUMBERS` an array of shape ``(rows,)``, NaN where there is none.
         """
-        query = f"SELECT {', '.join(NUMBERS)} FROM trials WHERE cell = ? AND trial < ? ORDER BY trial"
+        query = f"SELECT {', '.join(NUMBERS.values())} FROM trials WHERE cell = ? AND trial < ? ORDER BY trial"
         found = self._database.execute(query, (self.numbers[place], trials)).fetchall()
         columns = np.array(found, dtype=float).reshape(-1, len(NUMBERS)).T
         return dict(zip(NUMBERS, columns, strict=True))
