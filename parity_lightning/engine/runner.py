@@ -139,7 +139,7 @@ class StackRunner:
             device=self._device,
         )
         self._running: list[_Running] = []
-        # Of each trial that is running: the steps it has taken, those between its evaluations, and the most it may take.
+        # Of each trial that is running: the steps it has taken, those between evaluations, and the most it may take.
         self._steps, self._every, self._most = np.zeros((3, 0), dtype=np.int64)
         self._to_compile = compiled and not (computed or "").startswith("eager")
         self._expected = computed
@@ -276,10 +276,8 @@ class StackRunner:
         return torch.stack(each, dim=1).to(self._device)
 
     def _evaluate(self, due: Sequence[int]) -> None:
-        """Counts the errors of the trials at some places, and ends those that are solved or have had all their steps."""
-        counts = self.stack.evaluate(
-            self._settings[0].module.val_screen_size, torch.tensor(due, device=self._device)
-        )
+        """Counts the errors of the trials at these places, and ends those that are solved or have had all steps."""
+        counts = self.stack.evaluate(self._settings[0].module.val_screen_size, torch.tensor(due, device=self._device))
         taken, is_last = self._steps[due].tolist(), (self._steps >= self._most)[due].tolist()
         found = zip(counts.errors.tolist(), counts.examples.tolist(), counts.accuracy.tolist(), strict=True)
         for place, step, ends, (errors, examples, accuracy) in zip(due, taken, is_last, found, strict=True):

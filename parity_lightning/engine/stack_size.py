@@ -12,8 +12,8 @@ from parity_lightning.engine.trial_config import TrialConfig
 # On a CPU a few trials are as fast as many, and networks that fill the cache by themselves are slower in a stack.
 _CACHE = 2**25
 _MOST_ON_CPU = 64
-# Of many trials more: Python's part of a round is shared by all of a stack. A process has no more of them at work than a
-# sixteenth of its share, so that no other one is left without.
+# Of many trials more: Python's part of a round is shared by all of a stack. A process has no more of them at work than
+# a sixteenth of its share, so that no other one is left without.
 _MOST_OF_MANY_ON_CPU = 256
 _SHARE_AT_WORK = 16
 _MOST_ON_GPU = 4096

@@ -19,7 +19,10 @@ from parity_lightning.engine.native.build import build_once
 from parity_lightning.engine.not_compiled import NotCompiled
 
 # The first includes the others.
-_SOURCES = [Path(__file__).with_name(name) for name in ("step.cpp", "errors.h", "trial.h", "vectors.h", "draw.h", "arithmetic.h")]
+_SOURCES = [
+    Path(__file__).with_name(name)
+    for name in ("step.cpp", "errors.h", "trial.h", "vectors.h", "draw.h", "arithmetic.h")
+]
 _TYPES = {torch.float32: "float", torch.float64: "double"}
 # No option that lets the compiler change what is computed: infinities and NaN must show that a trial diverged.
 _FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=c++17", "-fPIC", "-shared")
