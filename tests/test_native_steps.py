@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from parity_lightning.data.parity_stack import ParityStack
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.engine.native.build import build_once
@@ -377,3 +378,66 @@ def test_online_trials_draw_the_stream_of_their_parity() -> None:
     indices = online_indices(torch.zeros(1, dtype=torch.int64), 1, 64)
     x, y = parity.draw(torch.arange(64))
     assert stack.run(indices)[1].item() == int((x[:, 35] != y).sum())
+
+
+def one_wrong_input(n: int, seed: int) -> tuple[NetworkWithLoss, SparseParity]:
+    """A network that is right on all inputs of a parity of one bit but one."""
+    parity = SparseParity(n, 1, seed=seed)
+    (bit,) = parity.support
+    signs = 1.0 - 2.0 * torch.randint(0, 2, (n,), generator=torch.Generator().manual_seed(seed))
+    network = TwoLayerMLP(n, 1, 3, "relu").double()
+    with torch.no_grad():
+        network.hidden.weight.zero_()
+        network.hidden.bias.zero_()
+        network.hidden.weight[0, bit], network.hidden.weight[1, bit] = 1, -1
+        # The third unit is 1 for these signs and 0 for all others.
+        network.hidden.weight[2], network.hidden.bias[2] = signs, 1 - n
+        network.output.weight[0] = torch.tensor([1.0, -1.0, -2 * float(signs[bit])])
+    return NetworkWithLoss(network, find_loss("hinge")), parity
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("n", [4, 8, 10, 12, 20])
+@pytest.mark.parametrize("screen_size", [100, 256, 1024])
+def test_trials_are_confirmed_up_to_their_first_block_with_an_error(n: int, screen_size: int) -> None:
+    seeds = range(12)
+    modules, parities = zip(*(one_wrong_input(n, seed) for seed in seeds), strict=True)
+    places = torch.tensor([5, 11, 0, 3, 4, 2])
+    stacks = [Stack.of(modules, parities, OPTIMIZERS["SGD"], 8) for _ in range(2)]
+    assert stacks[0].use_native_code()
+    with torch.no_grad():
+        found, expected = (stack.evaluate(screen_size, places) for stack in stacks)
+    assert torch.equal(found.errors, expected.errors)
+    assert torch.equal(found.examples, expected.examples)
+    # Neither all wrong at once nor all right: 2^13 examples hardly ever have one of 2^20 inputs, and 16 are soon seen.
+    wrong = {4: (len(places), screen_size), 20: (0, 2**13)}.get(n)
+    if wrong is not None:
+        assert (int((found.errors > 0).sum()), int(found.examples[0])) == wrong
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("network", ["relu", "polynomial", "PolyNet"])
+@pytest.mark.parametrize("batch", [20, 100])
+def test_examples_with_large_margins_add_nothing(network: str, batch: int) -> None:
+    stacks = [stack_of(network, "momentum", "hinge", batch=batch, native=native) for native in (True, False)]
+    for stack in stacks:
+        for weight in stack.weights.values():
+            weight.mul_(3)
+    with torch.no_grad():
+        x, y = ParityStack(*stacks[0].tensors[:4]).draw(indices_of(1, batch)[0], 13, "train", noisy=True)
+        is_beyond = stacks[0].predict(x.double()) * y > 1
+    assert 0.1 < is_beyond.double().mean() < 0.9
+    assert_alike(*stacks, indices_of(5, batch))
+
+
+@pytest.mark.compiles
+def test_what_is_not_finite_shows_where_margins_are_large() -> None:
+    """An infinite output has no hinge loss; its gradient is no number."""
+    stacks = [stack_of("relu", "SGD", "hinge", native=native) for native in (True, False)]
+    for stack in stacks:
+        stack.weights["network.output.weight"][1, 0, 2] = torch.inf
+    indices = indices_of(3, 32)
+    with torch.no_grad():
+        losses, expected = (stack.run(indices)[0] for stack in stacks)
+    assert torch.equal(losses.isfinite(), expected.isfinite())
+    assert not losses[-1, 1].isfinite()

@@ -65,3 +65,9 @@ def test_no_more_are_stacked_than_half_the_memory_of_a_worker_holds(monkeypatch:
     assert default_stack_size(setting, CPU) == 10
     assert default_stack_size(setting, CPU, workers=2) == 5
     assert default_stack_size(setting, CPU, workers=1000) == 1
+
+
+def test_of_many_trials_more_are_stacked_but_no_process_is_left_without() -> None:
+    setting = setting_of("--data.n=10", "--trainer.val_check_interval=5")
+    sizes = [default_stack_size(setting, CPU, 2, trials) for trials in (100, 2_048, 4_096, 10**6)]
+    assert sizes == [64, 64, 128, 256]

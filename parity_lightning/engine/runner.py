@@ -139,7 +139,7 @@ class StackRunner:
             device=self._device,
         )
         self._running: list[_Running] = []
-        # Of each running trial: the steps it has taken, those between its evaluations, and the most it may take.
+        # Of each trial that is running: the steps it has taken, those between evaluations, and the most it may take.
         self._steps, self._every, self._most = np.zeros((3, 0), dtype=np.int64)
         self._to_compile = compiled and not (computed or "").startswith("eager")
         self._expected = computed
@@ -276,7 +276,7 @@ class StackRunner:
         return torch.stack(each, dim=1).to(self._device)
 
     def _evaluate(self, due: Sequence[int]) -> None:
-        """Counts errors of the trials at some places, and ends those that are solved or have had all their steps."""
+        """Counts the errors of the trials at these places, and ends those that are solved or have had all steps."""
         counts = self.stack.evaluate(self._settings[0].module.val_screen_size, torch.tensor(due, device=self._device))
         taken, is_last = self._steps[due].tolist(), (self._steps >= self._most)[due].tolist()
         found = zip(counts.errors.tolist(), counts.examples.tolist(), counts.accuracy.tolist(), strict=True)

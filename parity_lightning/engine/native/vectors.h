@@ -30,9 +30,11 @@ static inline int64_t padded(int64_t count) { return (count + LANES - 1) / LANES
 static inline vec plus_product(vec sum, vec a, vec b) {
 #ifdef __FMA__
   if constexpr (sizeof(real) == 4)
-    return reinterpret_cast<vec>(_mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(sum)));
+    return reinterpret_cast<vec>(
+        _mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(sum)));
   else
-    return reinterpret_cast<vec>(_mm256_fmadd_pd(reinterpret_cast<__m256d>(a), reinterpret_cast<__m256d>(b), reinterpret_cast<__m256d>(sum)));
+    return reinterpret_cast<vec>(
+        _mm256_fmadd_pd(reinterpret_cast<__m256d>(a), reinterpret_cast<__m256d>(b), reinterpret_cast<__m256d>(sum)));
 #else
   return sum + a * b;
 #endif
