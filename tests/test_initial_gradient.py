@@ -28,10 +28,10 @@ from parity_lightning.measures.coefficients import (
     fourier_coefficients,
     number_of,
 )
+from parity_lightning.statistics.percentiles import percentile_interval
 from parity_lightning.statistics.sample_complexity import (
     bootstrap_sample_complexity,
     exponent,
-    interval,
     sample_complexity,
 )
 from parity_lightning.theory.initial_gradient import (
@@ -154,7 +154,7 @@ def test_half_success_by_hand() -> None:
     assert sample_complexity(~found, [10, 20, 40]) == 10
     assert sample_complexity(found[2:], [10, 20, 40]) == math.inf
     halves = bootstrap_sample_complexity(found, [10, 20, 40], 500, np.random.default_rng(0))
-    assert interval(halves)[1] == math.inf
+    assert percentile_interval(halves)[1] == math.inf
     # As often as at most one of four drawn is among the two that succeed: 5/16.
     assert np.isinf(halves).mean() == pytest.approx(5 / 16, abs=0.08)
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity_lightning.statistics.sample_complexity import interval
+from parity_lightning.statistics.percentiles import percentile_interval
 from parity_lightning.statistics.survival import quantile_of
 
 
@@ -39,4 +39,4 @@ def test_the_interval_of_a_quantile_is_that_of_order_statistics(count: int, shar
 def test_the_interval_of_values_is_made_of_values_by_their_ranks(values: list[float], level: float) -> None:
     ordered, last = sorted(values), len(values) - 1
     ranks = (round((1 - level) / 2 * last), round((1 + level) / 2 * last))
-    assert interval(np.array(values), level) == tuple(ordered[rank] for rank in ranks)
+    assert percentile_interval(np.array(values), level) == tuple(ordered[rank] for rank in ranks)

@@ -19,9 +19,8 @@ from parity_lightning.cli.quiet import quieten
 from parity_lightning.cli.study_progress import run_under_bar
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.errors import SettingError, check_int
-from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.cells import Extent, Grid
-from parity_lightning.studies.executors import WorkerFailed
+from parity_lightning.studies.coordinator import check_none_failed
 from parity_lightning.studies.export import tables_of
 from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.store import Store
@@ -111,7 +110,7 @@ class Study:
         Raises:
             UsageError: If options cannot work.
             SettingError: If the store is of another study, or the executor is not installed.
-            WorkerFailed: If a setting fails three times.
+            SettingsFailed: If a setting fails three times.
         """
         chosen = executor if isinstance(executor, ExecutorOptions) else ExecutorOptions(executor)
         chosen = chosen if workers is None else replace(chosen, workers=workers)
@@ -139,10 +138,7 @@ class Study:
             if len(store) < store.total:
                 bar = _NotebookBar(store.total, progress)
                 run_under_bar(store, make_runner, self._cells, packs, chosen.threads, bar, chosen.made(path))
-            failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
-            if failed:
-                store.retry_failed()
-                raise WorkerFailed(f"{len(failed):,} settings failed {MOST_FAILURES} times: {failed[0]}")
+            check_none_failed(store)
             tables = tables_of(planned.settings, extent.first_seed, store.rows(), list(planned.paths.values()))
             return TrialTable(pyarrow.concat_tables(tables), planned.columns, self.trials)
         finally:
@@ -178,7 +174,7 @@ def run_trials(
     Raises:
         UsageError: If options cannot work.
         SettingError: If the store is of another study.
-        WorkerFailed: If a setting fails three times.
+        SettingsFailed: If a setting fails three times.
 
     Example:
         >>> import parity_lightning

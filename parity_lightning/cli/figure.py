@@ -57,7 +57,7 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
     Raises:
         UsageError: If options cannot work.
         SettingError: If there is no such figure, or its folder cannot be used.
-        WorkerFailed: If a setting fails.
+        SettingsFailed: If a setting fails three times.
         OSError: If files cannot be written.
     """
     quieten()

@@ -17,9 +17,8 @@ from parity_lightning.cli.study_progress import run_under_bar
 from parity_lightning.errors import SettingError
 from parity_lightning.figures.figure import Plan
 from parity_lightning.figures.runs import short_values
-from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.cells import Cell, Extent
-from parity_lightning.studies.executors import WorkerFailed
+from parity_lightning.studies.coordinator import check_none_failed
 from parity_lightning.studies.export import tables_of, write_table
 from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.store import Store
@@ -57,7 +56,7 @@ class FigureStore:
         Raises:
             UsageError: If options cannot work.
             SettingError: If the store holds other trials, or a part of a larger scale.
-            WorkerFailed: If a setting fails three times.
+            SettingsFailed: If a setting fails three times.
         """
         cells, planned = self.cells, self._planned
         total = len(cells) * self.plan.trials
@@ -72,10 +71,7 @@ class FigureStore:
             yield f"{len(cells):,} settings x {self.plan.trials:,} trials = {total:,}, {count:,} of them to run"
             yield from probe(make_runner, cells, planned.settings, packs, count)
             run_under_bar(store, make_runner, cells, packs, 1, show_progress("trials", "trials", store.total))
-            failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
-            if failed:
-                store.retry_failed()
-                raise WorkerFailed(f"{len(failed):,} settings failed {MOST_FAILURES} times: {failed[0]}")
+            check_none_failed(store)
         finally:
             store.close()
 

@@ -14,7 +14,6 @@ from parity_lightning.cli.probe import probe
 from parity_lightning.cli.study_options import SweepOptions
 from parity_lightning.cli.study_progress import run_under_bar
 from parity_lightning.errors import SettingError
-from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.cells import Cell, Extent
 from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.store import Store
@@ -81,6 +80,6 @@ class SweepRuns(NamedTuple):
             if left:
                 bar, threads = show_progress("trials", "trials", store.total), self.executor.threads
                 run_under_bar(store, make_runner, cells, packs, threads, bar, self.executor.made(path))
-            return [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
+            return list(store.set_aside().values())
         finally:
             store.close()

@@ -23,9 +23,8 @@ from parity_lightning.cli.trial_options import TrialOptions
 from parity_lightning.cli.trial_report import report
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.errors import SettingError
-from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.cells import Extent
-from parity_lightning.studies.executors import WorkerFailed
+from parity_lightning.studies.coordinator import check_none_failed
 from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.trials_file import TrialsFile
 from parity_lightning.studies.variations import combinations_of, parse_variation
@@ -107,13 +106,7 @@ def _run(given: TrialOptions, options: list[str]) -> None:
             run_under_bar(
                 store, make_runner, cells, packs, given.threads, show_progress("trials", "trials", store.total)
             )
-            failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
-            if failed:
-                # The same command tries again.
-                store.retry_failed()
-                raise WorkerFailed(
-                    f"{len(failed):,} of {len(cells):,} settings failed {MOST_FAILURES} times: {failed[0]}"
-                )
+            check_none_failed(store)
             file.finish(store)
         finally:
             store.close()

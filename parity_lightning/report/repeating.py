@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from parity_lightning.studies.cells import Extent
-from parity_lightning.studies.settings import Settings, common_of
+from parity_lightning.studies.settings import Settings, common_of, nested
 
 CONFIGURATION = "settings.yaml"
 
@@ -61,16 +61,8 @@ class Repeat(NamedTuple):
     @property
     def configuration(self) -> bytes:
         """The common settings as a file for ``--config``."""
-        nested: dict[str, Any] = {}
-        for path, value in self.common.items():
-            if value is None and path.startswith("trainer."):
-                continue
-            *groups, name = path.split(".")
-            place = nested
-            for group in groups:
-                place = place.setdefault(group, {})
-            place[name] = value
-        return yaml.safe_dump(nested, sort_keys=False).encode()
+        given = {path: value for path, value in self.common.items() if value is not None or path[:8] != "trainer."}
+        return yaml.safe_dump(nested(given), sort_keys=False).encode()
 
 
 def _is_option(path: str) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from parity_lightning.statistics.sample_complexity import interval
+from parity_lightning.statistics.percentiles import percentile_interval
 from parity_lightning.statistics.survival import quantile_of
 
 RESAMPLES = 2000
@@ -76,11 +76,11 @@ def fit_power_law(
     random = np.random.default_rng(seed)
     logs = np.log([x[place] for place in fitted])
     resampled = [_resampled_medians(times[place], limits[place], random) for place in fitted]
-    slopes = _slopes(logs, np.log(np.stack(resampled, axis=-1)))
+    exponents = slopes(logs, np.log(np.stack(resampled, axis=-1)))
     middle = np.log([medians[place] for place in fitted])
-    slope = float(_slopes(logs, middle))
+    slope = float(slopes(logs, middle))
     scale = float(np.exp(middle.mean() - slope * logs.mean()))
-    low, high = interval(slopes, level)
+    low, high = percentile_interval(exponents, level)
     return PowerLaw(slope, low, high, scale, len(fitted), len(medians) - len(fitted))
 
 
@@ -90,7 +90,16 @@ def _resampled_medians(times: np.ndarray, limit: float, random: np.random.Genera
     return np.asarray(np.minimum(ordered[np.minimum(places, count - 1)], limit))
 
 
-def _slopes(logs: np.ndarray, medians: np.ndarray) -> np.ndarray:
-    """Slopes of lines by least squares through the last axis of ``medians``."""
-    centred = logs - logs.mean()
-    return np.asarray(medians @ centred / (centred @ centred))
+def slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Slopes of lines by least squares.
+
+    Args:
+        x: Of shape ``(points,)``.
+        y: Of shape ``(..., points)``; a line for each row.
+
+    Example:
+        >>> slopes(np.array([0.0, 1.0, 2.0]), np.array([[1.0, 3.0, 5.0], [0.0, 0.0, 3.0]])).tolist()
+        [2.0, 1.5]
+    """
+    centred = x - x.mean()
+    return np.asarray(y @ centred / (centred @ centred))

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from parity_lightning.statistics.power_law import slopes
+
 
 def sample_complexity(found: np.ndarray, sizes: Sequence[int]) -> float:
     """The number of samples at which the share of trials that succeed first reaches a half.
@@ -45,19 +47,6 @@ def bootstrap_sample_complexity(
     return np.array([sample_complexity(found[each], sizes) for each in drawn])
 
 
-def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """The middle part of values, this share of them; infinite ones count as larger than all others.
-
-    Example:
-        >>> interval(np.arange(1001.0))
-        (25.0, 975.0)
-        >>> interval(np.arange(1001.0), level=0.99)
-        (5.0, 995.0)
-    """
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], method="nearest")
-    return float(low), float(high)
-
-
 def exponent(n: Sequence[int], halves: np.ndarray) -> np.ndarray:
     """The exponent a of ``N = c n^a ln n`` by least squares in logarithms.
 
@@ -73,7 +62,6 @@ def exponent(n: Sequence[int], halves: np.ndarray) -> np.ndarray:
         3.0
     """
     inputs = np.log(n)
-    centred = inputs - inputs.mean()
     known = np.isfinite(halves).all(-1)
     logs = np.log(np.where(known[..., None], halves, 1.0)) - np.log(inputs)
-    return np.where(known, logs @ centred / (centred @ centred), np.inf)
+    return np.where(known, slopes(inputs, logs), np.inf)

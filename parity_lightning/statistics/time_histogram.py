@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from parity_lightning.statistics.memoryless import rate_of
+
 _MOST_BINS = 100
 
 
@@ -41,7 +43,7 @@ class RandomSearch(NamedTuple):
     @classmethod
     def like(cls, times: np.ndarray, every: int, max_steps: int) -> RandomSearch:
         """The search that has as many successes in as many steps as trials had, the unsolved among them."""
-        return cls(1 - np.isfinite(times).sum() / np.minimum(times, max_steps).sum(), every)
+        return cls(1 - rate_of(times, 1, max_steps), every)
 
     def expected(self, edges: np.ndarray, trials: int) -> np.ndarray:
         """How many of so many trials would be found solved in each bin."""

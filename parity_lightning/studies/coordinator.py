@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from parity_lightning.engine.trial import TrialResult
+from parity_lightning.errors import RunError
 from parity_lightning.studies.agenda import MOST_FAILURES, Agenda
 from parity_lightning.studies.cells import Extent
 from parity_lightning.studies.executors import Executor
@@ -36,6 +37,10 @@ class CellProgress(NamedTuple):
     place: int
     done: int
     solved: int
+
+
+class SettingsFailed(RunError):
+    """Settings have failed too often."""
 
 
 class Progress(NamedTuple):
@@ -149,6 +154,18 @@ def run_study(
     finally:
         store.add(waiting)
         _record_faults(store, agenda, tell)
+
+
+def check_none_failed(store: Store) -> None:
+    """Refuses a study some of whose cells have failed too often, and has them run again another time.
+
+    Raises:
+        SettingsFailed: If there are such cells.
+    """
+    failed = list(store.set_aside().values())
+    if failed:
+        store.retry_failed()
+        raise SettingsFailed(f"{len(failed):,} settings failed {MOST_FAILURES} times: {failed[0]}")
 
 
 def _record_faults(store: Store, agenda: Agenda, tell: Callable[[str], None]) -> None:

@@ -169,7 +169,7 @@ class Store:
         """How many trials are to be run of cells that are neither decided nor set aside."""
         times = self.convergence_times()
         done, solved = (~np.isnan(times)).sum(1), np.isfinite(times).sum(1)
-        set_aside = {place for place, (failures, _) in self.failures().items() if failures >= MOST_FAILURES}
+        set_aside = self.set_aside()
         return sum(
             self.extent.trials - int(done[place])
             for place in range(len(times))
@@ -198,6 +198,10 @@ class Store:
         """How often cells have failed, and why the last time, by their places."""
         rows = self._database.execute("SELECT place, failures, error FROM cells WHERE failures > 0 ORDER BY place")
         return {place: (failures, error) for place, failures, error in rows}
+
+    def set_aside(self) -> dict[int, str]:
+        """Why cells have failed so often that they are not run any more, by their places."""
+        return {place: error for place, (failures, error) in self.failures().items() if failures >= MOST_FAILURES}
 
     def record_failure(self, place: int, failures: int, error: str) -> None:
         """Writes down how often a cell has failed by now, and why."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from parity_lightning.experiments.estimates import share_estimate
 from parity_lightning.experiments.proposition5_initial_gradient.rows import Found
-from parity_lightning.statistics.sample_complexity import exponent, interval
+from parity_lightning.statistics.percentiles import percentile_interval
+from parity_lightning.statistics.sample_complexity import exponent
 from parity_lightning.studies.claims import Claim, Estimate, Statement
 
 _PROPOSITION = (
@@ -56,7 +57,7 @@ def growth(group: Sequence[Found], level: float) -> list[Claim]:
     """
     first, n = group[0], [each.n for each in group]
     measured = float(exponent(n, np.array([each.half for each in group])))
-    low, high = interval(exponent(n, np.stack([each.halves for each in group], axis=-1)), level)
+    low, high = percentile_interval(exponent(n, np.stack([each.halves for each in group], axis=-1)), level)
     law = float(exponent(n, np.array([each.law for each in group])))
     known = math.isfinite(measured) and math.isfinite(high)
     found = Estimate(measured, low, high) if known else Estimate("too few trials succeed")

@@ -15,7 +15,8 @@ from parity_lightning.experiments.proposition5_initial_gradient.options import O
 from parity_lightning.experiments.proposition5_initial_gradient.picture import draw_picture
 from parity_lightning.experiments.proposition5_initial_gradient.rows import Found, Row, ShareRow
 from parity_lightning.experiments.proposition5_initial_gradient.settings import Setting, choose_settings
-from parity_lightning.statistics.sample_complexity import bootstrap_sample_complexity, interval, sample_complexity
+from parity_lightning.statistics.percentiles import percentile_interval
+from parity_lightning.statistics.sample_complexity import bootstrap_sample_complexity, sample_complexity
 from parity_lightning.statistics.survival import share_of
 from parity_lightning.theory.initial_gradient import (
     above_threshold,
@@ -87,7 +88,7 @@ def _measure(setting: Setting, trials: int, seed: int) -> Found:
 
 
 def _row(each: Found) -> Row:
-    low, high = interval(each.halves)
+    low, high = percentile_interval(each.halves)
     return Row(
         each.n,
         each.k,

@@ -10,7 +10,7 @@ from matplotlib.ticker import NullFormatter
 
 from parity_lightning.display.style import color_of, legend_below, ticks_at
 from parity_lightning.experiments.proposition5_initial_gradient.rows import Found
-from parity_lightning.statistics.sample_complexity import interval
+from parity_lightning.statistics.percentiles import percentile_interval
 from parity_lightning.statistics.survival import share_of
 from parity_lightning.theory.initial_gradient import success_law
 
@@ -36,7 +36,7 @@ def draw_picture(groups: Sequence[Sequence[Found]], figure: Figure) -> None:
         if each.law:
             n = np.array([each.n for each in group])
             half = np.array([each.half for each in group])
-            ends = np.abs(np.array([interval(each.halves) for each in group]).T - half)
+            ends = np.abs(np.array([percentile_interval(each.halves) for each in group]).T - half)
             right.errorbar(n, half, ends, fmt="o", markersize=4, linewidth=0.8, color=color)
             right.loglog(n, [each.law for each in group], color=color)
             growth = n ** (each.k - 1.0) * np.log(n)
