@@ -6,7 +6,7 @@ CONFIG ?= configs/online.yaml
 PACKAGES ?= data measures statistics engine
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow attack mutate lint types architectures theory smoke bench bench-gpu build clean screenshots docs house
+.PHONY: help install run test test-slow test-slurm attack mutate lint types architectures theory smoke bench bench-gpu build clean screenshots docs house
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -29,10 +29,13 @@ run: install ## train a ReLU MLP on the (50,3)-parity to 100 % (CONFIG=FILE for 
 	$(BIN)/parity-lightning fit --config $(CONFIG)
 
 test: $(VENV)/.installed-dev ## install what tests need and run them
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not slurm"
 
 test-slow: $(VENV)/.installed-dev ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+test-slurm: $(VENV)/.installed-dev ## run the tests on a SLURM cluster of this machine's own (docs/scale.md says what it needs)
+	$(BIN)/python -m pytest -m slurm
 
 attack: $(VENV)/.installed-dev ## attack what is kept on disk, by the thousand: the table of docs/attacks.md
 	$(BIN)/python -m pytest -m slow -s -q tests/test_attack.py
@@ -57,7 +60,9 @@ theory: install ## run every experiment on the theory: the pages of docs/theory.
 
 smoke: install ## run every figure of the paper at its smallest scale, and make a page of them: runs/smoke/paper.md
 	$(BIN)/parity-lightning paper --scale smoke --output runs/smoke
-screenshots: $(VENV)/.installed-dev ## draw the pages of docs/report.md in Chromium: docs/pictures/report-*.png
+
+screenshots: $(VENV)/.installed-dev ## draw reports, TensorBoard and this site in Chromium: docs/pictures/{report,site}-*.png, tensorboard.png
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	PYTHONPATH=tests $(BIN)/python docs/screenshots.py
 
 bench: $(VENV)/.installed-dev ## measure speed as ratios against peers

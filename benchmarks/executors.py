@@ -72,7 +72,7 @@ def run_nothing(executor: str, cells: int) -> None:
     settings = [Settings({}, {"cell": cell}, {}) for cell in range(cells)]
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "s.sqlite", grid, settings, Extent(TRIALS))
-        chosen = ExecutorOptions(executor, workers=2).made()  # type: ignore[arg-type]
+        chosen = ExecutorOptions(executor, workers=2).made(store.path)  # type: ignore[arg-type]
         packs = packs_of(["one stack"] * cells)
         run_study(store, Work(Nothing, grid, store.extent, {}), packs, chosen, print, lambda _: None)
         assert len(store) == cells * TRIALS

@@ -76,6 +76,7 @@ class Agenda:
         self._again: deque[Lease] = deque()
         self._suspects: set[int] = set()
         self._out = 0
+        self._adopted: set[int] = set()
         self._faults: list[Fault] = []
         self._fresh = (lease for pack in packs for lease in self._leases_of(pack))
         self._ahead: Lease | None = None
@@ -94,7 +95,7 @@ class Agenda:
             numbers = (place * trials + trial for trial in range(trials) for place in pack)
         some: list[int] = []
         for number in numbers:
-            if self._is_open(number):
+            if self._is_open(number) and number not in self._adopted:
                 some.append(number)
             if len(some) == TRIALS_AT_ONCE:
                 yield Lease(pack, tuple(some))
@@ -146,6 +147,21 @@ class Agenda:
         """How many trials of cells are solved and how many done, by their places."""
         with self._changed:
             return {place: (int(self._solved[place]), int(self._had[place])) for place in places}
+
+    def adopt(self, numbers: Iterable[int]) -> tuple[int, ...]:
+        """Leases trials that workers have already, from a coordinator that was killed; before any others are leased.
+
+        Args:
+            numbers: The trials.
+
+        Returns:
+            Those that are still to be done.
+        """
+        with self._changed:
+            mine = tuple(number for number in numbers if number not in self._adopted and self._is_open(number))
+            self._adopted.update(mine)
+            self._out += len(mine)
+            return mine
 
     def wait(self, seconds: float) -> None:
         """Returns when something has changed, or after so long."""

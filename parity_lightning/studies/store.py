@@ -44,6 +44,7 @@ class Store:
         SettingError: If the file is damaged, in use, of another version, or of a study that is no part of this one.
 
     Attributes:
+        keys: The names of the cells, in the order of the plan.
         computed: How the rows of each cell were computed, by its place; of those that have rows.
         damaged: How many rows were found damaged and will be run again.
     """
@@ -62,6 +63,7 @@ class Store:
         self.extent = extent
         self._option = option
         self._shown = shown or path
+        self.keys = [each.key for each in settings]
         self.computed: dict[int, str] = {}
         self.damaged = 0
         self._ids: list[int] = []
@@ -81,14 +83,13 @@ class Store:
     def _open(self, cells: Sequence[Cell], settings: Sequence[Settings], varied: Sequence[str]) -> None:
         known = self._known()
         # Before anything is changed: it may be the store of other trials.
-        keys = [each.key for each in settings]
         if known is not None:
-            self._check(known, keys, settings)
+            self._check(known, settings)
         with self._database:
             for table in TABLES:
                 self._database.execute(table)
-            self._write_plan(cells, settings, keys, varied)
-        keep = ((key,) for key in keys)
+            self._write_plan(cells, settings, varied)
+        keep = ((key,) for key in self.keys)
         with self._database:
             self._database.execute("CREATE TEMPORARY TABLE ours (key TEXT PRIMARY KEY)")
             self._database.executemany("INSERT INTO ours VALUES (?)", keep)
@@ -115,9 +116,9 @@ class Store:
             raise SettingError(self._option, self._shown, message)
         return known
 
-    def _check(self, known: dict[str, Any], keys: Sequence[str], settings: Sequence[Settings]) -> None:
+    def _check(self, known: dict[str, Any], settings: Sequence[Settings]) -> None:
         """Refuses a store that is no part of this study, and says what differs."""
-        ours = set(keys)
+        ours = set(self.keys)
         # Cells without a row are no loss.
         with_rows = "SELECT id, key, settings FROM cells WHERE id IN (SELECT cell FROM trials) ORDER BY place"
         lost = [settings for _, key, settings in self._database.execute(with_rows) if key not in ours]
@@ -126,9 +127,7 @@ class Store:
         if most and (why := there.why_not_in(self.extent, settings)):
             raise SettingError(self._option, self._shown, why)
 
-    def _write_plan(
-        self, cells: Sequence[Cell], settings: Sequence[Settings], keys: Sequence[str], varied: Sequence[str]
-    ) -> None:
+    def _write_plan(self, cells: Sequence[Cell], settings: Sequence[Settings], varied: Sequence[str]) -> None:
         common = common_of(settings)
         plan = {
             "format": FORMAT,
@@ -145,7 +144,7 @@ class Store:
             "DO UPDATE SET place = excluded.place, options = excluded.options, settings = excluded.settings",
             (
                 (place, key, *(json.dumps(part, default=str) for part in (cell, each.beside(common), each.columns)))
-                for place, (cell, each, key) in enumerate(zip(cells, settings, keys, strict=True))
+                for place, (cell, each, key) in enumerate(zip(cells, settings, self.keys, strict=True))
             ),
         )
 

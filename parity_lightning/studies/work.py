@@ -33,6 +33,7 @@ class Work(NamedTuple):
         extent: How many trials each has.
         computed: How rows on record were computed, by the place of their cell.
         threads: How many threads a worker uses.
+        keys: The names of these cells, by which they are known when the study has grown.
     """
 
     make_runner: Callable[[Sequence[Cell], int, str | None], Runner]
@@ -40,6 +41,7 @@ class Work(NamedTuple):
     extent: Extent
     computed: dict[int, str]
     threads: int = 1
+    keys: Sequence[str] | Mapping[int, str] = ()
 
     def run(
         self, first: Lease, worker: int, more: Callable[[], Lease | None], tell: Callable[[str], None]

@@ -6,8 +6,10 @@ sent anywhere. It yields results as they come. Executors write nothing: that is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Protocol
+
+from parity_lightning.errors import RunError
 
 if TYPE_CHECKING:
     # What deals with a cluster does without torch.
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 class Executor(Protocol):
     """Runs all trials of an agenda."""
 
-    def run(self, work: Work, agenda: Agenda, tell: Callable[[str], None]) -> Iterator[list[TrialResult]]:
+    def run(self, work: Work, agenda: Agenda, tell: Callable[[str], None]) -> Generator[list[TrialResult], None, None]:
         """Runs trials until all are settled.
 
         Args:
@@ -33,5 +35,5 @@ class Executor(Protocol):
         ...
 
 
-class WorkerFailed(RuntimeError):
+class WorkerFailed(RunError):
     """There is no worker left, or one met what no other could do better."""

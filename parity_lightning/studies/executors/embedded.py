@@ -12,7 +12,7 @@ import multiprocessing
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import torch
@@ -44,7 +44,7 @@ class Embedded:
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def run(self, work: Work, agenda: Agenda, tell: Callable[[str], None]) -> Iterator[list[TrialResult]]:
+    def run(self, work: Work, agenda: Agenda, tell: Callable[[str], None]) -> Generator[list[TrialResult], None, None]:
         """Runs trials until all are settled.
 
         Raises:
@@ -85,13 +85,13 @@ class Embedded:
                 helper.stop()
 
 
-def _received(inbox: Any, tell: Callable[[str], None]) -> Iterator[list[TrialResult]]:
+def _received(inbox: Any, tell: Callable[[str], None]) -> Generator[list[TrialResult], None, None]:
     """What helpers have sent so far."""
     while not inbox.empty():
         yield from _delivered(inbox.get(), tell)
 
 
-def _delivered(message: Any, tell: Callable[[str], None]) -> Iterator[list[TrialResult]]:
+def _delivered(message: Any, tell: Callable[[str], None]) -> Generator[list[TrialResult], None, None]:
     if isinstance(message, WorkerFailed):
         raise message
     if isinstance(message, str):

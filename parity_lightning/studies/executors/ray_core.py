@@ -12,7 +12,7 @@ import pickle
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import count
 from typing import Any
 
@@ -49,7 +49,7 @@ class RayCore:
         self._gpus = gpus
         self._here = here
 
-    def run(self, work: Work, agenda: Agenda, tell: Callable[[str], None]) -> Iterator[list[TrialResult]]:
+    def run(self, work: Work, agenda: Agenda, tell: Callable[[str], None]) -> Generator[list[TrialResult], None, None]:
         """Runs trials until all are settled.
 
         Raises:

@@ -80,6 +80,7 @@ def next_ticket(work: Work, agenda: Agenda, most: int) -> Ticket | None:
     own = work._replace(
         cells={place: work.cells[place] for place in places},
         computed={place: work.computed[place] for place in places if place in work.computed},
+        keys={place: work.keys[place] for place in places},
     )
     return Ticket(own, Lease(places, tuple(numbers)), agenda.counts(places))
 
