@@ -38,6 +38,7 @@ ROOT = Path(__file__).parents[1]
 TRIALS = 25
 NOTHING = (64, 3264)
 REAL = (64, 320)
+PACKS = (8, 40)
 ROWS = 400_000
 
 
@@ -78,16 +79,21 @@ def run_nothing(executor: str, cells: int) -> None:
         store.close()
 
 
-def sweep_of(folder: Path, cells: int) -> Path:
-    """A sweep of settings that are solved soon and share a stack, each its own learning rate."""
+def sweep_of(folder: Path, cells: int, *, stacked: bool) -> Path:
+    """A sweep of settings that are solved soon, each its own learning rate, or batch size: these share no stack."""
     rates = [round(0.05 + 0.1 * number / cells, 6) for number in range(cells)]
+    varied = {"model.optimizer.lr": rates} if stacked else {"data.batch_size": [32 + number for number in range(cells)]}
     config = str(ROOT / "configs" / "online.yaml")
     content = {
         "method": "grid",
         "command": ["${env}", "parity-lightning", "fit", "--config", config, "${args}"],
-        "parameters": {"model.optimizer.lr": {"values": rates}, "data.n": {"value": 20}, "data.k": {"value": 2}},
+        "parameters": {
+            **{option: {"values": values} for option, values in varied.items()},
+            "data.n": {"value": 20},
+            "data.k": {"value": 2},
+        },
     }
-    file = folder / f"{cells}.yaml"
+    file = folder / f"{cells}-{stacked}.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False))
     return file
 
@@ -101,14 +107,20 @@ def measure_cells() -> None:
         def nothing(executor: str, cells: int) -> list[str]:
             return [sys.executable, __file__, "nothing", executor, str(cells)]
 
-        def real(executor: str, cells: int) -> list[str]:
-            store = folder / f"{executor}-{cells}.sqlite"
-            given = [f"--store={store}", f"--trials={TRIALS}", "--workers=2", f"--executor={executor}"]
-            return [sys.executable, "-m", "parity_lightning", "sweep", str(sweep_of(folder, cells)), *given]
+        def sweep(file: Path, executor: str) -> list[str]:
+            given = [f"--store={file}-{executor}.sqlite", f"--trials={TRIALS}", "--workers=2", f"--executor={executor}"]
+            return [sys.executable, "-m", "parity_lightning", "sweep", str(file), *given]
+
+        def stacked(executor: str, cells: int) -> list[str]:
+            return sweep(sweep_of(folder, cells, stacked=True), executor)
+
+        def alone(executor: str, cells: int) -> list[str]:
+            return sweep(sweep_of(folder, cells, stacked=False), executor)
 
         kinds: dict[str, tuple[Callable[[str, int], list[str]], tuple[int, int]]] = {
             "nothing computed": (nothing, NOTHING),
-            "(20,2), width 100": (real, REAL),
+            "(20,2), 64 settings a pack": (stacked, REAL),
+            "(20,2), each setting a pack": (alone, PACKS),
         }
         for kind, (command, (few, many)) in kinds.items():
             for executor in ("embedded", "ray"):

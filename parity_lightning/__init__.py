@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from parity_lightning.api import Study, TrialTable, run_trials
+    from parity_lightning.api import ExecutorOptions, Study, TrialTable, run_trials
     from parity_lightning.data import ParityDataModule, SparseParity
     from parity_lightning.errors import SettingError
     from parity_lightning.modules import MLP, DisjointPolyNet, Neuron, ParityModule, PolyNet, Transformer
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    **dict.fromkeys(("Study", "TrialTable", "run_trials"), "parity_lightning.api"),
+    **dict.fromkeys(("ExecutorOptions", "Study", "TrialTable", "run_trials"), "parity_lightning.api"),
     **dict.fromkeys(("ParityDataModule", "SparseParity"), "parity_lightning.data"),
     "SettingError": "parity_lightning.errors",
     **dict.fromkeys(
@@ -33,6 +33,7 @@ __all__ = [
     "MLP",
     "SGDW",
     "DisjointPolyNet",
+    "ExecutorOptions",
     "Neuron",
     "ParityDataModule",
     "ParityModule",

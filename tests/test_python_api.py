@@ -36,6 +36,13 @@ def test_the_rows_are_those_of_the_command_and_no_file_is_written(
     assert table.arrow.to_pylist() == pyarrow.parquet.read_table("t.parquet").to_pylist()
 
 
+@pytest.mark.slow
+def test_a_study_on_ray_has_the_same_rows() -> None:
+    pytest.importorskip("ray")
+    study = Study(CONFIG, {"data.n": [8, 10]}, trials=2, options=OPTIONS)
+    assert study.run("ray", **QUICK).arrow.to_pylist() == study.run(**QUICK).arrow.to_pylist()
+
+
 def test_a_study_keeps_its_rows_in_a_store_and_shows_its_settings(tmp_path: Path) -> None:
     store = tmp_path / "s.sqlite"
     study = Study(CONFIG, {"data.n": [8, 10]}, trials=2, options=OPTIONS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -14,11 +15,19 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 import yaml
 from conftest import CONFIGS
 from ray_cluster import processes_of, ray_cluster, workers_of
+from test_study_executor import Slow, run
+
+from parity_lightning.engine.trial import TrialResult, TrialSpec
+from parity_lightning.studies.agenda import MOST_FAILURES
+from parity_lightning.studies.cells import Extent
+from parity_lightning.studies.executors import WorkerFailed
+from parity_lightning.studies.executors.ray_core import RayCore
 
 PROGRAM = Path(sys.executable).parent / "parity-lightning"
 
@@ -137,11 +146,14 @@ class Storm:
         return bool(workers)
 
     def end(self) -> None:
-        """Has the sweep end, and checks that nothing of it is left over."""
+        """Has the sweep end."""
         deadline = time.monotonic() + 400
         while self.process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.2)
         assert self.process.returncode == 0, self.log.read_text()[-3000:]
+        # Nothing of what Ray has to say.
+        told = self.log.read_text().replace("\r", "\n").splitlines()
+        assert not [line for line in told if line.startswith(("(", "[", "\x1b", "Traceback", "ray"))], told
 
 
 def check(storm: Storm, calm: Path, seed: int) -> None:
@@ -212,3 +224,75 @@ def test_a_ray_of_its_own_killed(seed: int, tmp_path: Path, sweep_file: Path, ca
     storm.rage(killers, 8)
     storm.end()
     check(storm, calm, seed)
+
+
+class BrokenNode(Slow):
+    """Fails on one of the nodes; the other goes on after its first trial only once that has been so three times."""
+
+    def has_company(self, begun: list[str]) -> bool:
+        return sum(process != str(os.getpid()) for process in begun) >= MOST_FAILURES
+
+    def outcome(self, spec: TrialSpec, cell: int) -> TrialResult:
+        if "BROKEN_NODE" in os.environ:
+            raise RuntimeError("no such device")
+        return super().outcome(spec, cell)
+
+
+@pytest.mark.slow
+def test_a_node_that_only_fails_is_set_aside_and_the_cells_are_not(
+    tmp_path: Path, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ray_cluster(short_folder) as cluster:
+        cluster.add({"BROKEN_NODE": "1"})
+        cluster.add()
+        for name, value in cluster.environment.items():
+            monkeypatch.setenv(name, value)
+        executor = RayCore(None, cluster.address, 0, 2)
+        store, told = run(tmp_path, BrokenNode, executor, range(20), Extent(20, 5))
+    assert not np.isnan(store.convergence_times()).any()
+    assert any("of the Ray cluster has only failed of late and is set aside" in line for line in told)
+    assert all(count < MOST_FAILURES for count, _ in store.failures().values())
+    store.close()
+
+
+@pytest.mark.slow
+def test_an_interrupted_sweep_leaves_no_ray_behind(tmp_path: Path, sweep_file: Path) -> None:
+    storm = Storm(sweep_file, tmp_path / "s.sqlite", ["--executor=ray", "--workers=1", "--stack_size=4"], {}, seed=0)
+    deadline = time.monotonic() + 240
+    while count_of(storm.store) == 0 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    everything = processes_of(storm.process.pid)
+    storm.process.send_signal(signal.SIGINT)
+    assert storm.process.wait(120) == 130
+    assert "interrupted; the same command goes on from here" in storm.log.read_text()
+    assert len(everything) > 5
+    psutil.wait_procs(everything, timeout=30)
+    assert not [process for process in everything if process.is_running()]
+    assert count_of(storm.store) > 0
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_not_there_ends_the_study_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(WorkerFailed, match=r"Ray at 127\.0\.0\.1:9 cannot be reached"):
+        run(tmp_path, Slow, RayCore(None, "127.0.0.1:9", 0, 1))
+
+
+@pytest.mark.slow
+def test_a_cluster_without_its_head_ends_the_sweep_in_a_line(
+    tmp_path: Path, sweep_file: Path, short_folder: Path
+) -> None:
+    with ray_cluster(short_folder) as cluster:
+        cluster.add()
+        options = ["--executor=ray", f"--address={cluster.address}", "--stack_size=4"]
+        storm = Storm(sweep_file, tmp_path / "s.sqlite", options, cluster.environment, seed=0)
+        deadline = time.monotonic() + 240
+        while count_of(storm.store) == 0 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        cluster.kill(cluster.nodes[0])
+        assert storm.process.wait(300) == 1
+    last = storm.log.read_text().splitlines()[-1]
+    assert last.startswith(
+        f"parity-lightning sweep: Ray at {cluster.address} cannot be reached: ConnectionRefusedError"
+    )
+    assert last.endswith("the same command goes on from here")
+    assert count_of(storm.store) > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,16 @@ def test_a_wrong_setting_is_refused_before_anything_runs(
     assert "--data.m: no such option" in told({"data.m": {"values": [2, 9]}})
     assert "--decided_at=5: must be at most the number of trials, 2" in told({}, "--trials=2", "--decided_at=5")
     assert "no such file" in complaint(["sweep", "none.yaml"], capsys)
+    for options, line in [
+        (["--address=auto"], "--address=auto: is an option of --executor ray"),
+        (["--executor=ray", "--address=head"], "--address=head: must be HOST:PORT"),
+        (["--executor=ray", "--gpus_per_pack=2"], "--gpus_per_pack=2.0: a pack trains on one GPU; at most 1"),
+        (["--executor=dask"], "--executor=dask: must be embedded, ray or slurm"),
+    ]:
+        assert line in told({}, *options)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    line = told({}, "--executor=ray")
+    assert line.endswith("--executor=ray: needs Ray: pip install 'parity-lightning[ray]'")
     assert "did you mean --workers" in complaint(["sweep", str(file), "--worker=2"], capsys)
     assert "--trials=0: must be a whole number above 0" in complaint(["sweep", str(file), "--trials=0"], capsys)
 

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from parity_lightning.api.study import Study, run_trials
 from parity_lightning.api.trial_table import TrialTable
+from parity_lightning.cli.executor_options import ExecutorOptions
 
-__all__ = ["Study", "TrialTable", "run_trials"]
+__all__ = ["ExecutorOptions", "Study", "TrialTable", "run_trials"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,7 +39,7 @@ class ExecutorOptions:
         workers: How many processes; by default one for each core, of this machine or of all of the Ray cluster. With
             SLURM so many tasks at a time at most, by default as many as it lets.
         threads: How many threads each process uses.
-        address: The Ray cluster, HOST:PORT; by default Ray is started on this machine and stopped in the end.
+        address: The Ray cluster, HOST:PORT or auto; by default Ray is started on this machine and stopped in the end.
         gpus_per_pack: The share of a GPU that each process gets from Ray, 0.5 for two on one; with 0 it sees none. A
             task of SLURM gets one or none.
         partition: SLURM's partition.
@@ -79,6 +80,10 @@ class ExecutorOptions:
             if self.executor not in owners and value != default:
                 hint = f"is an option of {spelled}executor {' or '.join(owners)}"
                 raise SettingError(f"{spelled}{each.name}", value, hint)
+        if self.address not in (None, "auto") and not re.fullmatch(r"[^/]+:\d+", self.address):
+            raise SettingError(
+                f"{spelled}address", self.address, "must be HOST:PORT, or auto for the cluster of this machine"
+            )
         if self.gpus_per_pack > 1:
             raise SettingError(f"{spelled}gpus_per_pack", self.gpus_per_pack, "a pack trains on one GPU; at most 1")
         if self.executor in _NEEDS:

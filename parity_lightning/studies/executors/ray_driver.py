@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import threading
 import time
 from typing import Any, NamedTuple
@@ -152,6 +153,10 @@ class _Driver:
 
         common: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
         if self._demand.address:
+            if self._demand.address != "auto":
+                # Ray would try for minutes, and then end this process.
+                host, _, port = self._demand.address.rpartition(":")
+                socket.create_connection((host, int(port)), timeout=10).close()
             ray.init(address=self._demand.address, **common)
             return
         ray.init(
