@@ -60,7 +60,9 @@ theory: install ## run every experiment on the theory: the pages of docs/theory.
 
 smoke: install ## run every figure of the paper at its smallest scale, and make a page of them: runs/smoke/paper.md
 	$(BIN)/parity-lightning paper --scale smoke --output runs/smoke
-screenshots: $(VENV)/.installed-dev ## draw the pages of docs/report.md in Chromium: docs/pictures/report-*.png
+
+screenshots: $(VENV)/.installed-dev ## draw reports, TensorBoard and this site in Chromium: docs/pictures/{report,site}-*.png, tensorboard.png
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	PYTHONPATH=tests $(BIN)/python docs/screenshots.py
 
 bench: $(VENV)/.installed-dev ## measure speed as ratios against peers

@@ -1,4 +1,4 @@
-"""What SLURM's jobs cost, on a cluster of this machine's own: the table "On SLURM" of docs/scale.md. It needs root.
+"""What SLURM's jobs cost, on a cluster of this machine's own; docs/scale.md says what came of it. It needs root.
 
     PYTHONPATH=tests python benchmarks/slurm_jobs.py
 

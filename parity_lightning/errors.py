@@ -1,4 +1,4 @@
-"""The one error that a wrong setting raises."""
+"""The errors whose text is the one line that the command line prints."""
 
 from __future__ import annotations
 
@@ -29,6 +29,16 @@ class SettingError(ValueError):
         self.option = option
         self.value = value
         self.hint = hint
+
+
+class RunError(RuntimeError):
+    """A command cannot go on; its text is one line that says why.
+
+    Attributes:
+        repeatable: Whether the same command can do better another time.
+    """
+
+    repeatable = True
 
 
 class UsageError(ValueError):

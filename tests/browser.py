@@ -80,13 +80,13 @@ class Page:
         elif method == "Page.loadEventFired":
             self._loaded = True
 
-    def open(self, path: Path, width: int = 1000, height: int = 1200) -> float:
-        """Opens a file and returns how many seconds it took until it was loaded and drawn."""
+    def open(self, what: Path | str, width: int = 1000, height: int = 1200) -> float:
+        """Opens a file or an address and returns how many seconds it took until it was loaded and drawn."""
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self._loaded = False
         self.requests.clear()
         began = time.monotonic()
-        self.send("Page.navigate", url=path.absolute().as_uri())
+        self.send("Page.navigate", url=what if isinstance(what, str) else what.absolute().as_uri())
         while not self._loaded:
             assert time.monotonic() < began + _TIMEOUT, "the page did not load"
             self._receive()
@@ -99,6 +99,13 @@ class Page:
         found = self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
+
+    def wait_for(self, expression: str, seconds: float = _TIMEOUT) -> None:
+        """Waits until an expression is true in the page."""
+        end = time.monotonic() + seconds
+        while not self.value(expression):
+            assert time.monotonic() < end, f"never came true: {expression}"
+            time.sleep(0.2)
 
     def mouse(self, kind: str, x: float, y: float, **params: Any) -> None:
         self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, **params)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-VOID = {"img", "link", "meta", "br"}
+VOID = {"img", "link", "meta", "br", "wbr"}
 
 
 @dataclass

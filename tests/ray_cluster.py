@@ -67,7 +67,7 @@ class Cluster:
         with (self._folder.parent / "nodes.log").open("ab") as log:
             node = subprocess.Popen(command, env=whole, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         self.nodes.append(node)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 900
         while not any("raylet" in " ".join(each.cmdline()[:1]) for each in processes_of(node.pid)):
             assert node.poll() is None, (self._folder.parent / "nodes.log").read_text()
             assert time.monotonic() < deadline

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -304,3 +305,24 @@ def test_workers_change_nothing(fit: Callable[..., Run]) -> None:
 def test_the_table_fits_a_terminal(fit: Callable[..., Run]) -> None:
     run = fit("--data.n=600", "--data.k=60", "--trainer.max_steps=10", "--data.label_noise=0.25")
     assert max(len(line) for line in table(run.summary).splitlines()) <= 80
+
+
+def test_tensorboard_shows_hidden_progress_beside_the_loss(fit: Callable[..., Run]) -> None:
+    from google.protobuf.json_format import MessageToDict
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+
+    run = fit(f"--config={CONFIGS / 'loggers' / 'tensorboard.yaml'}", "--trainer.max_steps=100")
+    (events,) = run.folder.rglob("events.out.tfevents.*")
+    found = EventAccumulator(str(events))
+    found.Reload()
+    (tensor,) = found.Tensors("custom_scalars__config__")
+    layout = Layout()
+    layout.ParseFromString(tensor.tensor_proto.string_val[0])
+    (category,) = MessageToDict(layout)["category"]
+    charts = {chart["title"]: chart["multiline"]["tag"] for chart in category["chart"]}
+    assert list(charts)[:2] == ["loss", "hidden progress"]
+    logged = found.Tags()["scalars"]
+    # Each name is that of one metric, and that is logged.
+    for name in [each for names in charts.values() for each in names]:
+        assert len([each for each in logged if re.match(name, each)]) == 1, name

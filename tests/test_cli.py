@@ -25,10 +25,10 @@ from processes import begin
 
 from parity_lightning import MLP, ParityDataModule, __version__
 from parity_lightning.cli import main, renamed
-from parity_lightning.cli.command_tree import SUBCOMMANDS
 from parity_lightning.cli.experiment_options import options_class
 from parity_lightning.cli.first_page import EVALUATION_OPTIONS, OPTIONS, first_page
 from parity_lightning.cli.option_types import in_words, options_of, options_of_class
+from parity_lightning.cli.subcommands import SUBCOMMANDS
 from parity_lightning.cli.trainer_settings import DEFAULTS
 from parity_lightning.experiments import EXPERIMENTS
 
@@ -53,6 +53,13 @@ LIGHT = {
     "new": (["new", "--help"], "NAME.yaml"),
     "a wrong name of a network": (["new", "json"], "json: is a name of Python's"),
     "a wrong experiment": (["theory", "kernel"], "did you mean kernels?"),
+    "a wrong figure": (["figure", "4-lft"], "4-lft: no such figure; did you mean 4-left?"),
+    "a wrong sweep file": (["sweep", "none.yaml"], "FILE=none.yaml: no such file; give the path of a W&B sweep file"),
+    "a wrong configuration": (["fit", "--config=onlin.yaml"], "--config=onlin.yaml: no such file"),
+    "a wrong number of trials": (["trials", "--config=online.yaml"], "--trials: missing; give the number"),
+    "a wrong checkpoint": (["test", "--data.n=5"], "--ckpt_path: missing; give a checkpoint"),
+    "fit alone": (["fit"], "fit --config FILE"),
+    "predict alone": (["predict"], "predict --ckpt_path FILE"),
 }
 
 
@@ -257,7 +264,7 @@ BAD = [
     ("--data.label_noise=0.51", "--data.label_noise=0.51: must be at least 0 and at most 0.5"),
     ("--data.label_noise=-0.1", "--data.label_noise=-0.1: must be at least 0"),
     ("--data.seed=-1", "--data.seed=-1: must be at least 0"),
-    ("--model.optimizer.lr=-0.1", "--model.optimizer.lr=-0.1: the optimizer refuses it"),
+    ("--model.optimizer.lr=-0.1", "--model.optimizer.lr=-0.1: optimizer refuses it"),
     ("--model.optimizer.lr=.nan", "--model.optimizer.lr=nan: must be a finite number"),
     ("--model.optimizer.lr=nan", "--model.optimizer.lr=nan: must be a number"),
     ("--model.optimizer=Adem", "--model.optimizer=Adem: no such class; did you mean Adam?"),
@@ -350,7 +357,7 @@ def test_bad_input_is_told_in_one_line_and_nothing_is_written(
             ["--model.lr_scheduler=PiecewizeSchedule"],
             "PiecewizeSchedule: no such class; did you mean PiecewiseSchedule",
         ),
-        ("xv", ["--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size=0"], "the schedule refuses it"),
+        ("xv", ["--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size=0"], "schedule refuses it"),
         (
             "xv",
             ["--model.optimizer=Adam", "--model.param_groups={factors: {betas: 1}}"],
@@ -418,9 +425,9 @@ def test_a_bad_config_file_is_named(
     [
         (["fti"], "fti: no such subcommand; did you mean fit?"),
         (["--verison"], "--verison: no such option"),
-        (["fit"], "--data, --model: missing"),
+        (["fit", "--seed_everything=1"], "--data, --model: missing; give them, or a --config FILE that has them"),
         (["fit", "--config"], "--config: give a value"),
-        (["test", ONLINE], "--ckpt_path=null: missing"),
+        (["test", ONLINE], "--ckpt_path: missing; give a checkpoint"),
     ],
 )
 def test_a_bad_command_is_named(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,8 +20,8 @@ from parity_lightning.cli import main
 from parity_lightning.cli.trial_config import TrialConfigCLI
 from parity_lightning.engine.compiled import (
     NotCompiled,
+    _distinct_trial_count,
     _exported,
-    _number_of_its_own,
     compile_stacked,
 )
 from parity_lightning.engine.library_cache import cache_folder
@@ -122,7 +122,7 @@ def test_every_shipped_step_can_be_compiled_for_any_number_of_trials(config: Pat
         stack = runner.stack
         x, y = setting.parity.draw(torch.arange(2 * setting.batch_size).reshape(2, -1))
         example = [x, y, *stack.tensors[4:]]
-        number = _number_of_its_own(example)
+        number = _distinct_trial_count(example)
         _exported(stack._traced.update, [torch.cat([tensor[:1]] * number) for tensor in example], shared=0)
 
 

@@ -17,7 +17,6 @@ import yaml
 from conftest import CONFIGS, ROOT, Run
 from parsed import Parsed
 from processes import begin
-from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 from wandb_files import records_of, whole_run
 
 from parity_lightning.studies.sweep_file import SweepFile
@@ -160,6 +159,9 @@ def cells(sweep: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def agent_command(sweep: dict[str, Any], cell: dict[str, Any]) -> list[str]:
     """The command of a cell, built by W&B's own code."""
+    # It takes a second to import, in each process that collects tests.
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
+
     arguments = create_sweep_command_args({"args": cell})
     command = create_sweep_command(sweep["command"])
     built: list[str] = []

@@ -20,7 +20,8 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 SAME = ("solved", "convergence_time", "onset", "steps", "support", "val_accuracy", "val_examples", "stop_reason")
 
 
-FIT = ("fit", ONLINE, "--data.n=20", "--trainer.accelerator=cpu")
+# Solved in few steps: each is an exchange between two processes.
+FIT = ("fit", ONLINE, "--data.n=20", "--data.k=2", "--trainer.val_check_interval=20", "--trainer.accelerator=cpu")
 
 
 class Trained:

@@ -93,7 +93,7 @@ def test_sweep_finds_its_file_and_what_that_names(
 
 
 def test_sweep_refuses_a_name_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "sweep=sweeps/none.yaml: no such file" in complaint(["sweep", "sweeps/none.yaml"], capsys)
+    assert "FILE=sweeps/none.yaml: no such file" in complaint(["sweep", "sweeps/none.yaml"], capsys)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import torch
 from conftest import CONFIGS, Run, complaint
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from parity_lightning.engine.compiled import _fingerprint, _number_of_its_own, compile_stacked
+from parity_lightning.engine.compiled import _distinct_trial_count, _fingerprint, compile_stacked
 from parity_lightning.engine.library_cache import cache_folder, is_whole, private_cache
 from parity_lightning.errors import SettingError
 
@@ -143,9 +143,10 @@ def check(capsys: Capture) -> str:
 
 @pytest.mark.compiles
 def test_a_library_that_is_damaged_is_built_again_once(cache: Path, capsys: Capture) -> None:
-    elsewhere = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
     # Of a process that was killed, or of a disk that was full for a moment; and what such a process leaves.
     library = private_cache() / f"{name_of(squared)}.pt2"
+    # The first trace of a process imports what sets the variable.
+    elsewhere = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
     library.write_bytes(b"PK")
     library.chmod(0o600)
     (left := cache / f"{library.stem}-building-x").mkdir()
@@ -176,7 +177,7 @@ def test_a_library_that_is_damaged_is_built_again_once(cache: Path, capsys: Capt
 
 def name_of(function: Callable[..., tuple[torch.Tensor, ...]]) -> str:
     """What a function of two rows of three numbers is called in the folder."""
-    number = _number_of_its_own([torch.zeros(2, 3)])
+    number = _distinct_trial_count([torch.zeros(2, 3)])
     arguments = [torch.zeros(number, 3)]
     return _fingerprint(make_fx(function)(*arguments), arguments)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.engine.library_cache import private_cache
+from parity_lightning.engine.native.build import build_once
 from parity_lightning.engine.native.library import load_library
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.objective import Objective
@@ -323,23 +326,39 @@ def test_without_a_compiler_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) 
 def test_a_damaged_library_is_built_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (shared,) = private_cache().glob(f"{load_library(torch.float32).version}*.so")
+    whole = shared.read_bytes()
     folder = tmp_path / "libraries"
+    folder.mkdir(mode=0o700)
     monkeypatch.setenv("PARITY_LIGHTNING_CACHE", str(folder))
-    load_library.__wrapped__(torch.float32)
-    (library,) = folder.glob("*.so")
-    assert library.stat().st_mode & 0o077 == 0
-    whole = library.read_bytes()
-    library.unlink()
+    library = folder / shared.name
     library.write_bytes(whole[: len(whole) // 2])
     library.chmod(0o600)
+    shutil.copy(shared.with_suffix(".sha256"), folder)
     load_library.__wrapped__(torch.float32)
     assert f"{library} is damaged; it is built again" in capsys.readouterr().err
     assert library.read_bytes() == whole
-    # A checksum that is no text.
+    assert library.stat().st_mode & 0o077 == 0
+    load_library.__wrapped__(torch.float32)
+    assert capsys.readouterr().err == ""
+
+
+def test_what_has_a_checksum_that_is_no_text_is_built_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tmp_path.chmod(0o700)
+    library, builds = tmp_path / "library.so", []
+
+    def build(new: Path) -> None:
+        builds.append(new)
+        new.write_bytes(b"compiled")
+
+    build_once(library, build, "it")
+    build_once(library, build, "it")
+    assert len(builds) == 1
     library.with_suffix(".sha256").write_bytes(b"\xff\xfe")
-    load_library.__wrapped__(torch.float32)
+    build_once(library, build, "it")
     assert f"{library} is damaged; it is built again" in capsys.readouterr().err
-    load_library.__wrapped__(torch.float32)
+    build_once(library, build, "it")
+    assert len(builds) == 2
     assert capsys.readouterr().err == ""
 
 

@@ -85,12 +85,20 @@ def test_faults_are_found() -> None:
     assert faults_of(sound[:3]) == ["old may be lost with its name"]
 
 
-RECORD = f"""
+SAVING = """
+trainer: {callbacks: [HiddenProgress, PhaseTransition, RunSummary, ProgressPicture,
+  {class_path: StepCheckpoint, init_args: {every_n_train_steps: 40}}]}
+"""
+
+# Both in one process, which takes longer to start than all it does.
+BOTH = f"""
 import sys
 sys.path[:0] = [{str(Path(__file__).parent)!r}]
 from pathlib import Path
+from parity_lightning.cli import main
+main(["fit", *sys.argv[1:]])
 from test_trials_record import file_of, result
-file = file_of(Path.cwd().resolve())
+file = file_of(Path("record").resolve())
 written = file.store()
 written.add([result(0), result(1)])
 written.add([result(number) for number in range(2, 6)])
@@ -98,36 +106,40 @@ file.finish(written)
 """
 
 
+@pytest.fixture(scope="module")
+def calls(recorder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Call]]:
+    """What a process does to files that trains, and then writes a record of trials; of each of the two."""
+    below = tmp_path_factory.mktemp("written").resolve()
+    for name in ("run", "record"):
+        (below / name).mkdir()
+    (below / "saving.yaml").write_text(SAVING)
+    configs = [f"--config={CONFIGS / 'online.yaml'}", "--config=saving.yaml", "--trainer.default_root_dir=run"]
+    options = ["--data.n=12", "--trainer.max_steps=120", "--trainer.val_check_interval=20", "--trainer.accelerator=cpu"]
+    done = calls_of([sys.executable, "-c", BOTH, *configs, *options], below, recorder)
+    return {name: [call for call in done if call.path.is_relative_to(below / name)] for name in ("run", "record")}
+
+
 @needs_preload
-def test_a_record_of_trials(tmp_path: Path, recorder: Path) -> None:
-    calls = calls_of([sys.executable, "-c", RECORD], tmp_path, recorder)
-    assert faults_of(calls) == []
-    names = [(call.what, call.path.name) for call in calls]
+def test_a_record_of_trials(calls: dict[str, list[Call]]) -> None:
+    assert faults_of(calls["record"]) == []
+    names = [(call.what, call.path.name) for call in calls["record"]]
     # Every commit is synced: of the journal's header, and of two lots of rows.
     assert names.count(("sync", "t.parquet.journal-wal")) >= 3
-    (replaced,) = (place for place, call in enumerate(calls) if call.what == "rename")
+    (replaced,) = (place for place, call in enumerate(calls["record"]) if call.what == "rename")
     assert names.index(("unlink", "t.parquet.journal")) > replaced
     # The names of the removed files are gone for good, too.
-    assert names[-1] == ("sync", tmp_path.name)
+    assert names[-1] == ("sync", "record")
 
 
 @needs_preload
-def test_a_run(tmp_path: Path, recorder: Path) -> None:
-    saving = tmp_path / "saving.yaml"
-    saving.write_text(
-        "trainer: {callbacks: [HiddenProgress, PhaseTransition, RunSummary, ProgressPicture,"
-        " {class_path: StepCheckpoint, init_args: {every_n_train_steps: 40}}]}"
-    )
-    options = ["--data.n=12", "--trainer.max_steps=120", "--trainer.val_check_interval=20", "--trainer.accelerator=cpu"]
-    configs = [f"--config={CONFIGS / 'online.yaml'}", f"--config={saving}"]
-    calls = calls_of([sys.executable, "-m", "parity_lightning", "fit", *configs, *options], tmp_path, recorder)
-    assert faults_of(calls) == []
-    renamed = [call.to.name for call in calls if call.what == "rename"]
+def test_a_run(calls: dict[str, list[Call]]) -> None:
+    assert faults_of(calls["run"]) == []
+    renamed = [call.to.name for call in calls["run"] if call.what == "rename"]
     assert renamed.count("last.ckpt") >= 3
     assert {"metrics.csv", "summary.json", "progress.png"} <= set(renamed)
     # A checkpoint is there for good only after the rows of metrics before it.
     unsynced = False
-    for call in calls:
+    for call in calls["run"]:
         if call.path.name == "metrics.csv" and call.what in ("write", "sync"):
             unsynced = call.what == "write"
         assert not (call.to.name == "last.ckpt" and unsynced)

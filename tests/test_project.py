@@ -14,7 +14,7 @@ from parsed import Parsed
 from torch import nn
 
 import parity_lightning
-from parity_lightning import SGDW, PiecewiseSchedule
+from parity_lightning import SGDW, PiecewiseSchedule, optim
 from parity_lightning.cli import main
 from parity_lightning.cli.command_tree import command_tree
 from parity_lightning.cli.shipped_configs import instead_of
@@ -142,8 +142,13 @@ def test_the_docs_schedule_is_accepted(tmp_path: Path) -> None:
 
 
 def test_public_names_are_there() -> None:
-    for name in parity_lightning.__all__:
-        assert getattr(parity_lightning, name) is not None
+    for name, home in parity_lightning._HOMES.items():
+        found = getattr(parity_lightning, name)
+        assert found.__name__ == name
+        # Where it is made, or the package that offers it.
+        assert found.__module__.startswith(home)
+    assert {"__version__", *parity_lightning._HOMES} == set(parity_lightning.__all__)
+    assert optim.SGDW is parity_lightning.SGDW
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = parity_lightning.Nothing
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow
 import pytest
-from conftest import CONFIGS
+from conftest import CONFIGS, without_pictures
 
 import parity_lightning
 from parity_lightning import Study
@@ -30,9 +30,9 @@ def test_the_rows_are_those_of_the_command_and_no_file_is_written(
     assert capsys.readouterr() == ("", "")
     options = [f"--{name}={value}" for name, value in OPTIONS.items()]
     varied = ["--vary=data.n=[8,10]", "--vary=model.optimizer.lr=[0.1]"]
-    main(
-        ["trials", f"--config={CONFIG}", "--trials=2", *options, *varied, "--compile_after=null", "--output=t.parquet"]
-    )
+    command = ["trials", f"--config={CONFIG}", "--trials=2", "--compile_after=null", "--output=t.parquet"]
+    with without_pictures():
+        main([*command, *options, *varied])
     assert table.arrow.to_pylist() == pyarrow.parquet.read_table("t.parquet").to_pylist()
 
 
@@ -77,6 +77,8 @@ def test_what_is_wrong_is_raised_as_one_line(tmp_path: Path, capsys: pytest.Capt
     assert told(2, {"data.k": [2, 51]}) == "--data.k=51: must be at most n=50"
     assert told(2, {"lr": [2]}) == "--lr: no such option; did you mean --model.optimizer.lr?"
     assert told(0) == "trials=0: must be at least 1"
+    with pytest.raises(SettingError, match="decided_at=5: must be at most 3"):
+        Study(CONFIGS / "online.yaml", trials=3, decided_at=5)
     assert told(2, {"data.k": "3"}) == "vary={'data.k': '3'}: give a list of values for each option"
     assert told(2, {"seed_everything": [1]}).endswith("vary data.seed")
     with pytest.raises(SettingError, match="executor=rya: did you mean ray\\? Valid: embedded, ray, slurm"):

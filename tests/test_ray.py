@@ -104,14 +104,14 @@ class Storm:
         """Kills so many times, each time after some more rows have come; whoever ends is started again."""
         for number in range(kills):
             after = count_of(self.store) + self.random.randrange(1, 12)
-            deadline = time.monotonic() + 240
+            deadline = time.monotonic() + 1800
             while count_of(self.store) < after:
                 assert time.monotonic() < deadline, self.log.read_text()[-2000:]
                 assert self.process.poll() is None, (number, self.log.read_text()[-2000:])
                 time.sleep(0.05)
             time.sleep(self.random.random())
             kind = self.random.choice(list(killers))
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 900
             while not killers[kind]():
                 assert time.monotonic() < deadline, kind
                 time.sleep(0.1)
@@ -147,7 +147,7 @@ class Storm:
 
     def end(self) -> None:
         """Has the sweep end."""
-        deadline = time.monotonic() + 400
+        deadline = time.monotonic() + 3600
         while self.process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.2)
         assert self.process.returncode == 0, self.log.read_text()[-3000:]
@@ -258,12 +258,12 @@ def test_a_node_that_only_fails_is_set_aside_and_the_cells_are_not(
 @pytest.mark.slow
 def test_an_interrupted_sweep_leaves_no_ray_behind(tmp_path: Path, sweep_file: Path) -> None:
     storm = Storm(sweep_file, tmp_path / "s.sqlite", ["--executor=ray", "--workers=1", "--stack_size=4"], {}, seed=0)
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 1800
     while count_of(storm.store) == 0 and time.monotonic() < deadline:
         time.sleep(0.1)
     everything = processes_of(storm.process.pid)
     storm.process.send_signal(signal.SIGINT)
-    assert storm.process.wait(120) == 130
+    assert storm.process.wait(900) == 130
     assert "interrupted; the same command goes on from here" in storm.log.read_text()
     assert len(everything) > 5
     psutil.wait_procs(everything, timeout=30)
@@ -285,11 +285,11 @@ def test_a_cluster_without_its_head_ends_the_sweep_in_a_line(
         cluster.add()
         options = ["--executor=ray", f"--address={cluster.address}", "--stack_size=4"]
         storm = Storm(sweep_file, tmp_path / "s.sqlite", options, cluster.environment, seed=0)
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 1800
         while count_of(storm.store) == 0 and time.monotonic() < deadline:
             time.sleep(0.1)
         cluster.kill(cluster.nodes[0])
-        assert storm.process.wait(300) == 1
+        assert storm.process.wait(900) == 1
     last = storm.log.read_text().splitlines()[-1]
     assert last.startswith(
         f"parity-lightning sweep: Ray at {cluster.address} cannot be reached: ConnectionRefusedError"

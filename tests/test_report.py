@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 import yaml
-from conftest import complaint
+from conftest import complaint, without_pictures
 from page_tree import Element, parse
 from report_files import COMPUTED, write_experiment, write_run, write_sweep, write_trials
 
@@ -180,7 +180,7 @@ def test_a_figure_is_shown_at_each_of_its_scales(tmp_path: Path) -> None:
     write_sweep(home / "study.sqlite", TIMES, [10, 20])
     for scale in ("smoke", "laptop"):
         write_experiment(home / scale, scale)
-    sections = sections_of(str(home))
+    sections, _ = sections_of([str(home)])
     assert [section.title for section in sections] == ["Figure 4-left, laptop", "Figure 4-left, smoke"]
     assert sections[0].kind == "figure"
     assert sections[0].path == str(home / "laptop")
@@ -210,11 +210,13 @@ def test_the_command_makes_the_same_trials(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     online = Path(__file__).parents[1] / "configs" / "online.yaml"
     options = ["--data.k=2", "--model.width=20", "--trainer.val_check_interval=10", "--workers=1"]
-    main(["trials", f"--config={online}", "--trials=3", "--vary=data.n=[8,12]", "--output=first.parquet", *options])
+    with without_pictures():
+        main(["trials", f"--config={online}", "--trials=3", "--vary=data.n=[8,12]", "--output=first.parquet", *options])
     tree = page(tmp_path / "first.parquet")
     (tmp_path / "settings.yaml").write_bytes(file_on(tree, "settings.yaml"))
     _, *words = shlex.split(tree.one("pre").text)
-    main([*words, "--output=second.parquet", "--workers=1"])
+    with without_pictures():
+        main([*words, "--output=second.parquet", "--workers=1"])
     first, second = (parquet.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("first", "second"))
     assert first == second
 
@@ -380,14 +382,19 @@ def test_what_a_path_is_not_is_told_in_a_line_before_anything_is_written(
     expected = {
         "old.sqlite": "cannot be read (no such column: hidden_progress); it is damaged, or of another version",
         "nothing": "no such file or folder; give the folder of a run",
-        "note.txt": "is no file that can be shown; give the folder of a run",
         "bad.parquet": "holds something else than trials of this version",
         "bad.sqlite": "is no store of a study, or damaged",
         "broken": "verdict.json holds something else than claims",
         "damaged": "summary.json is damaged",
+    }
+    alone = {
+        "note.txt": "is no file that can be shown; give the folder of a run",
         "empty": "holds nothing that can be shown; give the folder of a run",
         "many": "holds nothing that can be shown; give what lies in it: many/*",
     }
+    for path, hint in alone.items():
+        line = complaint(["report", path], capsys)
+        assert line.startswith(f"parity-lightning report: error: PATH={path}: {hint}"), line
     for path, hint in expected.items():
         line = complaint(["report", good, path], capsys)
         assert line.startswith(f"parity-lightning report: error: PATH={path}: {hint}"), line
@@ -397,3 +404,38 @@ def test_what_a_path_is_not_is_told_in_a_line_before_anything_is_written(
         "give what to show: parity-lightning report PATH ..."
     )
     assert not list(tmp_path.rglob("*.html"))
+
+
+def test_what_is_of_no_known_kind_is_skipped_and_named(
+    everything: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "note.txt").write_text("hello")
+    main(["report", "empty", str(everything[0]), "note.txt", "--output=page.html"])
+    told = capsys.readouterr()
+    assert told.out == "report: page.html\n"
+    first, second = told.err.splitlines()
+    assert first.startswith("skipped empty: holds nothing that can be shown; give the folder of a run")
+    assert second.startswith("skipped note.txt: is no file that can be shown")
+
+
+def test_the_folder_of_paper_is_what_lies_in_it_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    figure = write_experiment(tmp_path / "runs" / "figure-4-left" / "smoke", "smoke")
+    paper = tmp_path / "runs" / "paper"
+    for name, scale in (("4-left", "smoke"), ("fourier", None)):
+        write_experiment(paper / name, scale)
+    (paper / "4-left" / "verdict.json").write_bytes((figure / "verdict.json").read_bytes())
+    (paper / "forest.png").write_bytes(b"")
+    main(["report", "runs/paper", "--output=paper.html"])
+    main(["report", "runs/figure-4-left/smoke", "runs/paper", "--output=both.html"])
+    assert capsys.readouterr().err == ""
+    for page in ("paper.html", "both.html"):
+        text = (tmp_path / page).read_text()
+        assert [
+            len(re.findall(f"<h2 [^>]*>.*{title}</h2>", text))
+            for title in ("Figure 4-left, smoke", "Experiment fourier")
+        ] == [1, 1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 from conftest import CONFIGS
@@ -40,6 +42,20 @@ def test_small_networks_are_stacked_by_the_dozen_and_wide_ones_by_four() -> None
     # About 6 MB a trial, of 32 MiB of cache.
     assert 4 < default_stack_size(setting_of("--model.width=5000"), CPU) < 12
     assert default_stack_size(setting_of("--model.width=100000"), CPU) == 4
+
+
+@pytest.mark.parametrize("how", ["as Windows", "as macOS"])
+def test_a_system_that_does_not_tell_its_free_memory_has_some(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(name: str) -> int:
+        raise ValueError(f"unrecognized configuration name {name}")
+
+    if how == "as Windows":
+        monkeypatch.delattr(os, "sysconf")
+    else:
+        monkeypatch.setattr(os, "sysconf", unknown)
+    assert default_stack_size(setting_of(), CPU) == 64
+    # Weights of 32 MB each and what is made of them: a few trials fit into half of 4 GiB, and less into a share of it.
+    assert default_stack_size(setting_of("--model.width=100000"), CPU, workers=1000) == 1
 
 
 def test_no_more_are_stacked_than_half_the_memory_of_a_worker_holds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from parity_lightning.statistics.alarms import calibrate
+from parity_lightning.statistics.binomial import binomial_quantile, share_interval
 from parity_lightning.statistics.memoryless import (
     dispersion_pvalue,
     first_success_pvalue,
@@ -129,3 +134,23 @@ def test_an_alarm_is_set_at_the_trial_of_this_rank(trials: int, rank: int) -> No
 def test_too_few_trials_tell_no_small_share() -> None:
     with pytest.raises(ValueError, match=r"18 trials cannot tell a share of 0\.05"):
         calibrate(np.ones((18, 1)), 0.05)
+
+
+@pytest.mark.parametrize("trials", [1, 2, 5, 24, 25, 100, 999, 10**6])
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5, 0.95])
+def test_binomial_quantiles_and_intervals_are_those_of_scipy(trials: int, share: float) -> None:
+    for probability in (0.005, 0.025, 0.1, 0.5, 0.9, 0.975, 0.995):
+        found = binomial_quantile(probability, trials, share)
+        assert found == stats.binom.ppf(probability, trials, share)
+        # What it is: the first number at which the distribution reaches the probability.
+        assert stats.binom.cdf(found, trials, share) >= probability > stats.binom.cdf(found - 1, trials, share)
+    for successes in {0, 1, trials // 3, trials - 1, trials}:
+        for level in (0.8, 0.95):
+            expected = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
+            assert share_interval(successes, trials, level) == pytest.approx((expected.low, expected.high))
+
+
+def test_times_are_summed_up_without_scipys_statistics() -> None:
+    """Whose import takes longer than the rest of a small command."""
+    code = "import sys, parity_lightning.statistics.scaling; assert 'scipy.stats' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

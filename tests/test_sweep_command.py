@@ -165,7 +165,7 @@ def test_a_setting_that_fails_is_named_and_tried_again_when_asked(
     file, store = tmp_path / "s.yaml", tmp_path / "s.sqlite"
     parameters = {"model.mood": {"values": [0, 1]}, "data.n": {"value": 8}, "trainer.val_check_interval": {"value": 20}}
     file.write_text(yaml.safe_dump({"method": "grid", "command": command, "parameters": parameters}))
-    arguments = ["sweep", str(file), f"--store={store}", "--workers=1", "--trials=2"]
+    arguments = ["sweep", str(file), f"--store={store}", "--workers=1", "--trials=1"]
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 1
@@ -174,9 +174,9 @@ def test_a_setting_that_fails_is_named_and_tried_again_when_asked(
     switch.touch()
     with pytest.raises(SystemExit):
         main(arguments)
-    assert "2 of 4 trials" in capsys.readouterr().out
+    assert "1 of 2 trials" in capsys.readouterr().out
     main([*arguments, "--retry=failed"])
-    assert "4 of 4 trials of 2 settings" in capsys.readouterr().out
+    assert "2 of 2 trials of 2 settings" in capsys.readouterr().out
 
 
 def test_a_store_of_another_sweep_is_refused_and_named(sweep: Callable[..., Any], tmp_path: Path) -> None:
@@ -198,22 +198,22 @@ def test_a_bayes_search_is_gone_on_with_and_its_best_is_run_again_on_fresh_seeds
         metric = {"name": "convergence_time", "goal": "minimize"}
         content = {"method": "bayes", "metric": metric, "run_cap": cap, "command": COMMAND, "parameters": parameters}
         file.write_text(yaml.safe_dump({**content, **changed}, sort_keys=False))
-        main(["sweep", str(file), f"--store={store}", "--workers=1", "--trials=6"])
+        main(["sweep", str(file), f"--store={store}", "--workers=1", "--trials=4"])
         return capsys.readouterr().out
 
-    assert "30 of 30 trials of 5 settings" in run(5)
-    out = run(7)
-    assert "42 of 42 trials of 7 settings" in out
-    rates = [float(line.split()[0]) for line in out.splitlines() if line[:1].isdigit() and "/6" in line]
-    assert len(set(rates)) == 7
+    assert "12 of 12 trials of 3 settings" in run(3)
+    out = run(5)
+    assert "20 of 20 trials of 5 settings" in out
+    rates = [float(line.split()[0]) for line in out.splitlines() if line[:1].isdigit() and "/4" in line]
+    assert len(set(rates)) == 5
     best, chosen, fresh = out.splitlines()[-4:-1]
-    assert best.startswith("best of 7: model.optimizer.lr=")
-    assert "on the 6 seeds that it was chosen by" in chosen
-    assert "on 6 fresh ones: the number to quote" in fresh
+    assert best.startswith("best of 5: model.optimizer.lr=")
+    assert "on the 4 seeds that it was chosen by" in chosen
+    assert "on 4 fresh ones: the number to quote" in fresh
     main(["results", str(tmp_path / "b-best.sqlite"), f"--export={tmp_path / 'best.csv'}"])
     capsys.readouterr()
     with (tmp_path / "best.csv").open() as rows:
-        assert [row["seed"] for row in csv.DictReader(rows)] == ["6", "7", "8", "9", "10", "11"]
+        assert [row["seed"] for row in csv.DictReader(rows)] == ["4", "5", "6", "7"]
     with pytest.raises(SystemExit):
-        run(7, metric={"name": "val/accuracy", "goal": "maximize"})
+        run(5, metric={"name": "val/accuracy", "goal": "maximize"})
     assert "a bayes search minimizes the median convergence_time" in capsys.readouterr().err

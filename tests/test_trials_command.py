@@ -7,15 +7,17 @@ import os
 import re
 import signal
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as parquet
 import pytest
-from conftest import CONFIGS, ROOT, Run
+from conftest import CONFIGS, ROOT, Run, without_pictures
 from filelock import FileLock
-from processes import fresh, quiet_main, run
+from processes import begin, fresh, quiet_main, run
 
 from parity_lightning.cli import main
 from parity_lightning.engine.trial import TrialResult
@@ -33,10 +35,11 @@ OF_FIT = QUICK[1:-1]
 
 @pytest.fixture
 def trials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[list[dict[str, Any]], str]]:
-    """Runs the command into one file; returns its rows and what was printed."""
+    """Runs the command into one file; returns its rows and what was printed. It draws only if it is told to."""
 
-    def run(*options: str) -> tuple[list[dict[str, Any]], str]:
-        main(["trials", *QUICK, f"--output={tmp_path / 't.parquet'}", *options])
+    def run(*options: str, picture: bool = False) -> tuple[list[dict[str, Any]], str]:
+        with nullcontext() if picture else without_pictures():
+            main(["trials", *QUICK, f"--output={tmp_path / 't.parquet'}", *options])
         rows: list[dict[str, Any]] = parquet.read_table(tmp_path / "t.parquet").to_pylist()
         return rows, capsys.readouterr().out
 
@@ -44,7 +47,7 @@ def trials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
 
 
 def test_rows_a_table_and_a_picture(trials: Callable[..., Any], tmp_path: Path, fit: Callable[..., Run]) -> None:
-    rows, out = trials("--trials=6", "--seed_everything=3")
+    rows, out = trials("--trials=6", "--seed_everything=3", picture=True)
     assert [(row["trial"], row["seed"], row["data_seed"]) for row in rows] == [(j, 3 + j, 3 + j) for j in range(6)]
     alone = fit(*OF_FIT, "--seed_everything=5", "--data.seed=null").summary
     for name in ("support", "solved", "convergence_time", "onset", "steps", "stop_reason", "n", "k", "batch_size"):
@@ -138,7 +141,8 @@ def test_axes_are_combined_and_each_trial_is_that_of_its_setting(trials: Callabl
 def test_each_varied_setting_gives_what_it_gives_alone(axes: dict[str, list[Any]], tmp_path: Path) -> None:
     def rows_of(name: str, *options: str) -> list[dict[str, Any]]:
         path = tmp_path / f"{name}.parquet"
-        main(["trials", *QUICK, "--trials=2", "--trainer.max_steps=150", f"--output={path}", *options])
+        with without_pictures():
+            main(["trials", *QUICK, "--trials=2", "--trainer.max_steps=150", f"--output={path}", *options])
         rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
         names = ("support", "data_seed", "seed", "convergence_time", "steps", "val_accuracy")
         return [{name: row[name] for name in names} for row in rows]
@@ -164,6 +168,27 @@ def test_trials_that_cannot_be_stacked_run_one_by_one(trials: Callable[..., Any]
     alone = fit(*OF_FIT, *options, "--seed_everything=1", "--data.seed=null").summary
     for name in ("support", "convergence_time", "onset", "steps", "hidden_progress", "stop_reason"):
         assert rows[1][name] == alone[name]
+
+
+def test_trials_that_run_one_by_one_can_be_interrupted_and_gone_on_with(tmp_path: Path) -> None:
+    # One unit does not express a parity.
+    options = ["--model.optimizer=RMSprop", "--model.width=1", "--trainer.max_steps=100000000"]
+    where = f"--output={tmp_path / 't.parquet'}"
+    process = begin(["trials", *QUICK, *options, "--trials=2", "--workers=1", where], tmp_path / "told.txt")
+    deadline = time.monotonic() + 120
+    # The store is there, so trials have begun.
+    while not (tmp_path / "t.parquet.journal").exists():
+        assert time.monotonic() < deadline
+        assert process.is_alive(), (tmp_path / "told.txt").read_text()
+        time.sleep(0.05)
+    time.sleep(1)
+    os.kill(process.pid, signal.SIGINT)
+    process.join(60)
+    told = (tmp_path / "told.txt").read_text()
+    assert process.exitcode == 130, told
+    assert "interrupted; the same command goes on from here" in told
+    assert "failed" not in told
+    assert "ckpt_path" not in told
 
 
 @pytest.mark.parametrize(

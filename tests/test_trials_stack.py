@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -35,10 +34,11 @@ class Case(NamedTuple):
     config: str
     options: tuple[str, ...]
     seeds: int = 2
+    steps: int = 1500
 
     @property
     def arguments(self) -> list[str]:
-        own = ["--trainer.accelerator=cpu", "--trainer.val_check_interval=10", "--trainer.max_steps=1500"]
+        own = ["--trainer.accelerator=cpu", "--trainer.val_check_interval=10", f"--trainer.max_steps={self.steps}"]
         return [f"--config={CONFIGS / self.config}.yaml", "--data.n=12", "--data.k=2", *own, *self.options]
 
 
@@ -63,7 +63,7 @@ CASES = {
     "sign-SGD": Case("online", ("--model.optimizer=SignSGD", "--model.optimizer.lr=0.003")),
     "sign-SGD with decay": Case(
         "online",
-        ("--model.optimizer=SignSGD", "--model.optimizer.lr=0.003", "--model.optimizer.decay=0.01", "--data.k=3"),
+        ("--model.optimizer=SignSGD", "--model.optimizer.lr=0.01", "--model.optimizer.decay=0.01", "--data.k=3"),
     ),
     "Adam": Case("online", ("--model.optimizer=Adam", "--model.optimizer.lr=0.01"), 4),
     "AdamW": Case("online", ("--model.optimizer=AdamW", "--model.optimizer.lr=0.01")),
@@ -82,7 +82,8 @@ CASES = {
     "sinusoid": Case("architectures/x", ()),
     "PolyNet": Case("architectures/xv", ()),
     "disjoint PolyNet": Case("architectures/disjoint-polynet", ()),
-    "Transformer": Case("architectures/star-iii", ("--model.d_emb=32", "--model.heads=4", "--trainer.max_steps=400")),
+    # Of its two seeds the one that is compared is solved by then.
+    "Transformer": Case("architectures/star-iii", ("--model.d_emb=32", "--model.heads=4"), steps=220),
 }
 
 
@@ -125,29 +126,25 @@ def test_stacked_trials_have_the_dates_of_runs_of_their_own(fit: Callable[..., R
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_many_stacked_trials_have_the_dates_of_runs_of_their_own(fit: Callable[..., Run], name: str) -> None:
-    compare(fit, CASES[name]._replace(seeds=40), alone=40)
+    compare(fit, CASES[name]._replace(seeds=40, steps=max(CASES[name].steps, 400)), alone=40)
 
 
 @pytest.mark.parametrize("name", ["ReLU", "finite, noisy", "Adam", "sinusoid", "Transformer", "float64"])
-def test_first_weights_and_examples_are_those_of_fit_bit_for_bit(tmp_path: Path, name: str) -> None:
+def test_first_weights_and_examples_are_those_of_fit_bit_for_bit(name: str) -> None:
     case = CASES[name]
     setting = TrialConfigCLI(case.arguments).setting()
-    for seed in (0, 3):
-        parity, module = setting.start(seed)
-
-        class Started(TrialConfigCLI):
-            """Makes what fit makes, with this seed on the command line."""
-
-        made = Started([*case.arguments, f"--seed_everything={seed}"])
-        for (name_here, here), (name_there, there) in zip(
-            module.named_parameters(), made.model.named_parameters(), strict=True
-        ):
-            assert name_here == name_there
-            assert torch.equal(here, there.to(here.dtype))
-        x, y = parity.draw(torch.arange(100))
-        x_fit, y_fit = made.datamodule.parity.draw(torch.arange(100))
-        assert torch.equal(x, x_fit)
-        assert torch.equal(y, y_fit)
+    # Not the seed that the setting was parsed with, so it has to be made anew.
+    parity, module = setting.start(3)
+    made = TrialConfigCLI([*case.arguments, "--seed_everything=3"])
+    for (name_here, here), (name_there, there) in zip(
+        module.named_parameters(), made.model.named_parameters(), strict=True
+    ):
+        assert name_here == name_there
+        assert torch.equal(here, there.to(here.dtype))
+    x, y = parity.draw(torch.arange(100))
+    x_fit, y_fit = made.datamodule.parity.draw(torch.arange(100))
+    assert torch.equal(x, x_fit)
+    assert torch.equal(y, y_fit)
 
 
 @given(
@@ -170,9 +167,9 @@ def test_stacked_parities_draw_the_bits_of_each(n: int, seeds: list[int], noise:
 
 def test_trials_do_not_depend_on_their_company() -> None:
     case = CASES["ReLU"]
-    few, many = outcomes_of(case, 9, stack_size=2), outcomes_of(case, 9, stack_size=9)
+    few, many = outcomes_of(case, 5, stack_size=2), outcomes_of(case, 5, stack_size=5)
     assert [result.convergence_time for result in few] == [result.convergence_time for result in many]
-    assert [result.number for result in few] == list(range(9))
+    assert [result.number for result in few] == list(range(5))
 
 
 def test_a_stack_follows_a_run_of_its_own_step_by_step() -> None:
@@ -322,8 +319,8 @@ def test_a_stack_computes_as_the_rows_on_record_were(monkeypatch: pytest.MonkeyP
 
 
 def test_a_diverged_trial_ends_where_it_would_alone(fit: Callable[..., Run]) -> None:
-    options = ("--model.activation=power", "--model.loss=square", "--trainer.val_check_interval=300")
-    case = Case("online", (*options, "--trainer.max_steps=700"))
+    options = ("--model.activation=power", "--model.loss=square", "--trainer.val_check_interval=100")
+    case = Case("online", options, steps=250)
     calm, wild = (TrialConfigCLI([*case.arguments, f"--model.optimizer.lr={lr}"]).setting() for lr in (0.001, 1e3))
     specs = [TrialSpec(0, 0, 0), TrialSpec(1, 1, 0)]
     both = sorted(result for some in StackRunner([calm, wild], 2, compiled=False).run(specs) for result in some)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as parquet
 import pytest
 import yaml
-from conftest import CONFIGS
+from conftest import CONFIGS, ROOT, Run
 from parsed import Parsed
 from wandb_files import records_of, whole_run
 from wandb_server import ENTITY, SWEEP, wandb_server
@@ -26,11 +27,13 @@ from parity_lightning.studies.sweep_file import SweepFile
 PROGRAMS = Path(sys.executable).parent
 
 PARAMETERS = {
-    "data.init_args.n": {"values": [8, 12]},
+    "data.init_args.n": {"value": 8},
     "data.init_args.k": {"value": 2},
-    "model.init_args.width": {"value": 20},
+    # One unit cannot express a parity.
+    "model.init_args.width": {"values": [20, 1]},
     # From the first step on, as in stacked trials: then a run is that trial, bit for bit.
     "model.init_args.compile_after": {"value": 0},
+    "trainer.max_steps": {"value": 1_000},
     "seed_everything": {"values": [3, 4]},
 }
 
@@ -104,7 +107,10 @@ def test_the_agent_runs_the_cells_and_seeds_that_sweep_has_and_so_does_ray(
         main(["results", f"{executor}.sqlite", f"--export={executor}.parquet"])
         capsys.readouterr()
         rows = parquet.read_table(f"{executor}.parquet").to_pylist()
-        times[executor] = {(row["n"], row["k"], row["width"], 0, row["seed"]): row["convergence_time"] for row in rows}
+        times[executor] = {
+            (row["n"], row["k"], row["width"], 0, row["max_steps"], row["seed"]): row["convergence_time"]
+            for row in rows
+        }
         assert times[executor].keys() == ours
     assert times["ray"] == times["embedded"]
 
@@ -114,9 +120,13 @@ def test_the_agent_runs_the_cells_and_seeds_that_sweep_has_and_so_does_ray(
         (run,) = (record["run"] for record in records_of(kept) if record["type"] == "run")
         assert run["sweep_id"] == SWEEP
         summary = json.loads((folder / "summary.json").read_text())
-        assert whole["summary"]["convergence_time"] == summary["convergence_time"] > 0
-        assert tuple(values_at(whole["config"], paths[:4])) == values[:4]
-        assert whole["config"]["seed_everything"] == values[4]
+        is_wide = values[2] == 20
+        assert summary["solved"] == whole["summary"]["solved"] == is_wide
+        # Of one that is not solved the file has no time; W&B, which has to compare it, the steps it was given.
+        assert (summary["convergence_time"] or 1_000) == whole["summary"]["convergence_time"] > 0
+        assert (summary["convergence_time"] is not None) == is_wide
+        assert tuple(values_at(whole["config"], paths[:5])) == values[:5]
+        assert whole["config"]["seed_everything"] == values[5]
         assert summary["convergence_time"] == times["embedded"][values]
 
 
@@ -124,3 +134,28 @@ def test_a_null_of_a_sweep_is_taken_as_the_agent_spells_it() -> None:
     words = ["fit", f"--config={CONFIGS / 'online.yaml'}"]
     ours, theirs = (Parsed.of([*words, f"--data.init_args.num_samples={null}"]) for null in ("null", "None"))
     assert ours.data.init_args.num_samples is theirs.data.init_args.num_samples is None
+
+
+def test_the_workspace_of_the_documentation_has_what_a_run_logs(tmp_path: Path, fit: Callable[..., Run]) -> None:
+    pytest.importorskip("wandb_workspaces")
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "watching.md").read_text(), flags=re.DOTALL)
+    (tmp_path / "snippet.py").write_text(snippet.replace("ENTITY", ENTITY))
+    environment = {**os.environ, "WANDB_API_KEY": "0" * 40, "WANDB_MODE": "online"}
+    with wandb_server(grid) as (server, url):
+        environment["WANDB_BASE_URL"] = url
+        command = [sys.executable, str(tmp_path / "snippet.py")]
+        ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
+    assert server.unknown == []
+    (section,) = [
+        each
+        for each in server.view["spec"]["section"]["panelBankConfig"]["sections"]
+        if each["name"] == "Hidden progress"
+    ]
+    assert section["isOpen"]
+    configs = [panel["config"] for panel in section["panels"]]
+    assert [config["chartTitle"] for config in configs] == ["loss", "hidden progress", "accuracy"]
+    assert {config["xAxis"] for config in configs} == {"trainer/global_step"}
+    shown = {name for config in configs for name in config["metrics"]}
+    run = fit("--trainer.max_steps=100")
+    assert shown <= set((run.folder / "metrics.csv").read_text().splitlines()[0].split(","))

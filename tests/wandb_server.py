@@ -19,7 +19,7 @@ Runs = Callable[[dict[str, Any]], Sequence[dict[str, Any]]]
 
 
 class WandbServer:
-    """Answers five GraphQL operations: Viewer, UpsertSweep, SweepWithRuns, CreateAgent and Heartbeat.
+    """Answers six GraphQL operations: Viewer, UpsertSweep, SweepWithRuns, CreateAgent, Heartbeat and UpsertView2.
 
     Args:
         runs_of: Chooses the runs, which the service does by itself.
@@ -27,6 +27,7 @@ class WandbServer:
     Attributes:
         config: The sweep file that came, as the service gets it.
         project: The project that it named.
+        view: The workspace that came.
         operations: What was asked, in this order.
         unknown: Operations that it has no answer to.
     """
@@ -35,6 +36,7 @@ class WandbServer:
         self._runs_of = runs_of
         self._left: list[tuple[str, dict[str, Any]]] = []
         self.config, self.project = "", ""
+        self.view: dict[str, Any] = {}
         self.operations: list[str] = []
         self.unknown: list[str] = []
 
@@ -49,6 +51,7 @@ class WandbServer:
             "SweepWithRuns": self._sweep_with_runs,
             "CreateAgent": lambda _: {"createAgent": {"agent": {"id": "agent"}}},
             "Heartbeat": self._heartbeat,
+            "UpsertView2": self._upsert_view,
         }
         if name not in answers:
             self.unknown.append(name)
@@ -64,6 +67,10 @@ class WandbServer:
         self._left = [(f"run{number:05}", parameters) for number, parameters in enumerate(runs)]
         project = {"id": "1", "name": self.project, "entity": {"id": "1", "name": ENTITY}}
         return {"upsertSweep": {"sweep": {"name": SWEEP, "project": project}, "configValidationWarnings": []}}
+
+    def _upsert_view(self, variables: dict[str, Any]) -> dict[str, Any]:
+        self.view = {**variables, "spec": json.loads(variables["spec"])}
+        return {"upsertView": {"view": {"id": "1", "name": variables["name"]}, "inserted": True}}
 
     def _sweep_with_runs(self, _: dict[str, Any]) -> dict[str, Any]:
         sweep = {"id": SWEEP, "name": SWEEP, "config": self.config, "state": "RUNNING", "runs": {"edges": []}}

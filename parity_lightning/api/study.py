@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from parity_lightning.studies.export import tables_of
 from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.store import Store
 from parity_lightning.studies.variations import as_text
+from parity_lightning.terminal.progress import Rows, no_rows
 
 Config = str | Path | Mapping[str, Any] | Sequence[str | Path]
 
@@ -57,6 +59,8 @@ class Study:
 
     def __post_init__(self) -> None:
         check_int("trials", self.trials, at_least=1)
+        if self.decided_at is not None:
+            check_int("decided_at", self.decided_at, at_least=1, at_most=self.trials)
         for option, values in self.vary.items():
             if isinstance(values, str) or not len(values):
                 raise SettingError("vary", f"{{{option!r}: {values!r}}}", "give a list of values for each option")
@@ -128,12 +132,12 @@ class Study:
         import pyarrow
 
         extent = Extent(self.trials, planned.first.seed, self.decided_at)
-        make_runner = MakeRunner(tuple(self._words), None, chosen.on_a_machine, compiled, planned.parsed)
+        make_runner = MakeRunner(tuple(self._words), None, chosen.on_a_machine, compiled, parsed=planned.parsed)
         packs = packs_of(each.stack for each in planned.settings)
         store = Store(path, self._cells, planned.settings, extent, "store", varied=planned.columns)
         try:
             if len(store) < store.total:
-                bar = _bar(store.total, progress)
+                bar = _NotebookBar(store.total, progress)
                 run_under_bar(store, make_runner, self._cells, packs, chosen.threads, bar, chosen.made(path))
             failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
             if failed:
@@ -189,13 +193,39 @@ def run_trials(
     return study.run(workers=workers, store=store, progress=progress, compiled=compiled)
 
 
-def _bar(total: int, shown: bool) -> Any:
-    """A bar of the notebook, or of the terminal."""
-    with warnings.catch_warnings():
-        # A notebook without ipywidgets has a plain bar, which needs no warning.
-        warnings.filterwarnings("ignore", message="IProgress not found")
-        from tqdm.auto import tqdm
-    return tqdm(total=total, desc="trials", unit=" trials", disable=not shown)
+class _NotebookBar:
+    """A bar of the notebook; of the terminal, where there is no notebook.
+
+    Args:
+        total: How many trials there are.
+        shown: Whether to show it.
+    """
+
+    def __init__(self, total: int, shown: bool) -> None:
+        with warnings.catch_warnings():
+            # A notebook without ipywidgets has a plain bar, which needs no warning.
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            from tqdm.auto import tqdm
+        self._bar = tqdm(total=total, desc="trials", unit=" trials", disable=not shown)
+        self._is_new = True
+
+    def update(self, done: int, values: Mapping[str, str] | None = None, rows: Rows = no_rows) -> None:
+        """Takes note of how many trials are done."""
+        if self._is_new:
+            # What was there before has no bearing on the speed.
+            self._bar.initial = self._bar.n = done
+            self._is_new = False
+        if values:
+            self._bar.set_postfix_str(", ".join(f"{name} {value}" for name, value in values.items()), refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def write(self, text: str) -> None:
+        """Prints a line that stays."""
+        self._bar.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Ends it."""
+        self._bar.close()
 
 
 def _plain(value: Any) -> Any:

@@ -76,6 +76,8 @@ class TrialTable:
         )
 
     def __repr__(self) -> str:
+        if not len(self):
+            return "0 trials"
         settings = "1 setting" if len(self.results().own) == 1 else f"{len(self.results().own):,} settings"
         return f"{len(self):,} trials of {settings}\n{table(self.results().groups())}"
 

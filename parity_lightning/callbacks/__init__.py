@@ -11,6 +11,7 @@ from parity_lightning.callbacks.progress_picture import ProgressPicture
 from parity_lightning.callbacks.run_summary import RunSummary
 from parity_lightning.callbacks.step_checkpoint import StepCheckpoint
 from parity_lightning.callbacks.stopping import StopWhenDiverged, StopWhenSolved
+from parity_lightning.callbacks.tensorboard_layout import TensorBoardLayout
 
 __all__ = [
     "FourierGap",
@@ -22,4 +23,5 @@ __all__ = [
     "StepProgressBar",
     "StopWhenDiverged",
     "StopWhenSolved",
+    "TensorBoardLayout",
 ]

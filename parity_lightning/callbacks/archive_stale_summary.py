@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import torch
@@ -10,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from parity_lightning.run_dir.atomic_write import remove_unfinished
 from parity_lightning.run_dir.run_folder import unused
+from parity_lightning.terminal.output import complain
 
 
 class ArchiveStaleSummary(Callback):
@@ -34,7 +34,7 @@ class ArchiveStaleSummary(Callback):
         if self._threads not in (None, torch.get_num_threads()):
             now = torch.get_num_threads()
             message = f"this run had {self._threads} threads before and has {now} now, so sums may round in another way"
-            print(f"{message}; OMP_NUM_THREADS={self._threads} keeps it as it was", file=sys.stderr, flush=True)
+            complain(f"{message}; OMP_NUM_THREADS={self._threads} keeps it as it was")
         remove_unfinished(self._folder)
         for name in ("progress.png", "summary.json"):
             path = self._folder / name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from typing import Any
 
@@ -11,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from parity_lightning.callbacks.stopping import any_device
+from parity_lightning.terminal.output import complain
 
 _MESSAGES = {
     signal.SIGINT: "interrupted: saving and ending; press Ctrl-C again to end at once",
@@ -53,7 +53,7 @@ class GracefulShutdown(Callback):
         if received == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         if self._prints and self._received is None:
-            print(f"\n{_MESSAGES[received]}", file=sys.stderr, flush=True)
+            complain(f"\n{_MESSAGES[received]}")
         self._received = received
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:

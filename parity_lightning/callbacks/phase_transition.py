@@ -102,7 +102,7 @@ class PhaseTransition(Callback):
             announce(trainer, self.observe(trainer.global_step, errors, examples))
 
     def summary(self) -> dict[str, Any]:
-        """The dates, for ``summary.json``, null where the run did not get there; and the rule of the onset."""
+        """The steps, for ``summary.json``, null where the run did not get there; and the rule of the onset."""
         solved = self.convergence_time is not None
         rule = None
         if self._examples is not None:
@@ -124,7 +124,7 @@ class PhaseTransition(Callback):
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """The dates so far."""
+        """The steps so far."""
         return {
             "onset": self.onset,
             "convergence_time": self.convergence_time,
@@ -134,7 +134,7 @@ class PhaseTransition(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over the dates of the run that is resumed."""
+        """Takes over the steps of the run that is resumed."""
         # Checkpoints of earlier versions do not have what is asked for with a default.
         thresholds = self._state.thresholds
         reached = state_dict.get("reached", [])

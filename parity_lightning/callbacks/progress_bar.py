@@ -1,97 +1,77 @@
-"""A progress bar that counts SGD steps."""
+"""Progress in SGD steps, with what is measured on the way."""
 
 from __future__ import annotations
 
-import sys
-from typing import Any, TextIO
+from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
 
-_NO_BAR = Tqdm(disable=True)
+from parity_lightning.terminal.output import show
+from parity_lightning.terminal.progress import Progress
+from parity_lightning.terminal.show_progress import show_progress
+
+# Steps are compiled from some step on; the rate is that of now.
+_RATE_WINDOW = 10.0
 
 
-class LineStream:
-    r"""A stream for a progress bar where there is no terminal: every state of the bar is a line of its own.
-
-    A bar rewrites its line by carriage returns; in a file, whatever else is printed would be glued to it.
-
-    Args:
-        stream: Where the lines go.
-
-    Example:
-        >>> stream = LineStream(sys.stdout)
-        >>> for text in ("\r  0%", "\r 50%   ", "\r      \r", "\n"):
-        ...     _ = stream.write(text)
-          0%
-         50%
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self.encoding = stream.encoding
-
-    def write(self, text: str) -> int:
-        """Writes a state of the bar as a line."""
-        shown = text.rpartition("\r")[2].rstrip()
-        return self._stream.write(f"{shown}\n") if shown else 0
-
-    def flush(self) -> None:
-        """Flushes the stream."""
-        self._stream.flush()
-
-    def isatty(self) -> bool:
-        """It is no terminal."""
-        return False
-
-
-def bar_stream() -> TextIO | LineStream:
-    """Where bars are drawn: standard error."""
-    return sys.stderr if sys.stderr.isatty() else LineStream(sys.stderr)
-
-
-class StepProgressBar(TQDMProgressBar):
+class StepProgressBar(ProgressBar):
     """Counts SGD steps up to ``max_steps`` and shows validation accuracy and hidden progress.
 
-    The bar goes to standard error. Where that is not a terminal, it is a line every half minute.
+    It is drawn on standard error. Where that is not a terminal, it is a line every half minute.
     It works with any module; it shows the metrics that the module and callbacks log with ``prog_bar=True``.
     """
 
-    def init_train_tqdm(self) -> Tqdm:
-        """The bar of the training: one tick is one SGD step."""
-        return Tqdm(
-            desc="training",
-            total=self.trainer.max_steps if self.trainer.max_steps > 0 else None,
-            initial=self.trainer.global_step,
-            unit=" steps",
-            disable=self.is_disabled,
-            leave=True,
-            dynamic_ncols=True,
-            file=bar_stream(),
-            smoothing=0.1,
-            mininterval=0.1 if sys.stderr.isatty() else 30,
-        )
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_enabled = True
+        self._progress: Progress | None = None
 
-    def init_validation_tqdm(self) -> Tqdm:
-        """No bar for evaluations: they come often and are short."""
-        return _NO_BAR
+    def disable(self) -> None:
+        """Shows nothing from now on."""
+        self._is_enabled = False
 
-    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
-        """Lets the bar run on: an epoch has no meaning here."""
+    def enable(self) -> None:
+        """Shows progress again."""
+        self._is_enabled = True
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Shows the first state."""
+        if self._is_enabled:
+            total = trainer.max_steps if trainer.max_steps > 0 else None
+            self._progress = show_progress("training", "steps", total, _RATE_WINDOW)
+            self._progress.update(trainer.global_step)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Moves the bar to the steps taken."""
-        bar = self.train_progress_bar
-        bar.update(trainer.global_step - bar.n)
+        """Counts the steps taken."""
+        if self._progress is not None:
+            self._progress.update(trainer.global_step)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Shows the new metrics when the bar is next drawn."""
-        if trainer.state.fn == TrainerFn.FITTING:
-            self.train_progress_bar.set_postfix(self.get_metrics(trainer, pl_module), refresh=False)
+        """Shows the new metrics."""
+        if self._progress is not None and trainer.state.fn == TrainerFn.FITTING:
+            found = self.get_metrics(trainer, pl_module)
+            self._progress.update(trainer.global_step, {name: _in_short(value) for name, value in found.items()})
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leaves the last state standing."""
+        self._close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Leaves the last state standing."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._progress is not None:
+            self._progress.close()
+            self._progress = None
+
+    def print(self, *args: Any, **_: Any) -> None:
+        """Prints a line above the bar."""
+        show(" ".join(map(str, args)))
 
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule
@@ -100,3 +80,7 @@ class StepProgressBar(TQDMProgressBar):
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         return metrics
+
+
+def _in_short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -29,7 +29,7 @@ class ProgressPicture(RunFiles):
     """Draws ``progress.png`` when a run ends: losses, errors and hidden progress over SGD steps.
 
     It draws what it finds of the metrics that `ParityModule` and `HiddenProgress` log, whichever the module, and marks
-    onset and convergence time if a callback such as `PhaseTransition` dates them.
+    onset and convergence time if a callback such as `PhaseTransition` tells them.
     """
 
     file_name = "progress.png"
@@ -60,7 +60,7 @@ class ProgressPicture(RunFiles):
         # Matplotlib takes half a second to import.
         from parity_lightning.display.run_picture import draw_run
 
-        dates, settings = summaries_of(trainer), data_settings(trainer)
+        summary, settings = summaries_of(trainer), data_settings(trainer)
         title = " ".join(
             [type(pl_module).__name__, *(["on a", f"({settings['n']}, {settings['k']})-parity"] if settings else [])]
         )
@@ -69,7 +69,9 @@ class ProgressPicture(RunFiles):
         # Memorizing takes a small part of the time to generalizing: a finite sample needs a logarithmic axis.
         log_steps = settings.get("num_samples") is not None
         with atomic_write(path) as new:
-            draw_run(new, self.steps, self.curves, title, dates.get("onset"), dates.get("convergence_time"), log_steps)
+            draw_run(
+                new, self.steps, self.curves, title, summary.get("onset"), summary.get("convergence_time"), log_steps
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """The curves so far."""

@@ -20,6 +20,7 @@ from parity_lightning.callbacks.run_files import RunFiles
 from parity_lightning.display.summary_table import table
 from parity_lightning.engine.trial import computed_by
 from parity_lightning.run_dir.atomic_write import atomic_write
+from parity_lightning.terminal.output import show
 
 Summary = dict[str, Any]
 
@@ -69,8 +70,8 @@ class RunSummary(RunFiles):
             if isinstance(logger, WandbLogger):
                 # That the service is out of reach was reported before, and the file has everything.
                 with suppress(Exception):
-                    logger.experiment.summary.update(summary)
-        print(table(summary), flush=True)
+                    logger.experiment.summary.update(_for_sweep(summary, logger.experiment.sweep_id))
+        show(table(summary))
 
     def _summarize(self, trainer: Trainer, pl_module: LightningModule, interrupted: bool) -> Summary:
         elapsed, steps = self._elapsed, trainer.global_step
@@ -112,6 +113,16 @@ class RunSummary(RunFiles):
         """Adds to the time of the run that goes on."""
         self._elapsed_before = state_dict["elapsed"]
         self._measured = state_dict["measured"]
+
+
+def _for_sweep(summary: Summary, sweep: str | None) -> Summary:
+    """The summary as W&B gets it: in a sweep a run that is not solved counts as solved at its last step.
+
+    W&B has nothing to compare a run by that lacks the sweep's metric. ``solved`` tells the two apart.
+    """
+    if sweep is None or summary["solved"] or summary["stop_reason"] == "interrupted":
+        return summary
+    return {**summary, "convergence_time": summary["steps"]}
 
 
 def _stop_reason(trainer: Trainer, summary: Summary, interrupted: bool) -> str:

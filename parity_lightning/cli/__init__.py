@@ -8,6 +8,9 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
+from importlib import import_module
+
+from parity_lightning.terminal.output import OPTIONS, complain, speaking
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -19,73 +22,51 @@ def main(args: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: With 2 for a usage error, 130 or 143 when interrupted.
     """
-    try:
-        _main(list(sys.argv[1:] if args is None else args))
-    except KeyboardInterrupt:
-        # Before or after training; during it, the run ends in good order by itself.
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+    given = list(sys.argv[1:] if args is None else args)
+    # How much is said is no setting of what is run: a configuration does not hold it, and no other run is meant by it.
+    words = [word for word in given if word not in OPTIONS]
+    with speaking(quiet="--quiet" in given, as_json="--json" in given):
+        try:
+            _main(words)
+        except KeyboardInterrupt:
+            # Before or after training; during it, the run ends in good order by itself.
+            complain("interrupted")
+            raise SystemExit(130) from None
 
 
 def _main(arguments: list[str]) -> None:
-    from parity_lightning.cli.command_tree import SUBCOMMANDS, TRAINING, command_tree, explain
+    from parity_lightning.cli.command_tree import command_tree, explain
+    from parity_lightning.cli.early_checks import check_training
+    from parity_lightning.cli.one_line_errors import one_line_errors
+    from parity_lightning.cli.subcommands import SUBCOMMANDS, trains
     from parity_lightning.cli.usage import usage_error
     from parity_lightning.errors import nearest
 
     words = arguments or ["--help"]
-    if words in (["theory"], ["trials"], ["sweep"], ["results"], ["new"], ["figure"], ["report"]) or (
-        words[0] == "trials" and {"-h", "--help"} & set(words)
-    ):
-        words = [words[0], "--help"]
-    if words[0] not in SUBCOMMANDS and not words[0].startswith("-"):
-        usage_error("", f"{words[0]}: no such subcommand; {nearest(words[0], SUBCOMMANDS)}")
-    needs_lightning = words[0] in TRAINING or words[0].startswith("--print_completion")
-    if needs_lightning and words[1:] not in (["--help"], ["-h"]):
+    name, asks_help = words[0], words[1:] in (["--help"], ["-h"])
+    if name not in SUBCOMMANDS and not name.startswith("-"):
+        usage_error("", f"{name}: no such subcommand; {nearest(name, SUBCOMMANDS)}")
+    for word in words:
+        if (option := word.partition("=")[0]) in OPTIONS:
+            usage_error(name, f"{word}: takes no value; write {option}")
+    if name in SUBCOMMANDS and SUBCOMMANDS[name].shows_help and not words[1:]:
+        words, asks_help = [name, "--help"], True
+    if name == "trials" and {"-h", "--help"} & set(words):
+        # The options of fit, which may stand beside it, are not read.
+        words, asks_help = [name, "--help"], True
+    if (trains(name) and not asks_help) or name.startswith("--print_completion"):
+        with one_line_errors(name):
+            check_training(words)
         from parity_lightning.cli import training, trials
 
-        (trials if words[0] == "trials" else training).run(words)
+        (trials if name == "trials" else training).run(words)
         return
     try:
         config = command_tree().parse_args(words)
     except ArgumentError as error:
         command, message = explain(words, error)
         usage_error(command, message)
-    if config.subcommand == "sweep":
-        from parity_lightning.cli import sweep
-
-        sweep.run(config.sweep.as_dict())
-        return
-    if config.subcommand == "results":
-        from parity_lightning.cli import results
-
-        results.run(config.results.as_dict())
-        return
-    if config.subcommand == "configs":
-        from parity_lightning.cli import configs
-
-        configs.run(config.configs.copy.name if config.configs.action == "copy" else None)
-        return
-    if config.subcommand == "new":
-        from parity_lightning.cli import new
-
-        new.run(config.new.name)
-        return
-    if config.subcommand == "figure":
-        from parity_lightning.cli import figure
-
-        figure.run(config.figure.as_dict())
-        return
-    if config.subcommand == "paper":
-        from parity_lightning.cli import paper
-
-        paper.run(config.paper.as_dict())
-        return
-    if config.subcommand == "report":
-        from parity_lightning.cli import report
-
-        report.run(config.report.as_dict())
-        return
-    from parity_lightning.cli import theory
-
-    name = config.theory.experiment
-    theory.run(name, config.theory[name].as_dict())
+    options = config[config.subcommand].as_dict()
+    with one_line_errors(config.subcommand):
+        SUBCOMMANDS[config.subcommand].check(options)
+    import_module(f"parity_lightning.cli.{config.subcommand}").run(options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from parity_lightning.studies.cells import Cell
 from parity_lightning.studies.stored_study import StoredStudy
 from parity_lightning.studies.suggestions import Suggestions, name_of
 from parity_lightning.studies.sweep_file import SweepFile
+from parity_lightning.terminal.output import note
 
 _AT_ONCE = 4
 
@@ -97,7 +97,7 @@ def _of_the_best(cells: list[Cell], runs: SweepRuns, path: Path) -> Iterator[str
         return
     values = ", ".join(f"{option}={format_value(value)}" for option, value in cells[best].items())
     yield f"best of {len(cells):,}: {values}"
-    print("the best setting again, on fresh seeds", file=sys.stderr)
+    note("the best setting again, on fresh seeds")
     study = StoredStudy(path)
     fresh_seed = study.extent.first_seed + study.extent.trials
     study.close()

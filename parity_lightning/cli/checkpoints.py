@@ -11,12 +11,11 @@ import yaml
 from lightning.pytorch import LightningModule
 
 from parity_lightning.cli.allowed_code import AllowedCode
+from parity_lightning.cli.early_checks import CHECKPOINT_EXAMPLE
 from parity_lightning.cli.given import GivenSettings, Setting
 from parity_lightning.data.datamodule import check_same_parity
 from parity_lightning.errors import SettingError
 from parity_lightning.run_dir.checkpoint_file import read_checkpoint
-
-_EXAMPLE = "give a checkpoint, RUN/checkpoints/last.ckpt for example"
 
 
 def check_checkpoint(path: str | None, class_path: str, data: Mapping[str, Any], *, required: bool) -> None:
@@ -33,7 +32,7 @@ def check_checkpoint(path: str | None, class_path: str, data: Mapping[str, Any],
     """
     if path is None:
         if required:
-            raise SettingError("--ckpt_path", "null", f"missing; {_EXAMPLE}")
+            raise SettingError("--ckpt_path", None, f"missing; {CHECKPOINT_EXAMPLE}")
         return
     _check_exists(path)
     try:
@@ -141,4 +140,4 @@ def _evaluation_config(file: Path) -> dict[str, Any]:
 
 def _check_exists(path: str) -> None:
     if not Path(path).is_file():
-        raise SettingError("--ckpt_path", path, f"no such file; {_EXAMPLE}")
+        raise SettingError("--ckpt_path", path, f"no such file; {CHECKPOINT_EXAMPLE}")

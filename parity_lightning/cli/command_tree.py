@@ -7,7 +7,7 @@ need Lightning by the LightningCLI, which builds the same tree around them (`par
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
@@ -15,39 +15,16 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser, set_parsing_settings
 
 from parity_lightning import __version__
-from parity_lightning.cli.executor_options import ExecutorOptions
 from parity_lightning.cli.experiment_options import add_experiment_options
-from parity_lightning.cli.figure_options import FigureOptions, PaperOptions
 from parity_lightning.cli.first_page import first_page
 from parity_lightning.cli.given import GivenSettings
 from parity_lightning.cli.option_types import options_of
 from parity_lightning.cli.pages import print_page
 from parity_lightning.cli.refusals import Walk
-from parity_lightning.cli.study_options import ReportOptions, ResultsOptions, SweepOptions
-from parity_lightning.cli.trial_options import TrialOptions
-from parity_lightning.cli.typed_options import add_options
+from parity_lightning.cli.subcommands import SUBCOMMANDS, Subcommand
 from parity_lightning.errors import SettingError, nearest
-from parity_lightning.experiments import EXPERIMENTS, Entry
-from parity_lightning.figures import FIGURES
-
-SUBCOMMANDS = {
-    "fit": "train a network on a sparse parity, show its hidden progress, stop when it is solved",
-    "trials": "run many seeds side by side and draw their convergence times",
-    "sweep": "run the settings of a W&B sweep file side by side, into one store",
-    "results": "print, draw and export what a sweep found",
-    "figure": "run a figure of the paper, draw it, and decide its claims",
-    "paper": "run all figures and experiments, and write one page on their claims",
-    "report": "show runs, trials, sweeps and experiments on one HTML page",
-    "theory": "run the paper's theory, an experiment at a time",
-    "validate": "evaluate a checkpoint on the validation set",
-    "test": "evaluate a checkpoint on the test set",
-    "predict": "write a checkpoint's predictions on the test set",
-    "configs": "list the configurations that come with parity-lightning, or copy one",
-    "new": "write a module, a configuration and a test to begin a network of your own with",
-}
-
-TRAINING = ("fit", "trials", "validate", "test", "predict")
-"""The subcommands whose options come from classes of Lightning's."""
+from parity_lightning.experiments import EXPERIMENTS
+from parity_lightning.terminal.output import OPTIONS
 
 _EXAMPLES = """\
 examples:
@@ -60,50 +37,6 @@ examples:
   parity-lightning report runs/* --output report.html
   parity-lightning test --config RUN/config.yaml --ckpt_path RUN/checkpoints/last.ckpt
   parity-lightning fit --help"""
-
-_TRIALS = (
-    "Run trials of a configuration side by side, each with its own seed; print and draw their convergence times. "
-    "Beside these options it has those of fit: parity-lightning fit --help."
-)
-
-_THEORY = (
-    "Run an experiment on the paper's theory: print a table and which of the paper's claims hold, and write "
-    "verdict.json, data.csv and a picture into a new folder below runs/."
-)
-
-_SWEEP = (
-    "Run every setting of a W&B sweep file, the file that `wandb sweep` takes: so many trials of each, side by side, "
-    "one row each in one store. Stopped at any moment, the same command goes on."
-)
-
-_RESULTS = "Print what a sweep found: solved shares, median convergence times, power laws, and the paper's rule."
-
-_CONFIGS = (
-    "List the configurations that come with parity-lightning. fit --config NAME takes one as it is where there is no "
-    "file of that name; configs copy NAME writes it into the current folder."
-)
-
-_NEW = (
-    "Write NAME.py with a small network, NAME.yaml with a configuration that trains it, and test_NAME.py into the "
-    "current folder; all three work as they are. Nothing is overwritten."
-)
-
-_REPORT = (
-    "Show runs, trials, sweeps and experiments on one HTML page that needs nothing else: settings, curves, tables, "
-    "verdicts, the data to download and the command to repeat each. An existing file is never replaced."
-)
-
-
-_FIGURE = (
-    "Run a figure of the paper as far as it has not been run, print which of its claims hold, and write its picture, "
-    "the data behind it and verdict.json. Stopped at any moment, the same command goes on, and so does a larger scale."
-)
-
-
-_PAPER = (
-    "Run every figure of the paper and every experiment on its theory, as far as they have not been, and write one "
-    "page: the score, a forest plot of all numbers beside the paper's, and a row for each claim."
-)
 
 
 class Refused(argparse.ArgumentError):
@@ -176,57 +109,17 @@ class PrintAll(argparse._HelpAction):
         parser.exit()
 
 
-class _List(argparse._HelpAction):
-    entries: Mapping[str, Entry]
+class _Said(argparse._HelpAction):
+    """Stands for an option that is read before there is a parser: one of how much is said."""
 
-    def __call__(self, parser: Any, *_: Any, **__: Any) -> None:
-        print_page("\n".join(f"  {name:<16} {entry.summary}" for name, entry in self.entries.items()))
-        parser.exit()
-
-
-class _ListExperiments(_List):
-    entries = EXPERIMENTS
+    def __call__(self, *_: Any, **__: Any) -> None:
+        """Does nothing."""
 
 
-class _ListFigures(_List):
-    entries = FIGURES
-
-
-def add_trial_options(parser: ArgumentParser) -> None:
-    """Adds the options of ``trials`` that ``fit`` has not."""
-    add_options(parser, TrialOptions)
-
-
-def _add_sweep_options(parser: ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a W&B sweep file")
-    add_options(parser, SweepOptions)
-    add_options(parser, ExecutorOptions)
-
-
-def _add_results_options(parser: ArgumentParser) -> None:
-    parser.add_argument("store_file", metavar="STORE", help="the file that a sweep wrote")
-    add_options(parser, ResultsOptions)
-    about = (
-        "send every setting to Weights & Biases as one run: its configuration, the share solved and the median t_c; "
-        "without a name to parity-lightning. Nothing leaves the machine with WANDB_MODE=offline"
-    )
-    parser.add_argument("--to_wandb", nargs="?", const="parity-lightning", metavar="[ENTITY/]PROJECT", help=about)
-
-
-def _add_new_options(parser: ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="the network's name, my_network or MyNetwork")
-
-
-def _add_figure_options(parser: ArgumentParser) -> None:
-    parser.add_argument("name", metavar="ID", help="the figure: one of those that --list lists")
-    parser.add_argument("--list", action=_ListFigures, help="list the figures and exit")
-    add_options(parser, FigureOptions)
-
-
-def _add_report_options(parser: ArgumentParser) -> None:
-    about = "the folder of a run, of theory or of a figure, a trials file (.parquet) or the store of a sweep (.sqlite)"
-    parser.add_argument("paths", metavar="PATH", nargs="+", help=about)
-    add_options(parser, ReportOptions)
+def add_saying(parser: ArgumentParser) -> None:
+    """Adds to the help of a subcommand what all of them take."""
+    for name, about in OPTIONS.items():
+        parser.add_argument(name, action=_Said, help=about)
 
 
 def command_tree(make: Callable[[str], CommandParser | None] = lambda name: None) -> CommandParser:
@@ -244,21 +137,13 @@ def command_tree(make: Callable[[str], CommandParser | None] = lambda name: None
         formatter_class=Formatter,
     )
     subcommands = tree.add_subcommands(title="subcommands", metavar="SUBCOMMAND", description="")
-    for name, summary in SUBCOMMANDS.items():
-        parser = make(name) or _light_parser(name)
-        subcommands.add_subcommand(name, parser, help=summary)
+    for name, subcommand in SUBCOMMANDS.items():
+        parser = make(name) or _light_parser(name, subcommand)
+        add_saying(parser)
+        subcommands.add_subcommand(name, parser, help=subcommand.summary)
         parser.prog = f"parity-lightning {name}"
         tree.below += [parser, *_add_subcommands(name, parser)]
     return tree
-
-
-_GIVEN_FIRST = {
-    "sweep": "the file: parity-lightning sweep FILE",
-    "results": "the file: parity-lightning results STORE",
-    "figure": "the figure: parity-lightning figure ID; --list lists them",
-    "new": "the network a name: parity-lightning new NAME",
-}
-"""What a subcommand needs before its options."""
 
 
 def explain(words: Sequence[str], error: argparse.ArgumentError) -> tuple[str, str]:
@@ -291,9 +176,9 @@ def explain(words: Sequence[str], error: argparse.ArgumentError) -> tuple[str, s
         if not path[1:]:
             return "report", "give what to show: parity-lightning report PATH ..."
         path = path[:1]
-    elif path[:1] and path[0] in _GIVEN_FIRST:
+    elif path and SUBCOMMANDS[path[0]].first:
         if not path[1:]:
-            return path[0], f"give {_GIVEN_FIRST[path[0]]}"
+            return path[0], f"give {SUBCOMMANDS[path[0]].first}"
         if path[2:]:
             return path[0], f"{path[2]}: belongs to no option; write --OPTION VALUE"
         path = path[:1]
@@ -315,28 +200,10 @@ class Formatter(argparse.HelpFormatter):
         return text if "\n" in text else super()._fill_text(text, width, indent)
 
 
-def _light_parser(name: str) -> CommandParser:
-    if name == "theory":
-        parser = CommandParser(description=_THEORY)
-        parser.add_argument("--list", action=_ListExperiments, help="list the experiments and exit")
-        return parser
-    if name == "trials":
-        return CommandParser(description=_TRIALS, fill=add_trial_options)
-    if name == "sweep":
-        return CommandParser(description=_SWEEP, fill=_add_sweep_options)
-    if name == "configs":
-        return CommandParser(description=_CONFIGS)
-    if name == "new":
-        return CommandParser(description=_NEW, fill=_add_new_options)
-    if name == "figure":
-        return CommandParser(description=_FIGURE, fill=_add_figure_options)
-    if name == "paper":
-        return CommandParser(description=_PAPER, fill=partial(add_options, source=PaperOptions))
-    if name == "results":
-        return CommandParser(description=_RESULTS, fill=_add_results_options)
-    if name == "report":
-        return CommandParser(description=_REPORT, fill=_add_report_options)
-    return CommandParser(help_page=partial(first_page, name))
+def _light_parser(name: str, subcommand: Subcommand) -> CommandParser:
+    if not subcommand.description:
+        return CommandParser(help_page=partial(first_page, name))
+    return CommandParser(description=subcommand.description, fill=subcommand.fill)
 
 
 def _add_subcommands(name: str, parser: ArgumentParser) -> list[CommandParser]:
@@ -359,6 +226,7 @@ def _add_experiments(parser: ArgumentParser) -> list[CommandParser]:
     for name, entry in EXPERIMENTS.items():
         description = f"{entry.summary[0].upper()}{entry.summary[1:]}."
         own = CommandParser(description=description, fill=partial(add_experiment_options, package=entry.package))
+        add_saying(own)
         parsers.append(own)
         experiments.add_subcommand(name, own, help=entry.summary)
         own.prog = f"parity-lightning theory {name}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from parity_lightning.cli.pages import print_page
-from parity_lightning.cli.refusals import refusal
+from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.shipped_configs import named, shipped_names, summary
-from parity_lightning.cli.usage import usage_error
 from parity_lightning.errors import SettingError, nearest_one
 from parity_lightning.run_dir.new_files import write_new_files
+from parity_lightning.terminal.output import answer, record
 
 
 def listing() -> str:
@@ -22,25 +22,24 @@ def listing() -> str:
     )
 
 
-def run(name: str | None) -> None:
+def run(options: Mapping[str, Any]) -> None:
     """Runs ``parity-lightning configs``, or ``configs copy`` with a name.
 
     Args:
-        name: The configuration to copy into the current folder; None to list them all.
+        options: ``action``, None to list them all, or copy, whose ``name`` is that of the configuration to copy into
+            the current folder.
 
     Raises:
         SystemExit: With 2 if there is none of that name, or a file is in the way; 1 if it cannot be written.
     """
-    if name is None:
-        print_page(listing())
+    if options["action"] is None:
+        answer(listing())
+        record("configs", configs=[{"name": each, "summary": summary(each)} for each in shipped_names()])
         return
-    try:
-        print(f"wrote {copy(name)}")
-    except SettingError as error:
-        usage_error("configs copy", refusal(error))
-    except OSError as error:
-        print(f"parity-lightning configs copy: {error.filename} cannot be written ({error.strerror})", file=sys.stderr)
-        raise SystemExit(1) from None
+    with one_line_errors("configs copy"):
+        written = copy(options["copy"]["name"])
+    answer(f"wrote {written}")
+    record("configs copy", {"config": written})
 
 
 def copy(name: str) -> Path:

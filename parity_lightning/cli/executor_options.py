@@ -81,9 +81,8 @@ class ExecutorOptions:
                 hint = f"is an option of {spelled}executor {' or '.join(owners)}"
                 raise SettingError(f"{spelled}{each.name}", value, hint)
         if self.address not in (None, "auto") and not re.fullmatch(r"[^/]+:\d+", self.address):
-            raise SettingError(
-                f"{spelled}address", self.address, "must be HOST:PORT, or auto for the cluster of this machine"
-            )
+            hint = "must be HOST:PORT, or auto for the cluster of this machine"
+            raise SettingError(f"{spelled}address", self.address, hint)
         if self.gpus_per_pack > 1:
             raise SettingError(f"{spelled}gpus_per_pack", self.gpus_per_pack, "a pack trains on one GPU; at most 1")
         if self.executor in _NEEDS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -15,15 +16,16 @@ from parity_lightning.cli.cores import cores
 from parity_lightning.cli.figure_curves import curve_file, read_curve, run_curves
 from parity_lightning.cli.figure_options import FigureOptions
 from parity_lightning.cli.figure_store import FigureStore
-from parity_lightning.cli.pages import silent_on_closed_pipe
-from parity_lightning.cli.paths import shown_path
+from parity_lightning.cli.findings_report import show_findings, tell_files
+from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.quiet import quieten
-from parity_lightning.cli.study_errors import told_in_one_line
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.errors import SettingError
 from parity_lightning.experiments.findings import Findings, write_findings
 from parity_lightning.figures import figure_of
 from parity_lightning.figures.runs import Runs
+from parity_lightning.run_dir.atomic_write import atomic_write
+from parity_lightning.terminal.output import show
 
 
 def run(options: Mapping[str, Any]) -> None:
@@ -37,7 +39,7 @@ def run(options: Mapping[str, Any]) -> None:
     """
     given = dict(options)
     name = given.pop("name")
-    with told_in_one_line("figure"):
+    with one_line_errors("figure", resumes=True):
         run_figure(name, FigureOptions(**given))
 
 
@@ -73,19 +75,14 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
         ) from None
     store = FigureStore(home / "study.sqlite", plan, options.seed, options.workers or cores(), compiled)
     seeds = range(options.seed, options.seed + plan.curves)
-    print(f"Figure {name}, {options.scale}: {figure.title}", flush=True)
+    show(f"Figure {name}, {options.scale}: {figure.title}")
     with _Spent(home / "time.json") as spent:
         for line in chain(store.run(), run_curves(home / "curves", store.cells, store.keys, seeds, compiled)):
-            print(line, flush=True)
+            show(line)
     curves = [[read_curve(curve_file(home / "curves", key, seed)) for seed in seeds] for key in store.keys]
     runs = Runs(plan.cells, store.outcomes(), store.limits, curves)
     findings = Findings(runs.rows(), figure.claims(runs), partial(figure.draw, runs), figure.choices, size=figure.size)
-    with silent_on_closed_pipe():
-        print(findings.table())
-        for choice in findings.choices:
-            print(f"our choice: {choice}")
-        for claim in findings.claims:
-            print(claim)
+    show_findings(findings)
     command = f"parity-lightning figure {name} --scale {options.scale}"
     command += f" --seed {options.seed}" if options.seed else ""
     write_findings(
@@ -99,9 +96,7 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
         ("png", "svg"),
     )
     store.export(folder / "trials.parquet")
-    with silent_on_closed_pipe():
-        for file in sorted(folder.iterdir()):
-            print(f"{file.stem}: {shown_path(file, options.output)}", flush=True)
+    tell_files("figure", folder, options.output)
     return folder
 
 
@@ -119,11 +114,15 @@ class _Spent:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._began = time.monotonic()
-        self.seconds: float = json.loads(path.read_text())["seconds"] if path.is_file() else 0.0
+        self.seconds = 0.0
+        # Written by hand or half: what a figure took is not worth a refusal.
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            self.seconds = float(json.loads(path.read_text())["seconds"])
 
     def __enter__(self) -> _Spent:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.seconds = round(self.seconds + time.monotonic() - self._began, 1)
-        self._path.write_text(json.dumps({"seconds": self.seconds}) + "\n")
+        with atomic_write(self._path) as new:
+            new.write_text(json.dumps({"seconds": self.seconds}) + "\n")

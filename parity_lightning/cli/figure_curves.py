@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import io
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,14 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from parity_lightning.cli.fit_once import fit_quietly
 from parity_lightning.cli.fit_settings import command_line
-from parity_lightning.cli.training import run
 from parity_lightning.figures.runs import Curve
 from parity_lightning.studies.cells import Cell
-from parity_lightning.studies.executors import WorkerFailed
-
-# What a figure does not show, or cannot.
-_QUIET = ("--trainer.enable_progress_bar=false", "--trainer.enable_checkpointing=false")
 
 
 def curve_file(folder: Path, key: str, seed: int) -> Path:
@@ -49,7 +43,7 @@ def run_curves(
         A line for each run that is made, before it is.
 
     Raises:
-        WorkerFailed: If a run is refused or leaves no metrics.
+        RunError: If a run is refused.
     """
     beside = [] if compiled else ["--model.compile_after=null"]
     missing = [
@@ -63,22 +57,9 @@ def run_curves(
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as place:
             options = [*command_line((), cells[number]), f"--seed_everything={seed}", *beside]
-            _fit(options, Path(place))
+            fit_quietly(options, Path(place))
             (metrics,) = Path(place).glob("*/metrics.csv")
             shutil.move(metrics, curve_file(folder, keys[number], seed))
-
-
-def _fit(options: Sequence[str], folder: Path) -> None:
-    said = io.StringIO()
-    where = f"--trainer.default_root_dir={folder}"
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
-            run(["fit", *options, where, *_QUIET])
-    except SystemExit as ended:
-        if ended.code in (130, 143):
-            raise KeyboardInterrupt from None
-        if ended.code:
-            raise WorkerFailed(said.getvalue().strip()) from None
 
 
 def read_curve(path: Path) -> Curve:

@@ -13,7 +13,7 @@ from parity_lightning.cli.fit_settings import FitSettings
 from parity_lightning.cli.make_runner import MakeRunner
 from parity_lightning.cli.probe import probe
 from parity_lightning.cli.shipped_configs import named
-from parity_lightning.cli.study_progress import run_under_bar, terminal_bar
+from parity_lightning.cli.study_progress import run_under_bar
 from parity_lightning.errors import SettingError
 from parity_lightning.figures.figure import Plan
 from parity_lightning.figures.runs import short_values
@@ -24,6 +24,7 @@ from parity_lightning.studies.export import tables_of, write_table
 from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.store import Store
 from parity_lightning.studies.stored_study import NUMBERS, StoredStudy
+from parity_lightning.terminal.show_progress import show_progress
 
 Outcomes = list[dict[str, np.ndarray]]
 """Of each setting, numbers that came of its trials, by column."""
@@ -67,10 +68,10 @@ class FigureStore:
         store = Store(self.path, cells, planned.settings, extent, "--output", varied=planned.columns)
         try:
             packs = packs_of(each.stack for each in planned.settings)
-            make_runner = MakeRunner((), None, self.workers, self.compiled, planned.parsed)
+            make_runner = MakeRunner((), None, self.workers, self.compiled, parsed=planned.parsed)
             yield f"{len(cells):,} settings x {self.plan.trials:,} trials = {total:,}, {count:,} of them to run"
             yield from probe(make_runner, cells, planned.settings, packs, count)
-            run_under_bar(store, make_runner, cells, packs, 1, terminal_bar(store.total))
+            run_under_bar(store, make_runner, cells, packs, 1, show_progress("trials", "trials", store.total))
             failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
             if failed:
                 store.retry_failed()
@@ -147,12 +148,12 @@ def config_file(name: str) -> Path:
     """A configuration of a figure: one of those that come with the package.
 
     Args:
-        name: The file's name below ``configs/figures``.
+        name: The file's name below ``configs/figures``, or with its folder below ``configs``.
 
     Raises:
         SettingError: If there is no such file.
     """
-    path = named(f"figures/{name}")
+    path = named(name if "/" in name else f"figures/{name}")
     if path is None:
         raise SettingError("figure", name, "no such configuration of a figure; see parity-lightning configs")
     return path

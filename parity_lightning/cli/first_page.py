@@ -77,6 +77,8 @@ options (a configuration may set others than these defaults):
 {listed}
 
 more:
+  --quiet                 say nothing but the paths of what was written, answers, and what is wrong
+  --json                  print what came of it as JSON, an object a line; all else goes to standard error
   --help.all              all options of trainer, model and data, with their types
   --model.help PolyNet    the options of one network; also --data.help, --model.optimizer.help Adam
   --print_config          the settings that would be used, as a configuration; nothing runs"""

@@ -1,4 +1,4 @@
-"""A fit of which only the summary is kept."""
+"""A run of ``fit`` that says nothing, for commands that make many."""
 
 from __future__ import annotations
 
@@ -11,9 +11,32 @@ from pathlib import Path
 from typing import Any
 
 from parity_lightning.cli.training import run
-from parity_lightning.errors import SettingError
+from parity_lightning.errors import RunError, SettingError
+from parity_lightning.terminal.output import speaking
 
-_QUIET = [f"--trainer.{what}=false" for what in ("logger", "enable_progress_bar", "enable_checkpointing")]
+
+def fit_quietly(options: Sequence[str], folder: Path, *off: str) -> None:
+    """Runs ``parity-lightning fit`` without a word and without checkpoints.
+
+    Args:
+        options: Its options.
+        folder: Where its files go.
+        off: What else of the trainer is turned off.
+
+    Raises:
+        KeyboardInterrupt: If it is interrupted.
+        RunError: If it is refused, or cannot go on.
+    """
+    said = io.StringIO()
+    quiet = [f"--trainer.{what}=false" for what in ("enable_progress_bar", "enable_checkpointing", *off)]
+    try:
+        with speaking(quiet=True), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+            run(["fit", *options, f"--trainer.default_root_dir={folder}", *quiet])
+    except SystemExit as ended:
+        if ended.code in (130, 143):
+            raise KeyboardInterrupt from None
+        if ended.code:
+            raise RunError(said.getvalue().strip()) from None
 
 
 def fit_once(options: Sequence[str], seed: int) -> dict[str, Any]:
@@ -27,18 +50,15 @@ def fit_once(options: Sequence[str], seed: int) -> dict[str, Any]:
         What ``summary.json`` says.
 
     Raises:
-        RuntimeError: If it is refused.
+        KeyboardInterrupt: If it is interrupted.
+        RunError: If it is refused.
         SettingError: If the run writes no summary.
     """
     with tempfile.TemporaryDirectory() as folder:
-        where = f"--trainer.default_root_dir={folder}"
-        said = io.StringIO()
         try:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
-                run(["fit", *options, f"--seed_everything={seed}", where, *_QUIET])
-        except SystemExit as ended:
-            if ended.code:
-                raise RuntimeError(f"seed {seed}: {said.getvalue().strip()}") from None
+            fit_quietly([*options, f"--seed_everything={seed}"], Path(folder), "logger")
+        except RunError as error:
+            raise RunError(f"seed {seed}: {error}") from None
         for path in Path(folder).glob("*/summary.json"):
             summary: dict[str, Any] = json.loads(path.read_text())
             return summary

@@ -31,6 +31,7 @@ class MakeRunner:
         stack_size: How many trials at a time, if that was said.
         workers: How many processes there are.
         compiled: Whether steps are compiled, where that can be.
+        trials: How many trials there are to be, as far as is known.
         parsed: Cells that were parsed in this process already, by what they have to be parsed for.
     """
 
@@ -38,6 +39,7 @@ class MakeRunner:
     stack_size: int | None
     workers: int
     compiled: bool
+    trials: int = 0
     parsed: Mapping[str, TrialConfigCLI] = field(default_factory=dict, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -58,7 +60,7 @@ class MakeRunner:
         try:
             settings, kind = self._settings(cells)
             device = _device(kind, worker)
-            stack_size = self.stack_size or default_stack_size(settings[0], device, self.workers)
+            stack_size = self.stack_size or default_stack_size(settings[0], device, self.workers, self.trials)
             return StackRunner(settings, stack_size, self.compiled, device, computed)
         except Unstackable as why:
             return _OneByOne([command_line(self.options, cell) for cell in cells], str(why))

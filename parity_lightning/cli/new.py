@@ -5,36 +5,35 @@ from __future__ import annotations
 import keyword
 import re
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from parity_lightning.cli.refusals import refusal
+from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.starter_files import Starter
-from parity_lightning.cli.usage import usage_error
 from parity_lightning.errors import SettingError
 from parity_lightning.run_dir.new_files import write_new_files
+from parity_lightning.terminal.output import record, show
 
 
-def run(name: str) -> None:
+def run(options: Mapping[str, Any]) -> None:
     """Runs ``parity-lightning new NAME``.
 
     Args:
-        name: The name of the network.
+        options: ``name``, that of the network.
 
     Raises:
         SystemExit: With 2 if there can be no module of that name, or a file is in the way; 1 if one cannot be written.
     """
-    try:
-        starter = begin(name)
-    except SettingError as error:
-        usage_error("new", refusal(error))
-    except OSError as error:
-        print(f"parity-lightning new: {error.filename} cannot be written ({error.strerror})", file=sys.stderr)
-        raise SystemExit(1) from None
+    with one_line_errors("new"):
+        starter = begin(options["name"])
     module = starter.module
-    print(f"wrote {module}.py, {module}.yaml and test_{module}.py; to train it and to test it:")
-    print(f"  parity-lightning fit --config {module}.yaml")
-    print(f"  python -m pytest test_{module}.py")
+    show(f"wrote {module}.py, {module}.yaml and test_{module}.py; to train it and to test it:")
+    show(f"  parity-lightning fit --config {module}.yaml")
+    show(f"  python -m pytest test_{module}.py")
+    names = {"module": f"{module}.py", "config": f"{module}.yaml", "test": f"test_{module}.py"}
+    record("new", {what: Path(file) for what, file in names.items()})
 
 
 def begin(name: str) -> Starter:

@@ -1,21 +1,8 @@
-"""Printing to a pipe whose other end may be closed, as by ``head``."""
+"""Pages of help."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-
-@contextmanager
-def silent_on_closed_pipe() -> Iterator[None]:
-    """Discards further output when the other end of standard output is closed."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+from parity_lightning.terminal.streams import silent_on_closed_pipe
 
 
 def print_page(text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,17 @@ from parity_lightning.cli import theory
 from parity_lightning.cli.experiment_options import options_class
 from parity_lightning.cli.figure import run_figure
 from parity_lightning.cli.figure_options import FigureOptions, PaperOptions
+from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.paths import shown_path
-from parity_lightning.cli.study_errors import told_in_one_line
 from parity_lightning.display.style import draw_to
+from parity_lightning.errors import SettingError
 from parity_lightning.experiments import EXPERIMENTS
 from parity_lightning.figures import FIGURES
 from parity_lightning.figures.forest import draw_forest, size_of
 from parity_lightning.figures.page import FOREST, page_of
 from parity_lightning.figures.verdicts import Verdict, ratios
 from parity_lightning.run_dir.atomic_write import atomic_write
+from parity_lightning.terminal.output import path, record
 
 
 def run(options: Mapping[str, Any]) -> None:
@@ -33,7 +35,7 @@ def run(options: Mapping[str, Any]) -> None:
     Raises:
         SystemExit: With 2 for a usage error, 1 if settings failed or files cannot be written, 130 if interrupted.
     """
-    with told_in_one_line("paper"):
+    with one_line_errors("paper", resumes=True):
         run_paper(PaperOptions(**options))
 
 
@@ -55,14 +57,15 @@ def run_paper(options: PaperOptions) -> Path:
         # Experiments have one size, which takes minutes.
         for name, entry in EXPERIMENTS.items() if options.scale != "smoke" else ():
             if _newest(output, name) is None:
-                theory.run(name, {**dataclasses.asdict(options_class(entry.package)()), "runs": str(output)})
+                theory.run_named(name, {**dataclasses.asdict(options_class(entry.package)()), "runs": str(output)})
     found = {name: output / f"figure-{name}" / options.scale for name in FIGURES}
     found |= {name: folder for name in EXPERIMENTS if (folder := _newest(output, name))}
     for name, folder in found.items():
         if (folder / "verdict.json").is_file():
             _copy(folder, page.with_suffix("") / name, name)
     write_page(page)
-    print(f"page: {shown_path(page, options.page or options.output)}", flush=True)
+    path("page", shown_path(page, options.page or options.output))
+    record("paper", {"page": page, "folder": page.with_suffix("")}, shown=list(found))
     return page
 
 
@@ -71,17 +74,28 @@ def write_page(page: Path) -> None:
 
     Args:
         page: The file.
+
+    Raises:
+        SettingError: If a file there is no verdict, or of what this version does not know.
     """
     folder = page.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    verdicts = [Verdict.of(file) for file in sorted(folder.glob("*/verdict.json"))]
     order = [*FIGURES, *EXPERIMENTS]
+    verdicts = [_read(file, order) for file in sorted(folder.glob("*/verdict.json"))]
     verdicts.sort(key=lambda verdict: order.index(verdict.name))
     if shown := list(ratios(verdicts)):
         for ending in ("png", "svg"):
             draw_to(folder / f"{FOREST}.{ending}", partial(draw_forest, shown), size_of(shown))
     with atomic_write(page) as new:
         new.write_text(page_of(verdicts, folder.name))
+
+
+def _read(file: Path, known: Sequence[str]) -> Verdict:
+    verdict = Verdict.of(file)
+    if verdict.name not in known:
+        hint = f"is of {verdict.name}, which this version has not; remove its folder"
+        raise SettingError("verdict", file, hint)
+    return verdict
 
 
 def _newest(output: Path, name: str) -> Path | None:

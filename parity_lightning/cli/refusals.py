@@ -64,7 +64,7 @@ def setting_error_message(error: SettingError, groups: Mapping[str, Any]) -> str
     for group, names in groups.items():
         if error.option in names:
             return f"--{group}.{error.option}={error.value}: {error.hint}".replace("--.", "--")
-    return str(error)
+    return refusal(error)
 
 
 class Walk(NamedTuple):
@@ -112,7 +112,9 @@ class Walk(NamedTuple):
         missing = [name for name in self.required if not self.given.values(name) and not self._has_parts(name)]
         if missing:
             names = ", ".join(f"--{name}" for name in missing)
-            raise SettingError(names, None, f"missing; give {'it' if len(missing) == 1 else 'them'}{self._or_file}")
+            them = "it" if len(missing) == 1 else "them"
+            or_file = f", or a --config FILE that has {them}" if "config" in self.options else ""
+            raise SettingError(names, None, f"missing; give {them}{or_file}")
         for name, option in self.options.items():
             self._check_required(name, option)
 
@@ -121,10 +123,6 @@ class Walk(NamedTuple):
         for name, option in self.options.items():
             yield name
             yield from self._paths_below(name, option)
-
-    @property
-    def _or_file(self) -> str:
-        return ", or a --config FILE that has it" if "config" in self.options else ""
 
     def _has_parts(self, name: str) -> bool:
         return any(setting.option.startswith(f"{name}.") for setting in self.given.settings)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from parity_lightning.cli.pages import silent_on_closed_pipe
+from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.paths import shown_path
-from parity_lightning.cli.refusals import refusal
-from parity_lightning.cli.usage import usage_error
 from parity_lightning.errors import SettingError
 from parity_lightning.run_dir.atomic_write import atomic_write
 from parity_lightning.run_dir.run_folder import unused
+from parity_lightning.terminal.output import complain, path, record
 
 _DEFAULT = "report.html"
 
@@ -27,14 +25,8 @@ def run(options: Mapping[str, Any]) -> None:
     Raises:
         SystemExit: With 2 for a usage error, 1 if the page cannot be written.
     """
-    try:
+    with one_line_errors("report"):
         _run(options["paths"], options["output"])
-    except SettingError as error:
-        usage_error("report", refusal(error))
-    except OSError as error:
-        message = f"{error.filename} cannot be written ({error.strerror})"
-        print(f"parity-lightning report: {message}", file=sys.stderr)
-        raise SystemExit(1) from None
 
 
 def _run(paths: list[str], output: str | None) -> None:
@@ -43,15 +35,18 @@ def _run(paths: list[str], output: str | None) -> None:
     from parity_lightning.report.page import page_of
     from parity_lightning.report.recognition import sections_of
 
-    page = page_of([section for path in dict.fromkeys(paths) for section in sections_of(path)])
+    sections, unknown = sections_of(paths)
+    for why in unknown:
+        complain(f"skipped {why.value}: {why.hint}")
+    page = page_of(sections)
     if output is None:
         # One that was made meanwhile stays, too.
         target = unused(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(target) as new:
         new.write_text(page, encoding="utf-8")
-    with silent_on_closed_pipe():
-        print(f"report: {shown_path(target, output)}", flush=True)
+    path("report", shown_path(target, output))
+    record("report", {"report": target}, skipped={why.value: why.hint for why in unknown})
 
 
 def _target(output: str | None) -> Path:

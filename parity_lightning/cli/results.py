@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from parity_lightning.cli.pages import silent_on_closed_pipe
+from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.paths import shown_path
-from parity_lightning.cli.refusals import refusal
-from parity_lightning.cli.results_report import report_results
-from parity_lightning.cli.to_wandb import NotSent, WandbSender
-from parity_lightning.cli.usage import usage_error
+from parity_lightning.cli.results_report import record_of_results, report_results
+from parity_lightning.cli.to_wandb import WandbSender
 from parity_lightning.display.heading import heading
 from parity_lightning.errors import SettingError
 from parity_lightning.studies.export import check_target, tables_of, write_table
 from parity_lightning.studies.results import Results, courses_of_groups
 from parity_lightning.studies.stored_study import StoredStudy
+from parity_lightning.terminal.output import answer, record
+from parity_lightning.terminal.output import path as print_path
 
 
 def run(options: Mapping[str, Any]) -> None:
@@ -29,16 +28,8 @@ def run(options: Mapping[str, Any]) -> None:
     Raises:
         SystemExit: With 2 for a usage error, 1 if a file cannot be written or W&B does not take a run.
     """
-    try:
+    with one_line_errors("results"):
         _run(Path(options["store_file"]).expanduser(), options)
-    except SettingError as error:
-        usage_error("results", refusal(error))
-    except NotSent as error:
-        print(f"parity-lightning results: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except OSError as error:
-        print(f"parity-lightning results: {error.filename} cannot be written ({error.strerror})", file=sys.stderr)
-        raise SystemExit(1) from None
 
 
 def _run(path: Path, options: Mapping[str, Any]) -> None:
@@ -58,20 +49,23 @@ def _run(path: Path, options: Mapping[str, Any]) -> None:
         if options["picture"] and not options["picture"].endswith(".png"):
             raise SettingError("--picture", options["picture"], "must end with .png")
         sender = None if options["to_wandb"] is None else WandbSender.of(options["to_wandb"])
-        with silent_on_closed_pipe():
-            for line in report_results(results, by, against):
-                print(line)
+        files: dict[str, Path] = {"store": path}
+        for line in report_results(results, by, against):
+            answer(line)
         if options["picture"] is not None:
-            _draw(Path(options["picture"]).expanduser(), results, by, against, options["picture"])
+            files["picture"] = picture = Path(options["picture"]).expanduser().absolute()
+            _draw(picture, results, by, against, options["picture"])
         if target:
             settings = study.settings
             chosen = [settings[place] for place in results.places]
             place_of = {place: number for number, place in enumerate(results.places)}
             rows = ((place_of[place], row) for place, row in study.rows(results.places))
             write_table(target, tables_of(chosen, study.extent.first_seed, rows))
-            print(f"trials: {shown_path(target, options['export'])}")
+            files["trials"] = target
+            print_path("trials", shown_path(target, options["export"]))
         if sender is not None:
-            print(sender.send(path, study, results))
+            answer(sender.send(path, study, results))
+        record("results", files, lambda: record_of_results(results, by, against))
     finally:
         study.close()
 
@@ -85,5 +79,5 @@ def _draw(path: Path, results: Results, by: list[str] | None, against: str | Non
 
     rows = [{**results.shared, **own} for own in results.own]
     limit = max(float(row["max_steps"]) for row in rows)
-    draw_course_picture(path.absolute(), courses, heading(rows), limit)
-    print(f"picture: {shown_path(path.absolute(), given)}")
+    draw_course_picture(path, courses, heading(rows), limit)
+    print_path("picture", shown_path(path, given))

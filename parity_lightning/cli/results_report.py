@@ -1,12 +1,14 @@
-"""What ``results`` prints and draws, and ``sweep`` in the end."""
+"""What ``results`` prints and writes as JSON, and ``sweep`` in the end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+from parity_lightning.cli.study_records import law_records, setting_record
 from parity_lightning.display.heading import conditions, heading
 from parity_lightning.display.power_law_lines import power_laws
-from parity_lightning.display.table import format_table, short_value
+from parity_lightning.display.table import Table, format_table, short_value
 from parity_lightning.statistics.survival import quantile_of, solved_share
 from parity_lightning.studies.results import MOST_FOR_LAWS, Group, Results, courses_of_groups
 
@@ -37,7 +39,20 @@ def report_results(results: Results, by: Sequence[str] | None = None, against: s
     yield "Unsolved trials are censored. Intervals are exact, at 95 %: of the binomial share, and of order statistics."
 
 
-def table(groups: Sequence[Group]) -> str:
+def record_of_results(results: Results, by: Sequence[str] | None = None, against: str | None = None) -> dict[str, Any]:
+    """The same as ``--json`` has it; the arguments are those of `report_results`."""
+    groups = results.groups(by)
+    settings = [{**setting_record(group.values, group.times), "settings": group.cells} for group in groups]
+    return {
+        "shared": results.shared,
+        "trials_of_each": results.trials,
+        "settings": settings,
+        "power_laws": law_records(courses_of_groups(groups, against)),
+        "rule": results.rule()._asdict(),
+    }
+
+
+def table(groups: Sequence[Group]) -> Table:
     """Groups as a table for a terminal."""
     names = list(groups[0].values)
     several = any(group.cells > 1 for group in groups)
@@ -54,7 +69,8 @@ def table(groups: Sequence[Group]) -> str:
         ends = f"{100 * share.value:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f})"
         rows.append([*values, *counts, solved, ends, median.in_words()])
     headers = [*names, *(["settings"] if several else []), "solved", "share", "median t_c"]
-    lines = [format_table(rows, headers)]
+    told = format_table(rows, headers)
+    lines: list[str] = [told]
     if len(groups) > _MOST_ROWS:
         lines.append(f"... and {len(groups) - _MOST_ROWS:,} more: choose by --where, or put together by --group_by")
-    return "\n".join(lines)
+    return Table("\n".join(lines), told.head)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,11 +21,14 @@ from parity_lightning.cli.given import GivenSettings
 from parity_lightning.cli.paths import shown_path
 from parity_lightning.cli.predictions import write_predictions
 from parity_lightning.data import ParityDataModule
+from parity_lightning.display.table import format_table
 from parity_lightning.engine.library_cache import check_cache
 from parity_lightning.errors import SettingError
 from parity_lightning.modules.lightning_internals import OpenLightningCLI
 from parity_lightning.run_dir.checkpoint_file import DamagedCheckpoint, UnsafeCheckpoint
 from parity_lightning.run_dir.run_folder import RunFolder
+from parity_lightning.terminal.output import answer, complain, record
+from parity_lightning.terminal.output import path as print_path
 
 # Multiplications in a step from which on several threads are faster than one.
 _WORTH_SHARING = 10_000_000
@@ -66,7 +68,7 @@ class RunsTrainer(OpenLightningCLI):
             if not self.trainer.global_step:
                 raise SettingError("default_root_dir", what, f"cannot be written ({why}); name another") from error
             message = f"step {self.trainer.global_step:,}: {what} cannot be written ({why})"
-            print(f"parity-lightning fit: {message}; what was written before is whole", file=sys.stderr)
+            complain(f"parity-lightning fit: {message}; what was written before is whole")
             self._print_how_to_resume()
             raise SystemExit(1) from None
         finally:
@@ -77,11 +79,11 @@ class RunsTrainer(OpenLightningCLI):
 
     def validate(self, model: LightningModule, **kwargs: Any) -> None:
         """Evaluates on the validation set."""
-        self._load_and(self.trainer.validate, model, **kwargs)
+        self._tell_metrics("validate", self.trainer.validate, model, **kwargs)
 
     def test(self, model: LightningModule, **kwargs: Any) -> None:
         """Evaluates on the test set."""
-        self._load_and(self.trainer.test, model, **kwargs)
+        self._tell_metrics("test", self.trainer.test, model, **kwargs)
 
     def predict(self, model: LightningModule, **kwargs: Any) -> None:
         """Writes ``predictions.csv`` into a new folder."""
@@ -91,7 +93,18 @@ class RunsTrainer(OpenLightningCLI):
         path = folder.path / "predictions.csv"
         write_predictions(path, predictions or [])
         folder.release()
-        print(f"predictions: {shown_path(path, parent)}", flush=True)
+        print_path("predictions", shown_path(path, parent))
+        record("predict", {"predictions": path})
+
+    def _tell_metrics(self, command: str, act: Callable[..., Any], model: LightningModule, **kwargs: Any) -> None:
+        # A table in the style of all others takes the place of Lightning's.
+        is_shown = kwargs.pop("verbose", True)
+        found = self._load_and(act, model, verbose=False, **kwargs)
+        metrics = {name: value for each in found for name, value in each.items()}
+        if self.trainer.is_global_zero:
+            if is_shown:
+                answer(format_table([(name, str(value)) for name, value in sorted(metrics.items())]))
+            record(command, metrics=metrics)
 
     @property
     def _root(self) -> str:
@@ -127,7 +140,7 @@ class RunsTrainer(OpenLightningCLI):
         if not self.trainer.is_global_zero:
             return
         words = self.given.words_without("ckpt_path", "resume")
-        print(f"to go on: parity-lightning {shlex.join(words)} --ckpt_path last", file=sys.stderr, flush=True)
+        complain(f"to go on: parity-lightning {shlex.join(words)} --ckpt_path last")
 
     def _print_paths(self) -> None:
         for logger in self.trainer.loggers:
@@ -136,7 +149,16 @@ class RunsTrainer(OpenLightningCLI):
                 with suppress(Exception):
                     logger.experiment.finish()
         callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
+        files: dict[str, Path] = {}
+        summary: dict[str, Any] | None = None
         for kind, name in ((ProgressPicture, "picture"), (RunSummary, "summary")):
             for callback in callbacks:
                 if isinstance(callback, kind) and callback.path is not None and callback.path.exists():
-                    print(f"{name}: {shown_path(callback.path, self._root)}", flush=True)
+                    files[name] = callback.path
+                    if isinstance(callback, RunSummary):
+                        summary = callback.summary_of_run
+                        beside = {"config": "config.yaml", "metrics": "metrics.csv"}
+                        files |= {what: callback.path.with_name(file) for what, file in beside.items()}
+                    print_path(name, shown_path(callback.path, self._root))
+        if self.trainer.is_global_zero:
+            record("fit", files, summary=summary)

@@ -10,6 +10,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import Logger, WandbLogger
 
+from parity_lightning.run_dir.metrics_file import RunMetrics
+
 
 class SaveConfig(SaveConfigCallback):
     """Saves ``config.yaml`` and tells loggers that keep settings, such as W&B's, the configuration."""
@@ -20,10 +22,11 @@ class SaveConfig(SaveConfigCallback):
         super().setup(trainer, pl_module, stage)
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Passes the configuration on."""
-        config = json.loads(self.parser.dump(self.config, skip_none=False, format="json"))
-        for logger in trainer.loggers:
-            logger.log_hyperparams(_untold(logger, config))
+        """Passes the configuration on, where somebody takes it: that of ``metrics.csv`` does not."""
+        if loggers := [logger for logger in trainer.loggers if not isinstance(logger, RunMetrics)]:
+            config = json.loads(self.parser.dump(self.config, skip_none=False, format="json"))
+            for logger in loggers:
+                logger.log_hyperparams(_untold(logger, config))
 
 
 def _untold(logger: Logger, config: dict[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path, PurePath
 
 import parity_lightning
 from parity_lightning.errors import nearest_one
+from parity_lightning.terminal.output import note
 
 _PREFIX = "configs/"
 
@@ -86,4 +86,4 @@ def announce(names: Iterable[str]) -> None:
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         listed = ", ".join(found[:3])
-        print(f"{listed}{more}: no such file here; taken from those of parity-lightning, {folder()}", file=sys.stderr)
+        note(f"{listed}{more}: no such file here; taken from those of parity-lightning, {folder()}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import Any
 from parity_lightning.cli.bayes_search import search
 from parity_lightning.cli.executor_options import ExecutorOptions
 from parity_lightning.cli.given import GivenSettings
+from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.paths import shown_path
 from parity_lightning.cli.quiet import quieten
-from parity_lightning.cli.results_report import report_results
+from parity_lightning.cli.results_report import record_of_results, report_results
 from parity_lightning.cli.shipped_configs import announce, instead_of
-from parity_lightning.cli.study_errors import told_in_one_line
 from parity_lightning.cli.study_options import SweepOptions
 from parity_lightning.cli.sweep_runs import SweepRuns
 from parity_lightning.cli.trials import parse_options
@@ -25,6 +24,8 @@ from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.results import Results
 from parity_lightning.studies.stored_study import StoredStudy
 from parity_lightning.studies.sweep_file import SweepFile
+from parity_lightning.terminal.output import complain, record, show
+from parity_lightning.terminal.output import path as print_path
 
 
 def run(options: Mapping[str, Any]) -> None:
@@ -40,7 +41,7 @@ def run(options: Mapping[str, Any]) -> None:
     given = dict(options)
     file = given.pop("file")
     executor = ExecutorOptions(**{each.name: given.pop(each.name) for each in fields(ExecutorOptions)})
-    with told_in_one_line("sweep"):
+    with one_line_errors("sweep", resumes=True):
         _run(file, SweepOptions(**given), executor)
 
 
@@ -62,14 +63,16 @@ def _run(file: str, options: SweepOptions, executor: ExecutorOptions) -> None:
         failed = runs.run(sweep.cells(options.seed), path)
     study = StoredStudy(path)
     try:
-        for line in [*report_results(Results.of(study)), *lines]:
-            print(line)
+        results = Results.of(study)
+        for line in [*report_results(results), *lines]:
+            show(line)
     finally:
         study.close()
-    print(f"store: {shown_path(path, options.store)}", flush=True)
+    print_path("store", shown_path(path, options.store))
+    record("sweep", {"store": path}, lambda: record_of_results(results), best=lines, failed=failed)
     if failed:
         message = f"{len(failed):,} settings failed {MOST_FAILURES} times ({failed[0]})"
-        print(f"parity-lightning sweep: {message}; run them again with --retry failed", file=sys.stderr)
+        complain(f"parity-lightning sweep: {message}; run them again with --retry failed")
         raise SystemExit(1)
 
 

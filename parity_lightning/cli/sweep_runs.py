@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +12,14 @@ from parity_lightning.cli.fit_settings import FitSettings
 from parity_lightning.cli.make_runner import MakeRunner
 from parity_lightning.cli.probe import probe
 from parity_lightning.cli.study_options import SweepOptions
-from parity_lightning.cli.study_progress import run_under_bar, terminal_bar
+from parity_lightning.cli.study_progress import run_under_bar
 from parity_lightning.errors import SettingError
 from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.cells import Cell, Extent
 from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.store import Store
+from parity_lightning.terminal.output import show
+from parity_lightning.terminal.show_progress import show_progress
 
 
 class SweepRuns(NamedTuple):
@@ -64,7 +65,7 @@ class SweepRuns(NamedTuple):
             hint = f"must be at most the number of trials, {self.trials}"
             raise SettingError("--decided_at", options.decided_at, hint)
         packs = packs_of(each.stack for each in planned.settings)
-        make_runner = MakeRunner(self.words, options.stack_size, workers, self.compiled, planned.parsed)
+        make_runner = MakeRunner(self.words, options.stack_size, workers, self.compiled, parsed=planned.parsed)
         store = Store(path, cells, planned.settings, extent, varied=planned.columns)
         try:
             if options.retry == "failed":
@@ -72,14 +73,13 @@ class SweepRuns(NamedTuple):
             left = store.left()
             if with_plan:
                 count = f"{len(cells):,} settings x {self.trials:,} trials = {store.total:,}"
-                print(f"{self.name}: {count}, parsed in {took:.0f} s")
+                show(f"{self.name}: {count}, parsed in {took:.0f} s")
             if left and with_plan:
-                print(f"{left:,} to run in {len(packs):,} packs that share a stack, {self.executor.in_words}")
+                show(f"{left:,} to run in {len(packs):,} packs that share a stack, {self.executor.in_words}")
                 for line in probe(make_runner, cells, planned.settings, packs, left):
-                    print(line)
-                sys.stdout.flush()
+                    show(line)
             if left:
-                bar, threads = terminal_bar(store.total), self.executor.threads
+                bar, threads = show_progress("trials", "trials", store.total), self.executor.threads
                 run_under_bar(store, make_runner, cells, packs, threads, bar, self.executor.made(path))
             return [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,30 +11,39 @@ from typing import Any
 import torch
 
 from parity_lightning.cli.experiment_options import run_experiment
-from parity_lightning.cli.pages import silent_on_closed_pipe
-from parity_lightning.cli.paths import shown_path
+from parity_lightning.cli.findings_report import show_findings, tell_files
+from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.refusals import setting_error_message
-from parity_lightning.cli.usage import usage_error
-from parity_lightning.errors import SettingError
 from parity_lightning.experiments import EXPERIMENTS
-from parity_lightning.experiments.findings import Findings, write_findings
+from parity_lightning.experiments.findings import write_findings
 from parity_lightning.run_dir.run_folder import RunFolder
 
 
-def run(name: str, options: Mapping[str, Any]) -> None:
+def run(options: Mapping[str, Any]) -> None:
     """Runs an experiment of ``parity-lightning theory``.
 
     Args:
-        name: The experiment's name.
+        options: ``experiment``, its name, and under that name its options.
+
+    Raises:
+        SystemExit: With 2 for a usage error, 1 if files cannot be written.
+    """
+    name = options["experiment"]
+    run_named(name, options[name])
+
+
+def run_named(name: str, options: Mapping[str, Any]) -> None:
+    """Runs an experiment.
+
+    Args:
+        name: Its name.
         options: Its options, and ``runs``, the folder to write below.
 
     Raises:
         SystemExit: With 2 for a usage error, 1 if files cannot be written.
     """
-    try:
+    with one_line_errors(f"theory {name}", explain=lambda error: setting_error_message(error, {"": list(options)})):
         _run(name, dict(options))
-    except SettingError as error:
-        usage_error(f"theory {name}", setting_error_message(error, {"": list(options)}))
 
 
 def _run(name: str, given: dict[str, Any]) -> None:
@@ -53,23 +61,8 @@ def _run(name: str, given: dict[str, Any]) -> None:
         folder.release()
         raise
     try:
-        with silent_on_closed_pipe():
-            _print_findings(findings)
+        show_findings(findings)
         write_findings(folder.path, name, options, findings, time.monotonic() - started)
-    except OSError as error:
-        message = f"{error.filename or folder.path} cannot be written ({error.strerror})"
-        print(f"parity-lightning theory {name}: {message}", file=sys.stderr)
-        raise SystemExit(1) from None
     finally:
         folder.release()
-    with silent_on_closed_pipe():
-        for file in sorted(folder.path.iterdir()):
-            print(f"{file.stem}: {shown_path(file, runs)}", flush=True)
-
-
-def _print_findings(findings: Findings) -> None:
-    print(findings.table())
-    for choice in findings.choices:
-        print(f"our choice: {choice}")
-    for claim in findings.claims:
-        print(claim)
+    tell_files("theory", folder.path, runs)

@@ -11,7 +11,7 @@ import numpy as np
 
 from parity_lightning.cli.paths import shown_path
 from parity_lightning.display.table import short_value
-from parity_lightning.errors import SettingError
+from parity_lightning.errors import RunError, SettingError
 from parity_lightning.statistics.survival import quantile_of, solved_share
 from parity_lightning.studies.results import Results
 from parity_lightning.studies.settings import nested
@@ -20,7 +20,7 @@ from parity_lightning.studies.stored_study import StoredStudy
 _OPTION = "--to_wandb"
 
 
-class NotSent(Exception):
+class NotSent(RunError):
     """W&B does not take a run; the text is one line that says why."""
 
 

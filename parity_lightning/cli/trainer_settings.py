@@ -6,10 +6,10 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.plugins import CheckpointIO
 
-from parity_lightning.callbacks import HiddenProgress, StepCheckpoint
+from parity_lightning.callbacks import HiddenProgress, StepCheckpoint, TensorBoardLayout
 from parity_lightning.callbacks.archive_stale_summary import ArchiveStaleSummary
 from parity_lightning.callbacks.graceful_shutdown import GracefulShutdown
 from parity_lightning.modules import ParityModule
@@ -80,6 +80,8 @@ def fit_settings(given: Any, model: LightningModule, location: RunLocation | Non
         return {"callbacks": callbacks, "enable_checkpointing": False}
     loggers = [logger for logger in as_list(given.logger) if isinstance(logger, Logger)]
     others = [FaultTolerantLogger(without_needless_warnings(logger)) for logger in loggers]
+    if any(isinstance(logger, TensorBoardLogger) for logger in loggers):
+        callbacks.append(TensorBoardLayout())
     if location.resumed:
         callbacks.append(ArchiveStaleSummary(location.path, location.threads))
         for callback in callbacks:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
-import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
 from functools import partial
@@ -25,14 +25,7 @@ import parity_lightning.optim.optimizers
 import parity_lightning.optim.schedules  # noqa: F401
 from parity_lightning.cli import allowed_code
 from parity_lightning.cli.checkpoints import check_checkpoint, with_config_of_checkpoint
-from parity_lightning.cli.command_tree import (
-    SUBCOMMANDS,
-    TRAINING,
-    CommandParser,
-    PrintAll,
-    add_trial_options,
-    command_tree,
-)
+from parity_lightning.cli.command_tree import CommandParser, PrintAll, command_tree
 from parity_lightning.cli.first_page import first_page
 from parity_lightning.cli.given import GivenSettings, with_null
 from parity_lightning.cli.option_types import Option, options_of
@@ -42,11 +35,13 @@ from parity_lightning.cli.running import RunsTrainer
 from parity_lightning.cli.save_config import SaveConfig
 from parity_lightning.cli.setting_checks import LINKED, check_accelerator, check_intervals, check_links, check_seed
 from parity_lightning.cli.shipped_configs import announce
+from parity_lightning.cli.subcommands import SUBCOMMANDS, trains
 from parity_lightning.cli.trainer_settings import CALLBACKS, DEFAULTS, as_list, evaluation_settings, fit_settings
 from parity_lightning.cli.usage import usage_error
 from parity_lightning.data import ParityDataModule
 from parity_lightning.errors import SettingError
-from parity_lightning.run_dir.run_location import RunLocation, locate_run
+from parity_lightning.run_dir.run_location import RunEnded, RunLocation, locate_run
+from parity_lightning.terminal.output import complain, record, show
 
 _RESUME_HELP = (
     "auto: resume the newest run of these settings in its own folder, or start one; --ckpt_path last is the same but "
@@ -115,14 +110,14 @@ class ParityCLI(RunsTrainer):
 
     def _make_parser(self, name: str) -> TrainingParser | None:
         first = self.arguments[0]
-        if name not in TRAINING or (first in TRAINING and name != first):
+        subcommand = SUBCOMMANDS[name]
+        if not subcommand.trains or (trains(first) and name != first):
             return None
-        page = None if name == "trials" else partial(first_page, name)
-        parser = self.init_parser(help_page=page, description=SUBCOMMANDS[name])
+        page = None if subcommand.description else partial(first_page, name)
+        parser = self.init_parser(help_page=page, description=subcommand.summary)
         assert isinstance(parser, TrainingParser)
         # The options of ``trials`` are its own and those of ``fit``.
-        if name == "trials":
-            add_trial_options(parser)
+        subcommand.fill(parser)
         self.add_trainer_method(parser, name, "fit" if name == "trials" else name)
         parser.add_argument(allowed_code.OPTION, type=list[str] | str | None, default=None, help=allowed_code.HELP)
         parser.add_argument("--help.all", action=PrintAll, help="Show all options and exit.")
@@ -169,7 +164,13 @@ class ParityCLI(RunsTrainer):
 
     def _settle_folder(self, config: Any) -> None:
         parent = Path(config.trainer.default_root_dir).absolute()
-        self.location = locate_run(parent, _label(config), config, lambda: self._as_saved(config))
+        try:
+            self.location = locate_run(parent, _label(config), config, lambda: self._as_saved(config))
+        except RunEnded as ended:
+            show(str(ended))
+            file = ended.folder / "summary.json"
+            record("fit", {"summary": file}, summary=json.loads(file.read_text()))
+            raise SystemExit(0) from None
         if self.location.resumed:
             config.ckpt_path = None if self.location.checkpoint is None else str(self.location.checkpoint)
             # As it was at the start; what is different now has no bearing on what the run does.
@@ -217,7 +218,7 @@ class ParityCLI(RunsTrainer):
             and self.command != "trials"
         ):
             text = "a CPU does not compute in float16; bf16-mixed is used"
-            print(f"--trainer.precision={given.precision}: {text}", file=sys.stderr)
+            complain(f"--trainer.precision={given.precision}: {text}")
         return trainer
 
     def _trainer_settings(self) -> dict[str, Any]:

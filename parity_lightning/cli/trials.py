@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from parity_lightning.cli.command_tree import CommandParser, add_trial_options
+from parity_lightning.cli.command_tree import CommandParser
 from parity_lightning.cli.cores import cores
 from parity_lightning.cli.fit_settings import FitSettings
 from parity_lightning.cli.given import GivenSettings
 from parity_lightning.cli.make_runner import MakeRunner
+from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.option_types import Option, options_of
 from parity_lightning.cli.quiet import quieten
-from parity_lightning.cli.refusals import Walk, refusal
-from parity_lightning.cli.study_progress import run_under_bar, terminal_bar
+from parity_lightning.cli.refusals import Walk
+from parity_lightning.cli.study_progress import run_under_bar
+from parity_lightning.cli.subcommands import SUBCOMMANDS
 from parity_lightning.cli.trial_options import TrialOptions
 from parity_lightning.cli.trial_report import report
-from parity_lightning.cli.usage import usage_error
 from parity_lightning.engine.library_cache import private_cache
-from parity_lightning.engine.trial import MixedComputation
-from parity_lightning.errors import SettingError, UsageError
+from parity_lightning.errors import SettingError
 from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.cells import Extent
 from parity_lightning.studies.executors import WorkerFailed
 from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.trials_file import TrialsFile
 from parity_lightning.studies.variations import combinations_of, parse_variation
+from parity_lightning.terminal.output import show
+from parity_lightning.terminal.show_progress import show_progress
 
 
 def parse_options(arguments: Sequence[str]) -> tuple[TrialOptions, list[str]]:
@@ -52,7 +53,7 @@ def parse_options(arguments: Sequence[str]) -> tuple[TrialOptions, list[str]]:
     for setting in own:
         if setting.file is not None:
             raise SettingError("--config", setting.file, f"has {setting.option}; give --{setting.option} beside it")
-    parser = CommandParser(fill=add_trial_options)
+    parser = CommandParser(fill=SUBCOMMANDS["trials"].fill)
     try:
         config = parser.parse_args([word for setting in own for word in setting.words])
     except ArgumentError:
@@ -63,7 +64,7 @@ def parse_options(arguments: Sequence[str]) -> tuple[TrialOptions, list[str]]:
 
 def _own_options() -> dict[str, Option]:
     parser = CommandParser()
-    add_trial_options(parser)
+    SUBCOMMANDS["trials"].fill(parser)
     return options_of(parser)
 
 
@@ -77,27 +78,9 @@ def run(arguments: Sequence[str]) -> None:
         SystemExit: With 2 for a usage error, 1 if a worker failed.
     """
     quieten()
-    try:
+    with one_line_errors("trials", resumes=True):
         given, options = parse_options(arguments[1:])
         _run(given, options)
-    except UsageError as error:
-        usage_error("trials", str(error))
-    except SettingError as error:
-        usage_error("trials", refusal(error))
-    except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
-        raise SystemExit(130) from None
-    except MixedComputation as error:
-        print(f"parity-lightning trials: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except WorkerFailed as error:
-        print(f"parity-lightning trials: {error}; the same command goes on from here", file=sys.stderr)
-        raise SystemExit(1) from None
-    except OSError as error:
-        message = f"{error.filename} cannot be written ({error.strerror})"
-        print(f"parity-lightning trials: {message}; what was written before is whole", file=sys.stderr)
-        print("to go on: the same command", file=sys.stderr)
-        raise SystemExit(1) from None
 
 
 def _run(given: TrialOptions, options: list[str]) -> None:
@@ -113,13 +96,17 @@ def _run(given: TrialOptions, options: list[str]) -> None:
     path = _output(given.output, planned)
     file = TrialsFile(path, cells, planned.settings, extent, list(planned.paths.values()))
     if file.is_complete:
-        print(f"{file.path} holds these trials already")
+        show(f"{file.path} holds these trials already")
     else:
-        make_runner = MakeRunner(tuple(options), given.stack_size, workers, compiled, planned.parsed)
         store = file.store()
         try:
+            trials = store.total - len(store)
+            parsed = planned.parsed
+            make_runner = MakeRunner(tuple(options), given.stack_size, workers, compiled, trials, parsed)
             packs = packs_of(each.stack for each in planned.settings)
-            run_under_bar(store, make_runner, cells, packs, given.threads, terminal_bar(store.total))
+            run_under_bar(
+                store, make_runner, cells, packs, given.threads, show_progress("trials", "trials", store.total)
+            )
             failed = [error for failures, error in store.failures().values() if failures >= MOST_FAILURES]
             if failed:
                 # The same command tries again.

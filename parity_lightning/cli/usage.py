@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import NoReturn
+
+from parity_lightning.terminal.output import complain
 
 
 def usage_error(subcommand: str, message: str) -> NoReturn:
     """Prints ``message`` as one line on standard error and exits with 2."""
     command = f"parity-lightning {subcommand}".rstrip()
-    print(f"{command}: error: {' '.join(message.split())}", file=sys.stderr)
+    complain(f"{command}: error: {' '.join(message.split())}")
     raise SystemExit(2)

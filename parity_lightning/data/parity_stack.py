@@ -57,13 +57,13 @@ def stack_parities(parities: Sequence[SparseParity]) -> ParityStack:
         >>> bool((x[1] == parities[1].draw(index[1])[0]).all())
         True
     """
-    return ParityStack(*map(torch.stack, zip(*map(words_of, parities), strict=True)))
+    each = [(*parity.key, _relevant(parity), parity.flip_below) for parity in parities]
+    return ParityStack(*map(torch.tensor, zip(*each, strict=True)))
 
 
 def words_of(parity: SparseParity) -> ParityStack:
     """What the examples of one parity depend on, each tensor without the dimension of trials."""
-    low, high, flip_below = map(torch.tensor, (*parity.key, parity.flip_below))
-    return ParityStack(low, high, relevant_words(parity), flip_below)
+    return ParityStack(*(words[0] for words in stack_parities([parity])))
 
 
 def relevant_words(parity: SparseParity) -> Tensor:
@@ -73,10 +73,14 @@ def relevant_words(parity: SparseParity) -> Tensor:
         >>> relevant_words(SparseParity(n=40, k=3, support=[0, 2, 33]))
         tensor([5, 2])
     """
+    return torch.tensor(_relevant(parity))
+
+
+def _relevant(parity: SparseParity) -> list[int]:
     words = [0] * -(-parity.n // 32)
     for index in parity.support:
         words[index // 32] |= 1 << (index % 32)
-    return torch.tensor(words)
+    return words
 
 
 def _parity_of_bits(words: Tensor) -> Tensor:

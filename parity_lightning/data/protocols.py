@@ -33,7 +33,7 @@ class TakesBlocks(Protocol):
 
 @runtime_checkable
 class ChecksParity(Protocol):
-    """A module that cannot learn every parity; every `ParityModule` is one."""
+    """A module that can refuse a parity it cannot learn; every `ParityModule` is one."""
 
     def check_parity(self, parity: SparseParity) -> None:
         """Raises `SettingError` if it cannot learn the parity."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Literal, get_args
 
 import torch
@@ -177,8 +178,10 @@ class SparseParity:
         supports = self._draw_supports(seeds) if self._is_drawn else [self.support] * len(seeds)
         others = []
         for seed, support in zip(seeds, supports, strict=True):
-            other = SparseParity(self.n, self.k, support, seed, self.label_noise, self._one_per_block)
-            other._is_drawn = self._is_drawn
+            # What both have in common has been checked.
+            other = copy(self)
+            other.seed, other.support = check_int("seed", seed, at_least=0), support
+            other.key = split(other.seed)
             others.append(other)
         return others
 

@@ -62,17 +62,17 @@ def _is_drawn(curve: Sequence[float]) -> bool:
 
 def _draw_panels(panels: Sequence[Axes], steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> None:
     loss, error, progress, *more = panels
-    loss.set_title("What one sees: the loss ...")
+    loss.set_title("Loss")
     loss.set_ylabel("loss")
     _stages(loss, steps, curves, "loss")
-    error.set_title("... and the share of wrong labels (0.5 is guessing)")
+    error.set_title("Error: the share of wrong labels (0.5 is guessing)")
     error.set_ylabel("error")
     error.axhline(0.5, color=GRAY, linewidth=1, linestyle=":")
     _stages(error, steps, curves, "accuracy")
     error.set_ylim(-0.02, max(0.55, *error.get_ylim()))
     _hidden_progress(progress, steps, curves)
     for axes in more:
-        axes.set_title("How well the gradient of one unit tells these inputs (above 0 it does)")
+        axes.set_title("Fourier gap: above 0, the gradient of one unit tells the inputs the label depends on")
         axes.set_ylabel("Fourier gap")
         axes.plot(steps, curves["fourier_gap"], color=_RELEVANT, linewidth=2)
         axes.axhline(0, color=GRAY, linewidth=1, linestyle=":")
@@ -87,7 +87,7 @@ def _stages(axes: Axes, steps: Sequence[int], curves: Mapping[str, Sequence[floa
 
 
 def _hidden_progress(axes: Axes, steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> None:
-    axes.set_title("What is hidden: how far the first layer's weights have moved from where they began")
+    axes.set_title("Hidden progress: how far the first layer's weights have moved")
     axes.set_ylabel(r"largest $|w_t - w_0|$")
     strongest, weakest, irrelevant = (
         curves.get(f"hidden_progress/{name}", []) for name in ("relevant", "relevant_min", "irrelevant")

@@ -40,7 +40,23 @@ def short_value(value: object) -> str:
     return text.rpartition(".")[2] if isinstance(value, str) and value.count(".") and " " not in value else text
 
 
-def format_table(rows: Sequence[Sequence[object]], headers: Sequence[str] = (), indent: int = 0) -> str:
+class Table(str):
+    """A table as text.
+
+    Attributes:
+        head: How many of its lines, from the top, are the names of columns.
+    """
+
+    head: int
+
+    def __new__(cls, text: str, head: int = 0) -> Table:
+        """A text, and how many lines of it are names."""
+        table = super().__new__(cls, text)
+        table.head = head
+        return table
+
+
+def format_table(rows: Sequence[Sequence[object]], headers: Sequence[str] = (), indent: int = 0) -> Table:
     """Rows as a table, columns left-aligned and two spaces apart.
 
     A header is broken at its spaces and underscores into several lines where a line would make the table wider than a
@@ -65,7 +81,8 @@ def format_table(rows: Sequence[Sequence[object]], headers: Sequence[str] = (), 
         names = [_broken(name, max((len(row[place]) for row in cells), default=0)) for place, name in enumerate(names)]
     # Names as a row of cells: tabulate makes each column with a header of its own two spaces wider.
     text = tabulate([names, *cells] if names else cells, tablefmt="plain", disable_numparse=True)
-    return "\n".join(" " * indent + line.rstrip() for line in text.splitlines())
+    lines = [" " * indent + line.rstrip() for line in text.splitlines()]
+    return Table("\n".join(lines), max((name.count("\n") + 1 for name in names), default=0))
 
 
 def _width(cells: Sequence[Sequence[str]], names: Sequence[str]) -> int:

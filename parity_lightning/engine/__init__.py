@@ -1,1 +1,1 @@
-"""Training many networks at once, compiled, without Lightning: one step of T stacked trials is the only fast one."""
+"""Trains T networks of one architecture in one vectorised step, in C++, CUDA or compiled; without Lightning."""

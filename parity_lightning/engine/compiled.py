@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,6 +33,7 @@ from parity_lightning.engine.library_cache import (
 from parity_lightning.engine.native.library import find_compiler
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.errors import SettingError
+from parity_lightning.terminal.output import complain, note
 
 Flat = Callable[[list[Tensor]], Sequence[Tensor]]
 
@@ -65,7 +65,7 @@ def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], sha
     # Imported here: PyTorch's compiler takes seconds to import, and most runs never need it.
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    trials = _number_of_its_own(example)
+    trials = _distinct_trial_count(example)
     arguments = [*example[:shared], *(torch.cat([argument[:1]] * trials) for argument in example[shared:])]
     try:
         with torch.no_grad(), warnings.catch_warnings():
@@ -107,7 +107,7 @@ def _loaded(function: Callable[..., Any], arguments: Sequence[Tensor], shared: i
                 library = _build(function, arguments, shared, folder / name, compiler_cache)
             if (run := _load(library)) is not None:
                 return library, run
-            print(f"{library} is damaged; it is built again", file=sys.stderr, flush=True)
+            complain(f"{library} is damaged; it is built again")
             library.unlink()
     raise RuntimeError("the library that was built cannot be loaded")
 
@@ -142,8 +142,8 @@ def _disk_is_full(error: BaseException | None) -> OSError | None:
     return None
 
 
-def _number_of_its_own(example: Sequence[Tensor]) -> int:
-    """With how many trials to trace: not 0 or 1, which PyTorch takes for constants, nor a size of another dimension."""
+def _distinct_trial_count(example: Sequence[Tensor]) -> int:
+    """A number of trials, at least 2, that is no other dimension's size, so that tracing cannot confuse the two."""
     taken = {size for argument in example for size in argument.shape[1:]}
     return next(number for number in range(2, len(taken) + 3) if number not in taken)
 
@@ -176,7 +176,7 @@ def _build(
         compiler_cache: Where the compiler keeps what other functions may need, too; by default in a folder that is
             empty, for a compiler that was killed may have left files half written.
     """
-    print("compiling for this network and batch size, once: about half a minute", file=sys.stderr, flush=True)
+    note("compiling for this network and batch size, once: about half a minute")
     with folder_to_build_in(stem) as folder:
         with building_in(compiler_cache or folder):
             try:

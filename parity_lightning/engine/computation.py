@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
+from parity_lightning.engine.evaluation import ErrorCounts, screen_then_confirm
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.update_rules import UpdateFunction
 
@@ -79,6 +80,23 @@ class Computation(Protocol):
             int64 tensor of shape ``(m,)``.
         """
         ...
+
+    def evaluate(
+        self, words: Sequence[Tensor], weights: Sequence[Tensor], places: Tensor, screen_size: int
+    ) -> ErrorCounts:
+        """Counts errors as `screen_then_confirm` does.
+
+        Args:
+            words: As of `run`.
+            weights: As of `run`.
+            places: Of which trials, int64 of shape ``(m,)``.
+            screen_size: How many examples the screen has.
+        """
+
+        def count_errors(first: int, end: int, some: Tensor | None) -> Tensor:
+            return self.errors(words, weights, places if some is None else places[some], first, end)
+
+        return screen_then_confirm(count_errors, screen_size)
 
 
 class WeightLayout(NamedTuple):

@@ -34,7 +34,6 @@ class ErrorCounts(NamedTuple):
 def screen_then_confirm(
     count_errors: Callable[[int, int, Tensor | None], Tensor],
     screen_size: int,
-    due: Tensor | None = None,
     total: int = HELD_OUT,
 ) -> ErrorCounts:
     """Counts errors on a screen of the first examples; trials without any there are confirmed on all of them.
@@ -46,7 +45,6 @@ def screen_then_confirm(
         count_errors: Counts the errors on the examples ``first .. end - 1`` of the trials with the given indices, or of
             all trials for None: an int64 tensor with one count a trial.
         screen_size: How many examples the screen has.
-        due: Which trials to confirm, bool of shape ``(T,)``; all by default.
         total: How many examples there are.
 
     Example:
@@ -60,8 +58,7 @@ def screen_then_confirm(
     screen_size = min(screen_size, total)
     errors = count_errors(0, screen_size, None)
     examples = torch.full_like(errors, screen_size)
-    unconfirmed = errors == 0 if due is None else (errors == 0) & due
-    trials = unconfirmed.nonzero().squeeze(-1)
+    trials = (errors == 0).nonzero().squeeze(-1)
     for first in range(screen_size, total, BLOCK):
         if not len(trials):
             break

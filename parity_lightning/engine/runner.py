@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby, islice
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from parity_lightning.data.batches import TrainingBatches
 from parity_lightning.data.parity_stack import stack_parities
 from parity_lightning.data.sparse_parity import SparseParity
-from parity_lightning.engine.evaluation import BLOCK, screen_then_confirm
+from parity_lightning.engine.evaluation import BLOCK
 from parity_lightning.engine.first_layers import FirstLayers
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.objective import Objective
@@ -33,7 +35,7 @@ _MOST_STEPS = 256
 _MOST_INDICES = 2**23
 
 # How many trials are drawn at a time.
-_DRAWN_AT_ONCE = 32
+_DRAWN_AT_ONCE = 64
 
 
 @dataclass
@@ -43,22 +45,27 @@ class _Running:
     Attributes:
         spec: Which trial it is.
         parity: What it learns.
-        batches: Its training batches.
-        transition: The dates of its phase transition so far.
-        steps: SGD steps taken.
+        setting: Its setting.
+        device: Where it is trained.
+        transition: The steps of its phase transition so far.
         accuracy: Of the last evaluation.
         stop_reason: Why it ends, once it does.
-        ended_at: The step at which it ends, where that is not ``steps``.
+        ended_at: The step at which it ends, where that is not the last it has taken.
     """
 
     spec: TrialSpec
     parity: SparseParity
-    batches: TrainingBatches
+    setting: TrialConfig
+    device: torch.device
     transition: PhaseTransitionState
-    steps: int = 0
     accuracy: float = 0.0
     stop_reason: str | None = None
     ended_at: int | None = None
+
+    @cached_property
+    def batches(self) -> TrainingBatches:
+        """Its training batches."""
+        return TrainingBatches(self.parity, self.setting.batch_size, self.setting.num_samples, device=self.device)
 
 
 class _Drawn(NamedTuple):
@@ -132,6 +139,8 @@ class StackRunner:
             device=self._device,
         )
         self._running: list[_Running] = []
+        # Of each running trial: the steps it has taken, those between its evaluations, and the most it may take.
+        self._steps, self._every, self._most = np.zeros((3, 0), dtype=np.int64)
         self._to_compile = compiled and not (computed or "").startswith("eager")
         self._expected = computed
         self._computed = computed_by("eager", self._device)
@@ -186,10 +195,13 @@ class StackRunner:
     def _begin(self, drawn: _Drawn) -> None:
         """Puts trials into the stack."""
         setting = self._settings[drawn.specs[0].setting]
-        for spec, parity in zip(drawn.specs, drawn.parities, strict=True):
-            batches = TrainingBatches(parity, setting.batch_size, setting.num_samples, device=self._device)
-            transition = PhaseTransitionState(thresholds=setting.module.accuracy_thresholds)
-            self._running.append(_Running(spec, parity, batches, transition))
+        thresholds = setting.module.accuracy_thresholds
+        self._running += [
+            _Running(spec, parity, setting, self._device, PhaseTransitionState(thresholds=thresholds))
+            for spec, parity in zip(drawn.specs, drawn.parities, strict=True)
+        ]
+        added = np.array([[0], [setting.every], [setting.max_steps]]).repeat(len(drawn.specs), 1)
+        self._steps, self._every, self._most = np.hstack([(self._steps, self._every, self._most), added])
         trainable, frozen = (
             [tensor.to(self._type if tensor.is_floating_point() else None) for tensor in part]
             for part in (drawn.trainable, drawn.frozen)
@@ -206,70 +218,75 @@ class StackRunner:
         except NotCompiled as why:
             self.note = f"running without compiled steps, at a tenth of their speed ({why})"
 
-    def _until_due(self, trial: _Running) -> int:
-        setting = self._settings[trial.spec.setting]
-        return min(setting.every - trial.steps % setting.every, setting.max_steps - trial.steps)
-
     def _advance(self) -> None:
         """Takes steps up to the next evaluation of any trial, and evaluates."""
-        steps = min(map(self._until_due, self._running))
-        due = [self._until_due(trial) == steps for trial in self._running]
-        most = max(1, min(_MOST_STEPS, _MOST_INDICES // (len(self._running) * self._running[0].batches.batch_size)))
+        until_due = np.minimum(self._every - self._steps % self._every, self._most - self._steps)
+        steps = int(until_due.min())
+        indices = len(self._running) * self._settings[0].batch_size
+        most = max(1, min(_MOST_STEPS, _MOST_INDICES // indices))
         while steps and any(trial.stop_reason is None for trial in self._running):
             now = min(steps, most)
-            before = [trial.steps for trial in self._running]
-            divergence = first_divergence(self.train(now)).tolist()
-            for trial, first, bad in zip(self._running, before, divergence, strict=True):
-                if bad < now and trial.stop_reason is None:
-                    self._diverged(trial, first + bad)
+            before = self._steps
+            losses = self.train(now)
+            # A sum is faster looked at; it is no finite number if one of them is none.
+            if not math.isfinite(losses.sum().item()):
+                self._mark_diverged(first_divergence(losses).tolist(), before, now)
             steps -= now
-        self._evaluate(due)
+        self._evaluate((until_due == until_due.min()).nonzero()[0].tolist())
 
     def train(self, steps: int) -> Tensor:
         """Takes so many SGD steps of every trial; returns the losses, of shape ``(steps, T)``."""
         losses, _ = self.stack.run(self._indices(steps), self._options_of(steps))
-        for trial in self._running:
-            trial.steps += steps
+        self._steps = self._steps + steps
         return losses
 
-    def _diverged(self, trial: _Running, step: int) -> None:
-        """Ends a trial whose loss was not finite in a step at the end of that step's block, as ``fit`` does."""
-        setting = self._settings[trial.spec.setting]
-        trial.stop_reason = "diverged"
-        trial.ended_at = min(trial.batches.block_end(step, setting.every), setting.max_steps)
+    def _mark_diverged(self, bad: Sequence[int], before: np.ndarray, steps: int) -> None:
+        """Ends trials whose loss was not finite at the end of that step's block, as ``fit`` does.
+
+        Args:
+            bad: In which of the last steps it was not, of each trial; ``steps`` if in none.
+            before: How many steps each had taken before those.
+            steps: How many there were.
+        """
+        for trial, first, own in zip(self._running, before.tolist(), bad, strict=True):
+            if own < steps and trial.stop_reason is None:
+                trial.stop_reason = "diverged"
+                end = trial.batches.block_end(first + own, trial.setting.every)
+                trial.ended_at = min(end, trial.setting.max_steps)
 
     def _indices(self, steps: int) -> Tensor:
         """Which examples the next steps take, of shape ``(steps, T, B)``."""
-        batches = self._running[0].batches
-        if batches.num_samples is None:
-            first = torch.tensor([trial.steps for trial in self._running], device=self._device)
-            return online_indices(first, steps, batches.batch_size)
-        each = [trial.batches.indices(trial.steps, trial.steps + steps) for trial in self._running]
+        setting = self._settings[0]
+        if setting.num_samples is None:
+            return online_indices(torch.from_numpy(self._steps).to(self._device), steps, setting.batch_size)
+        each = [
+            trial.batches.indices(first, first + steps)
+            for trial, first in zip(self._running, self._steps.tolist(), strict=True)
+        ]
         return torch.stack(each, dim=1)
 
     def _options_of(self, steps: int) -> Tensor | None:
         """The options of the next steps, of shape ``(steps, T, options)``; None if they do not change."""
         if all(options.is_constant for options in self._options):
             return None
-        each = [self._options[trial.spec.setting].of_steps(trial.steps, trial.steps + steps) for trial in self._running]
+        each = [
+            self._options[trial.spec.setting].of_steps(first, first + steps)
+            for trial, first in zip(self._running, self._steps.tolist(), strict=True)
+        ]
         return torch.stack(each, dim=1).to(self._device)
 
-    def _evaluate(self, due: Sequence[bool]) -> None:
-        """Counts the errors of the trials that are due, and ends those that are solved or have had all their steps."""
-        counts = screen_then_confirm(
-            self.stack.errors, self._settings[0].module.val_screen_size, torch.tensor(due, device=self._device)
-        )
-        each = zip(
-            self._running, due, counts.errors.tolist(), counts.examples.tolist(), counts.accuracy.tolist(), strict=True
-        )
-        for trial, is_due, errors, examples, accuracy in each:
-            if not is_due:
-                continue
+    def _evaluate(self, due: Sequence[int]) -> None:
+        """Counts errors of the trials at some places, and ends those that are solved or have had all their steps."""
+        counts = self.stack.evaluate(self._settings[0].module.val_screen_size, torch.tensor(due, device=self._device))
+        taken, is_last = self._steps[due].tolist(), (self._steps >= self._most)[due].tolist()
+        found = zip(counts.errors.tolist(), counts.examples.tolist(), counts.accuracy.tolist(), strict=True)
+        for place, step, ends, (errors, examples, accuracy) in zip(due, taken, is_last, found, strict=True):
+            trial = self._running[place]
             trial.accuracy = accuracy
-            trial.transition.observe(trial.steps, errors, examples)
+            trial.transition.observe(step, errors, examples)
             if errors == 0:
                 trial.stop_reason = trial.stop_reason or "solved"
-            elif trial.steps >= self._settings[trial.spec.setting].max_steps:
+            elif ends:
                 trial.stop_reason = trial.stop_reason or "max_steps"
 
     def _take_out(self) -> list[TrialResult]:
@@ -278,10 +295,12 @@ class StackRunner:
         if not ended:
             return []
         results = [
-            self._result(self._running[place], moved)
-            for place, moved in zip(ended, self._movements(ended), strict=True)
+            self._result(self._running[place], step, moved)
+            for place, step, moved in zip(ended, self._steps[ended].tolist(), self._movements(ended), strict=True)
         ]
-        self._running = [self._running[place] for place in self.stack.drop(ended)]
+        left = self.stack.drop(ended)
+        self._running = [self._running[place] for place in left]
+        self._steps, self._every, self._most = self._steps[left], self._every[left], self._most[left]
         return results
 
     def _movements(self, places: Sequence[int]) -> list[float]:
@@ -295,7 +314,7 @@ class StackRunner:
         movements: list[float] = moved.abs().flatten(1).amax(1).tolist()
         return movements
 
-    def _result(self, trial: _Running, moved: float) -> TrialResult:
+    def _result(self, trial: _Running, steps: int, moved: float) -> TrialResult:
         assert trial.stop_reason is not None
         solved = trial.transition.convergence_time is not None
         return TrialResult(
@@ -304,7 +323,7 @@ class StackRunner:
             trial.parity.seed,
             trial.transition.convergence_time,
             trial.transition.onset if solved else None,
-            trial.steps if trial.ended_at is None else trial.ended_at,
+            steps if trial.ended_at is None else trial.ended_at,
             trial.accuracy,
             moved if math.isfinite(moved) else None,
             trial.stop_reason,

@@ -12,10 +12,15 @@ from parity_lightning.engine.trial_config import TrialConfig
 # On a CPU a few trials are as fast as many, and networks that fill the cache by themselves are slower in a stack.
 _CACHE = 2**25
 _MOST_ON_CPU = 64
+# Of many trials more: Python's part of a round is shared by all of a stack. A process has no more of them at work than
+# a sixteenth of its share, so that no other one is left without.
+_MOST_OF_MANY_ON_CPU = 256
+_SHARE_AT_WORK = 16
 _MOST_ON_GPU = 4096
 
-# The share of the free memory that trials may take.
+# The share of the free memory that trials may take; and what is free where the system does not tell.
 _SHARE_OF_MEMORY = 0.5
+_ASSUMED_MEMORY = 2**32
 
 
 def bytes_per_trial(setting: TrialConfig) -> int:
@@ -39,7 +44,7 @@ def bytes_per_trial(setting: TrialConfig) -> int:
         module.loss(module(x), x[:, 0])
     own = {parameter.data_ptr() for parameter in module.parameters()}
     each = sum(size for place, size in kept.items() if place not in own) / sample
-    indices = 8 * 256
+    indices = 8 * min(256, setting.every)
     values = 5 * weights + setting.batch_size * (2 * each + 4 * setting.parity.n)
     # The module as it is configured has float32 weights; trials in float64 get twice as wide ones.
     return int((2 if setting.double else 1) * values + setting.batch_size * indices)
@@ -48,19 +53,25 @@ def bytes_per_trial(setting: TrialConfig) -> int:
 def _free_memory(device: torch.device, workers: int) -> float:
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / workers
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / workers
+    except (AttributeError, ValueError, OSError):
+        # macOS does not tell how much is free, Windows has no such call.
+        return _ASSUMED_MEMORY / workers
 
 
-def default_stack_size(setting: TrialConfig, device: torch.device, workers: int = 1) -> int:
+def default_stack_size(setting: TrialConfig, device: torch.device, workers: int = 1, trials: int = 0) -> int:
     """How many trials of a setting to stack on a device.
 
     Args:
         setting: The setting.
         device: Where they train.
         workers: How many processes share the device's memory.
+        trials: How many trials there are to be, as far as is known.
     """
     each = bytes_per_trial(setting)
     fits = int(_SHARE_OF_MEMORY * _free_memory(device, workers) / each)
     if device.type == "cuda":
         return max(1, min(fits, _MOST_ON_GPU))
-    return max(1, min(fits, _MOST_ON_CPU, max(_CACHE // each, 4)))
+    most = max(_MOST_ON_CPU, min(_MOST_OF_MANY_ON_CPU, trials // (workers * _SHARE_AT_WORK)))
+    return max(1, min(fits, most, max(_CACHE // each, 4)))

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import torch
 
+from parity_lightning.errors import RunError
+
 
 class TrialSpec(NamedTuple):
     """Identifies a trial to be run.
@@ -39,8 +41,10 @@ class TrialResult(NamedTuple):
     """The first evaluated steps at which the module's ``accuracy_thresholds`` are reached."""
 
 
-class MixedComputation(RuntimeError):
+class MixedComputation(RunError):
     """The rows of one setting would be computed in two ways that round differently."""
+
+    repeatable = False
 
 
 def check_same_computation(expected: str | None, computed: str, advice: str) -> None:

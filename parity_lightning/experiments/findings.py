@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 import parity_lightning
 from parity_lightning.display.style import draw_to
 from parity_lightning.display.table import format_table
+from parity_lightning.run_dir.atomic_write import atomic_write
 from parity_lightning.studies.claims import Claim, all_hold
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def write_findings(
         formats: The endings of the files that the picture is drawn into.
     """
     for title, rows in {"data": findings.rows, **findings.more}.items():
-        with (folder / f"{title}.csv").open("w", newline="") as file:
+        with atomic_write(folder / f"{title}.csv") as new, new.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(rows[0]._fields)
             writer.writerows(row._asdict().values() for row in rows)
@@ -106,7 +107,8 @@ def write_findings(
         "seconds": round(seconds, 1),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
-    (folder / "verdict.json").write_text(json.dumps(_plain(verdict), indent=2, allow_nan=False) + "\n")
+    with atomic_write(folder / "verdict.json") as new:
+        new.write_text(json.dumps(_plain(verdict), indent=2, allow_nan=False) + "\n")
 
 
 def command_of(name: str, options: DataclassInstance) -> str:

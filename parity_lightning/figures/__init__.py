@@ -23,11 +23,23 @@ FIGURES = {
     "2-right": Entry("figure2_right", "the exponent of t_c against n degrades on larger problems"),
     "4-left": Entry("figure4_left", "convergence time against width, beside random search's 1/r"),
     "4-right": Entry("figure4_right", "grokking: training curves for m = 10,000, 1,800, 1,000 and 700"),
+    "6": Entry("figure6", "training curves of more networks, parities and batch sizes (extended version)"),
+    "10": Entry("figure10", "median convergence time against n of more architectures (extended version)"),
     "15": Entry("figure15", "which sample sizes and weight decays generalize (extended version)"),
     "16": Entry("figure16", "labels flipped with probabilities to 49 % (extended version)"),
     "17": Entry("figure17", "no plateau for wide z^k in large batches (extended version)"),
 }
 """The figures by the names that the command line has for them, in the order of the paper."""
+
+
+def check_figure(name: str) -> None:
+    """Checks the name of a figure.
+
+    Raises:
+        SettingError: If there is none of that name.
+    """
+    if name not in FIGURES:
+        raise SettingError(name, None, f"no such figure; {nearest(name, FIGURES)}")
 
 
 def figure_of(name: str) -> PaperFigure:
@@ -39,8 +51,7 @@ def figure_of(name: str) -> PaperFigure:
     Raises:
         SettingError: If there is none of that name.
     """
-    if name not in FIGURES:
-        raise SettingError(name, None, f"no such figure; {nearest(name, FIGURES)}")
+    check_figure(name)
     module: Any = importlib.import_module(f"parity_lightning.figures.{FIGURES[name].package}")
     figure: PaperFigure = module.FIGURE
     return figure

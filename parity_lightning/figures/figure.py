@@ -23,7 +23,8 @@ class Plan:
     """What a figure runs at a scale.
 
     Attributes:
-        cells: Values of options of ``fit`` by option, of each setting; ``config`` is a file below ``configs/figures``.
+        cells: Values of options of ``fit`` by option, of each setting; ``config`` is a file below ``configs/figures``,
+            or with its folder below ``configs``.
         trials: How many trials of each setting. Trial j is the run of ``fit`` with ``seed_everything`` S+j.
         curves: Of how many of these trials, the first ones, a whole run is made, whose curves are kept.
         decided_at: End a setting early once so many of its trials are solved, or once so many no longer can be.

@@ -5,17 +5,18 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from parity_lightning.display.style import GRAY, color_of
+from parity_lightning.figures.curve_panels import PLATEAU
 from parity_lightning.figures.figure import PaperFigure, Plan, Scale
+from parity_lightning.figures.medians import plateau_share_of
 from parity_lightning.figures.runs import Runs
-from parity_lightning.statistics.survival import quantile_of
-from parity_lightning.studies.claims import Claim, Estimate, Statement
+from parity_lightning.studies.claims import Claim, Statement
 
 _SECTION = "Section 3.1"
 _QUOTE = (
     "Strikingly, for architectures (v) and (vi), this plateau is absent: the error in the initial phase appears to "
     "decrease with a linear slope."
 )
-_PLATEAU = "long durations of seemingly no progress, followed by periods of rapid decrease in the validation error"
+
 _NAMES = {
     ("17-power", 100): r"$x^k$, width 100",
     ("17-power", 1_000): r"$x^k$, width 1,000",
@@ -43,18 +44,13 @@ def claims(runs: Runs) -> list[Claim]:
     for config, width in _NAMES:
         is_power = config == "17-power"
         text = f"{'z^k' if is_power else 'ReLU'}, width {width:,}: median share of t_c on the plateau"
-        quote, paper = (_QUOTE, "absent") if is_power else (_PLATEAU, "long")
+        quote, paper = (_QUOTE, "absent") if is_power else (PLATEAU, "long")
         statement = Statement(f"{config.removeprefix('17-')}-{width}", text, _SECTION, quote, paper)
         where = {"config": config, "width": width}
         if not runs.places(**where):
             made.append(Claim.not_attempted(statement, "runs at the scales laptop and paper"))
             continue
-        times = runs.times(**where)
-        shares = runs.column("onset", **where) / times
-        solved = shares[times < runs.limit(**where) + 1]
-        found = Estimate("none solved", n=len(times), censored=len(times))
-        if len(solved):
-            found = Estimate(*quantile_of(solved), n=len(times), censored=len(times) - len(solved))
+        found = plateau_share_of(runs.column("onset", **where), runs.times(**where))
         made.append(Claim.at_most(statement, found, 0.25) if is_power else Claim.at_least(statement, found, 0.5))
     return made
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import color_of, legend_below, ticks_at
 from parity_lightning.figures.figure import PaperFigure, Plan, Scale
-from parity_lightning.figures.medians import FACTOR, draw_medians, draw_published, published_claim
+from parity_lightning.figures.medians import FACTOR, draw_medians_by_k, draw_published, published_claim
 from parity_lightning.figures.published import MEDIANS
 from parity_lightning.figures.runs import Runs
 from parity_lightning.studies.cells import Cell
@@ -102,21 +102,12 @@ def draw(runs: Runs, figure: Figure) -> None:
     """Draws a panel for each architecture, medians on logarithmic axes, a colour for each k."""
     panels = figure.subplots(2, 2, sharex=True, sharey=True).flat
     for axes, (panel, by_k) in zip(panels, MEDIANS.items(), strict=True):
-        config = f"1-right-{panel}"
         axes.set_title(_TITLES[panel])
-        axes.set(xscale="log", yscale="log", ylim=(5, 30_000))
-        for number, k in enumerate(range(2, 9)):
-            color = color_of(number)
-            if k in by_k:
-                draw_published(axes, list(by_k[k]), list(by_k[k].values()), color=color, alpha=0.8)
-            ns = runs.values_of("n", config=config, k=k)
-            if ns:
-                times = [runs.times(config=config, k=k, n=n) for n in ns]
-                limits = [runs.limit(config=config, k=k, n=n) for n in ns]
-                draw_medians(axes, ns, times, limits, color=color, linestyle="-")
-            axes.plot([], [], color=color, marker="o", markersize=4, label=f"k={k}")
+        colors = {k: color_of(number) for number, k in enumerate(range(2, 9))}
+        draw_medians_by_k(axes, runs, f"1-right-{panel}", colors)
+        for k, by_n in by_k.items():
+            draw_published(axes, list(by_n), list(by_n.values()), color=colors[k], alpha=0.8)
         axes.plot([], [], color="0.4", marker="x", linestyle=":", label="published")
-        axes.plot([], [], color="0.4", marker="^", linestyle="none", fillstyle="none", label="median not reached")
         ticks_at(axes.xaxis, [10, 20, 30, 40])
     for axes in figure.axes[2:]:
         axes.set_xlabel("n")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from parity_lightning.figures.runs import Runs
 from parity_lightning.statistics.survival import quantile_of
 from parity_lightning.studies.claims import Claim, Estimate, Statement
 
@@ -23,6 +24,25 @@ def median_of(times: np.ndarray) -> Estimate:
         1
     """
     return Estimate(*quantile_of(times), n=len(times), censored=int((~np.isfinite(times)).sum()))
+
+
+def plateau_share_of(onsets: np.ndarray, times: np.ndarray) -> Estimate:
+    """The median share of its time that a trial was on the plateau, of those that were solved.
+
+    Args:
+        onsets: When each trial left the plateau, in steps.
+        times: The convergence times, infinite where a trial was not solved.
+
+    Example:
+        >>> plateau_share_of(np.array([80.0, 30.0]), np.array([100.0, np.inf])).value
+        0.8
+        >>> plateau_share_of(np.array([80.0]), np.array([np.inf])).value
+        'none solved'
+    """
+    shares = (onsets / times)[np.isfinite(times)]
+    if not len(shares):
+        return Estimate("none solved", n=len(times), censored=len(times))
+    return Estimate(*quantile_of(shares), n=len(times), censored=len(times) - len(shares))
 
 
 def published_claim(name: str, what: str, section: str, quote: str, published: float, times: np.ndarray) -> Claim:
@@ -67,6 +87,26 @@ def draw_medians(
     if not reached.all():
         own = {"color": drawn[0].get_color(), "linestyle": "none", "fillstyle": "none", "markersize": 6}
         axes.plot(np.array(x)[~reached], np.array(limits)[~reached], marker="^", **own)
+
+
+def draw_medians_by_k(axes: Axes, runs: Runs, config: str, colors: Mapping[int, str]) -> None:
+    """Draws the medians of a configuration against n on logarithmic axes, a colour for each k, and what they mean.
+
+    Args:
+        axes: Where to draw.
+        runs: What came of the runs.
+        config: The configuration, by the name of its file.
+        colors: The colours by k; of one without runs only the legend is drawn.
+    """
+    axes.set(xscale="log", yscale="log", ylim=(5, 30_000))
+    for k, color in colors.items():
+        ns = runs.values_of("n", config=config, k=k)
+        if ns:
+            times = [runs.times(config=config, k=k, n=n) for n in ns]
+            limits = [runs.limit(config=config, k=k, n=n) for n in ns]
+            draw_medians(axes, ns, times, limits, color=color, linestyle="-")
+        axes.plot([], [], color=color, marker="o", markersize=4, label=f"k={k}")
+    axes.plot([], [], color="0.4", marker="^", linestyle="none", fillstyle="none", label="median not reached")
 
 
 def draw_published(axes: Axes, x: Sequence[float], medians: Sequence[float], **style: Any) -> None:

@@ -37,7 +37,9 @@ class Verdict:
             content = json.loads(file.read_text())
             return cls(content["experiment"], content)
         except (ValueError, KeyError, TypeError) as error:
-            raise SettingError("verdict", file, f"is no verdict.json, or damaged ({error!r})") from error
+            raise SettingError(
+                "verdict", file, f"is no verdict.json, or damaged ({error!r}); remove its folder"
+            ) from error
 
     @property
     def claims(self) -> Sequence[Mapping[str, Any]]:

@@ -90,7 +90,10 @@ class CoefficientGap(NamedTuple):
 
 
 def coefficient_gap(coefficients: np.ndarray, support: Sequence[int]) -> CoefficientGap:
-    """The Fourier gap at a support of a function whose coefficients are all known.
+    """The Fourier gap at a support of a function whose coefficients are all known (Definition 1, Section 4.1).
+
+    There is a gamma-gap if every coefficient of size k - 1 within S is at least gamma, and every one of size k + 1 at
+    most gamma / 2. The extended version, and `fourier_gap`, take the difference of the two instead.
 
     Args:
         coefficients: As of `fourier_coefficients`, of shape ``(2^n,)``.

@@ -37,6 +37,9 @@ class GradientGap(NamedTuple):
 def fourier_gap(gradient: Tensor, support: Sequence[int]) -> GradientGap:
     """The Fourier gap of a first layer's gradient: that of the unit in which it is largest.
 
+    It is the extended version's, a difference of coefficients (Appendix C.3); `coefficient_gap` is that of Definition
+    1, which asks for a factor of two between them.
+
     Args:
         gradient: Of shape ``(..., n)``.
         support: The support S.

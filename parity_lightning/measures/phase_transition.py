@@ -42,7 +42,7 @@ def most_errors_off_plateau(examples: int) -> int:
 
 @dataclass
 class PhaseTransitionState:
-    """The dates of one run's phase transition, as far as they are known.
+    """The steps of one run's phase transition, as far as they are known.
 
     - **convergence time** ``t_c``: the first evaluated step without a single validation error;
     - **onset**: the first evaluated step from which on, until ``t_c``, every evaluation has left the plateau; see
@@ -90,7 +90,7 @@ class PhaseTransitionState:
 
         Args:
             step: After how many SGD steps.
-            errors: The number of validation errors; NaN counts as none known to be right.
+            errors: The number of validation errors; NaN never counts as off the plateau.
             examples: Of how many examples.
         """
         if self.convergence_time is not None:

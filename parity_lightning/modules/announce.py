@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lightning.pytorch import Trainer
 
+from parity_lightning.terminal.output import show
+
 
 def announce(trainer: Trainer, news: str | None) -> None:
     """Prints a line once over all devices, above the progress bar if there is one; None prints nothing."""
@@ -11,6 +13,6 @@ def announce(trainer: Trainer, news: str | None) -> None:
         return
     bar = trainer.progress_bar_callback
     if bar is None:
-        print(news, flush=True)
+        show(news)
     else:
         bar.print(news)

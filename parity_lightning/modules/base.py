@@ -60,7 +60,7 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
     Args:
         network: The network to train.
         loss: ``"hinge"``, ``"square"``, ``"cross_entropy"`` or ``"correlation"``.
-        initialization: ``"default"`` (the network's own), ``"uniform"``, ``"gaussian"`` or ``"bernoulli"``.
+        initialization: ``"default"`` (the network's own), ``"uniform"``, ``"gaussian"``, ``"bernoulli"`` or ``"sign"``.
         optimizer: Makes the optimizer from the parameters.
         lr_scheduler: Makes a schedule from the optimizer; it steps once per SGD step.
         param_groups: Options of the optimizer that single layers have for themselves, ``{"hidden": {"lr": 0.01}}``: a

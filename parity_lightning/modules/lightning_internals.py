@@ -24,7 +24,7 @@ def trainer_of(module: LightningModule) -> Trainer | None:
     """The trainer of a module, or None.
 
     Why: ``LightningModule.trainer`` raises an error where there is none, and it is read at every step.
-    Superfluous with: a public property that is None where there is no trainer.
+    Remove once Lightning has: a public property that is None where there is no trainer.
     """
     return module._trainer
 
@@ -33,7 +33,7 @@ def without_needless_warnings(logger: Logger) -> Logger:
     """A logger for W&B that gives ``wandb.init`` nothing that W&B ignores, with a warning; any other as it is.
 
     Why: a WandbLogger gives ``anonymous`` in any case, which W&B no longer knows, and a project, where a sweep has one.
-    Superfluous with: a WandbLogger that leaves out what nobody gave, and the project in a sweep.
+    Remove once Lightning has: a WandbLogger that leaves out what nobody gave, and the project in a sweep.
     """
     given = getattr(logger, "_wandb_init", None)
     if isinstance(given, dict):
@@ -48,7 +48,7 @@ class StepCounter:
     """Counts SGD steps that are taken past ``LightningOptimizer.step``, so that ``Trainer.global_step`` includes them.
 
     Why: Lightning's own step of an optimizer costs more than an SGD step of a small network.
-    Superfluous with: a ``Trainer.global_step`` that can be set.
+    Remove once Lightning has: a ``Trainer.global_step`` that can be set.
 
     Args:
         trainer: A trainer that is fitting under manual optimization.
@@ -79,7 +79,7 @@ def set_logged_step(trainer: Trainer, step: int) -> None:
     """Sets the step under which metrics are logged.
 
     Why: Lightning logs under the number of batches, and a batch may be a block of several steps.
-    Superfluous with: loggers that get ``global_step``.
+    Remove once Lightning has: loggers that get ``global_step``.
     """
     trainer.fit_loop.epoch_loop._batches_that_stepped = step
 
@@ -93,7 +93,7 @@ def evaluate_after_batch(trainer: Trainer, due: bool) -> None:
     """Has Lightning evaluate after the batch at hand, or not.
 
     Why: Lightning evaluates every so many batches, and a batch may be a block of several steps.
-    Superfluous with: a ``val_check_interval`` in optimizer steps.
+    Remove once Lightning has: a ``val_check_interval`` in optimizer steps.
     """
     trainer.val_check_batch = 1 if due else float("inf")
 
@@ -102,7 +102,7 @@ def evaluation_follows(trainer: Trainer) -> bool:
     """Whether Lightning evaluates right after the hook ``on_train_batch_end`` at hand.
 
     Why: a checkpoint of a step that is evaluated is saved after its evaluation.
-    Superfluous with: a hook that is called after the evaluation if there is one, and after the batch if not.
+    Remove once Lightning has: a hook that is called after the evaluation if there is one, and after the batch if not.
     """
     loop = trainer.fit_loop
     fetcher = loop._data_fetcher
@@ -113,7 +113,7 @@ class ValidationDuringFit:
     """Puts a function in the place of the loop that evaluates while fitting.
 
     Why: that loop takes milliseconds, more than the evaluation of a small network and many steps of its training.
-    Superfluous with: an evaluation loop without that overhead.
+    Remove once Lightning has: an evaluation loop without that overhead.
 
     Args:
         trainer: A trainer that is fitting.
@@ -158,7 +158,7 @@ def steps_between_checkpoints(callback: Checkpoint) -> int | None:
     """After how many SGD steps a ModelCheckpoint saves; None if it does not go by steps.
 
     Why: blocks of steps must end there.
-    Superfluous with: a public attribute of ModelCheckpoint.
+    Remove once Lightning has: a public attribute of ModelCheckpoint.
     """
     every: int | None = getattr(callback, "_every_n_train_steps", None)
     return every
@@ -168,7 +168,7 @@ class SteppedModelCheckpoint(ModelCheckpoint):
     """ModelCheckpoint with names for what it does in private.
 
     Why: it saves before the evaluation of a step and leaves a ``last.ckpt`` from before the end of a run.
-    Superfluous with: a ModelCheckpoint that saves after evaluations and at the end.
+    Remove once Lightning has: a ModelCheckpoint that saves after evaluations and at the end.
     """
 
     def is_due(self, trainer: Trainer) -> bool:
@@ -214,7 +214,7 @@ class OpenLightningCLI(LightningCLI):
 
     Why: its parsers are built into a tree with subcommands that need no Lightning; a checkpoint's hyperparameters must
     not silently replace the configuration; and a subclass may parse and stop there.
-    Superfluous with: a LightningCLI whose parsers can be made from outside, and whose steps can be left out.
+    Remove once Lightning has: a LightningCLI whose parsers can be made from outside, and whose steps can be left out.
     """
 
     def build_tree(self) -> LightningArgumentParser:

@@ -121,7 +121,7 @@ def _attempt(option: str, make: Callable[[], Any]) -> Any:
         name, value = message.groups() if message else (option, "as given")
         name = "lr" if name == "learning rate" else name
         who = option.replace("lr_scheduler", "schedule")
-        raise SettingError(name, value, f"the {who} refuses it ({error}); mend it") from error
+        raise SettingError(name, value, f"{who} refuses it ({error}); give a value in its range") from error
 
 
 def _prefixes(name: str) -> list[str]:

@@ -14,7 +14,7 @@ class Markup(str):
 Child = str | int | float | None
 """What an element may hold: markup, a text, which is escaped, a number, or nothing."""
 
-_VOID = {"img", "link", "meta", "br"}
+_VOID = {"img", "link", "meta", "br", "wbr"}
 
 
 def tag(name: str, /, *children: Child, **attributes: str | int | float | bool | None) -> Markup:

@@ -3,26 +3,58 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from parity_lightning.errors import SettingError
+from parity_lightning.figures.page import FOREST
 from parity_lightning.report.section import Section
 
-_KNOWN = "the folder of a run, of theory or of a figure, a trials file (.parquet) or the store of a sweep (.sqlite)"
+_KNOWN = "the folder of a run, of theory, a figure or paper, a trials file (.parquet) or the store of a sweep (.sqlite)"
 
 
-def sections_of(given: str) -> list[Section]:
-    """Reads what lies at a path; of a figure that was drawn at several scales, each of them.
+class UnknownKind(SettingError):
+    """What lies at a path is of no kind that can be shown."""
+
+
+def sections_of(given: Iterable[str]) -> tuple[list[Section], list[UnknownKind]]:
+    """Reads what lies at paths; of a figure that was drawn at several scales, and of ``paper``'s folder, all of it.
 
     Args:
-        given: The path, as it was named.
+        given: The paths, as they were named.
+
+    Returns:
+        What they are, each thing once, and why paths were left out at which something else lies.
 
     Raises:
-        SettingError: If there is nothing, nothing that is known, or it is damaged.
+        UnknownKind: If something else lies at all of them.
+        SettingError: If there is nothing at one, or it is damaged.
     """
+    sections: list[Section] = []
+    unknown: list[UnknownKind] = []
+    verdicts: set[bytes] = set()
+    for each in dict.fromkeys(given):
+        for part in _parts(each):
+            verdict = Path(part).expanduser() / "verdict.json"
+            content = verdict.read_bytes() if verdict.is_file() else None
+            # The folder of `paper` has copies of what lies beside it.
+            if content is not None and content in verdicts:
+                continue
+            try:
+                sections.append(section_of(part))
+            except UnknownKind as error:
+                unknown.append(error)
+            verdicts |= {content} if content is not None else set()
+    if not sections:
+        raise unknown[0]
+    return sections, unknown
+
+
+def _parts(given: str) -> list[str]:
     path = Path(given).expanduser()
-    scales = sorted(path.glob("*/verdict.json")) if (path / "study.sqlite").is_file() else []
-    return [section_of(str(Path(given) / scale.parent.name)) for scale in scales] or [section_of(given)]
+    holds_several = any((path / name).is_file() for name in ("study.sqlite", f"{FOREST}.png"))
+    parts = sorted(path.glob("*/verdict.json")) if holds_several else []
+    return [str(Path(given) / part.parent.name) for part in parts] or [given]
 
 
 def section_of(given: str) -> Section:
@@ -36,6 +68,8 @@ def section_of(given: str) -> Section:
         raise SettingError("PATH", given, f"no such file or folder; give {_KNOWN}")
     try:
         return _section_of(path, given)
+    except UnknownKind:
+        raise
     except SettingError as error:
         # Classes that read files name the option of the command that writes them.
         raise SettingError("PATH", given, error.hint) from error
@@ -55,7 +89,7 @@ def _section_of(path: Path, given: str) -> Section:
             from parity_lightning.report.sweep_section import SweepSection
 
             return SweepSection(path, given)
-        raise SettingError("PATH", given, f"is no file that can be shown; give {_KNOWN}")
+        raise UnknownKind("PATH", given, f"is no file that can be shown; give {_KNOWN}")
     if (path / "verdict.json").is_file():
         from parity_lightning.report.verdict_section import VerdictSection
 
@@ -67,7 +101,7 @@ def _section_of(path: Path, given: str) -> Section:
     for name in ("trials.parquet", "study.sqlite"):
         if (path / name).is_file():
             return _section_of(path / name, str(Path(given) / name))
-    raise SettingError("PATH", given, f"holds nothing that can be shown; {_below(path, given)}")
+    raise UnknownKind("PATH", given, f"holds nothing that can be shown; {_below(path, given)}")
 
 
 def _begins_with(path: Path, beginning: bytes) -> bool:

@@ -102,15 +102,17 @@ class RunSection:
 
     def _figure(self) -> Figure:
         onset, solved = self._summary.get("onset"), self._summary.get("convergence_time")
-        dates = [("onset", onset, "4 3"), ("solved", solved, "")]
-        named = [Rule(step, f"{name}: step {step:,}", dash=dash) for name, step, dash in dates if step is not None]
+        steps = [("onset", onset, "4 3"), ("solved", solved, "")]
+        named = [Rule(step, f"{name}: step {step:,}", dash=dash) for name, step, dash in steps if step is not None]
         plain = [Rule(rule.at, dash=rule.dash) for rule in named]
         guessing = Rule(0.5, "guessing", is_vertical=False, dash="2 3")
         panels = [
-            Panel("What one sees: the loss", "loss", self._stages("loss"), plain, height=180, least=(0,)),
-            Panel("The share of wrong labels", "error", self._stages("error"), [guessing, *named], least=(0, 0.5)),
+            Panel("Loss", "loss", self._stages("loss"), plain, height=180, least=(0,)),
             Panel(
-                "What is hidden: how far the first layer's weights have moved from where they began",
+                "Error: the share of wrong labels", "error", self._stages("error"), [guessing, *named], least=(0, 0.5)
+            ),
+            Panel(
+                "Hidden progress: how far the first layer's weights have moved",
                 "hidden progress",
                 self._hidden(),
                 plain,
@@ -119,7 +121,14 @@ class RunSection:
         ]
         if gap := self._line("Fourier gap", "fourier_gap", VERMILION):
             level = Rule(0, is_vertical=False, dash="2 3")
-            panels.append(Panel("How well the gradient of one unit tells these inputs", "Fourier gap", gap, [level]))
+            panels.append(
+                Panel(
+                    "Fourier gap: above 0, the gradient of one unit tells the inputs the label depends on",
+                    "Fourier gap",
+                    gap,
+                    [level],
+                )
+            )
         # Memorizing takes a small part of the time to generalizing: a finite sample needs a logarithmic axis.
         log_steps = self._summary.get("num_samples") is not None
         last = panels.pop()

@@ -47,7 +47,7 @@ class Section(Protocol):
         ...
 
 
-def facts(pairs: Sequence[tuple[str, Child]]) -> Markup:
+def facts(pairs: Sequence[tuple[Child, Child]]) -> Markup:
     """Names and what stands for them; pairs of which nothing is known are left out."""
     known = ((name, value) for name, value in pairs if value not in (None, ""))
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in known), class_="facts")
@@ -77,8 +77,14 @@ def command(line: str, about: Child = None) -> Markup:
 def settings(title: str, values: Mapping[str, object]) -> Markup | None:
     """Settings by their paths, folded; those without a value are left out, and nothing is made of none."""
     given = {name: value for name, value in values.items() if value is not None}
-    pairs = [(name.replace(".init_args", ""), tag("code", _setting(value))) for name, value in given.items()]
+    pairs = [(_path(name), tag("code", _setting(value))) for name, value in given.items()]
     return folded(title, facts(pairs), is_record=True) if pairs else None
+
+
+def _path(name: str) -> Markup:
+    """A setting's path, which may be broken where its parts end and nowhere else."""
+    parts = name.replace(".init_args", "").replace("_", "_\0").replace(".", ".\0").split("\0")
+    return joined(parts[0], *(child for part in parts[1:] for child in (tag("wbr"), part)))
 
 
 def _setting(value: object) -> str:

@@ -1,1 +1,1 @@
-"""The life of a run on disk: its folder, its files, and resuming it."""
+"""A run on disk: its folder, its files, and how it is resumed."""

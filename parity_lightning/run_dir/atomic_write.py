@@ -32,8 +32,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
         sync_file(new)
         os.replace(new, path)
         sync_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         new.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            # A write to an open file raises without its name.
+            error.filename = str(path)
         raise
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any, cast
 
 from lightning.pytorch.loggers import Logger
+
+from parity_lightning.terminal.output import complain
 
 _METHODS = ("log_metrics", "log_hyperparams", "log_graph", "save", "finalize", "after_save_checkpoint")
 
@@ -64,5 +65,5 @@ class FaultTolerantLogger:
             self._failed = True
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             message = f"{type(self._logger).__name__} failed, training goes on without it ({reason})"
-            print(message, file=sys.stderr, flush=True)
+            complain(message)
             return otherwise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,11 +12,25 @@ from lightning.pytorch.utilities import rank_zero_only
 from parity_lightning.errors import SettingError
 from parity_lightning.run_dir.resume import check_no_links, find_run, how_it_ended, newest_checkpoint
 from parity_lightning.run_dir.run_folder import RunFolder
+from parity_lightning.terminal.output import complain, show
 
 # Passes the run's folder on to the processes that a strategy of several devices starts with the same command.
 _FOLDER_VARIABLE = "PARITY_LIGHTNING_RUN_FOLDER"
 
 _LAST = "last"
+
+
+class RunEnded(Exception):
+    """The run that is to be resumed has already ended.
+
+    Args:
+        folder: Its folder.
+        end: How, in words.
+    """
+
+    def __init__(self, folder: Path, end: str) -> None:
+        super().__init__(f"nothing to do: {os.path.relpath(folder)} ended, {end}")
+        self.folder = folder
 
 
 class RunLocation(NamedTuple):
@@ -62,7 +75,7 @@ def locate_run(parent: Path, label: str, config: Any, as_saved: Callable[[], Map
 
     Raises:
         SettingError: If there is no such run, another process writes there, or the folder cannot be written.
-        SystemExit: With 0 if the run to be resumed has already ended.
+        RunEnded: If the run to be resumed has already ended.
     """
     last, auto = config.ckpt_path == _LAST, config.resume == "auto"
     is_first = not getattr(rank_zero_only, "rank", 0)
@@ -89,7 +102,7 @@ def locate_run(parent: Path, label: str, config: Any, as_saved: Callable[[], Map
         raise
     os.environ[_FOLDER_VARIABLE] = str(found)
     if is_first:
-        print(f"going on with {os.path.relpath(found)} from step {location.begins_at:,}", flush=True)
+        show(f"going on with {os.path.relpath(found)} from step {location.begins_at:,}")
     return location
 
 
@@ -104,17 +117,16 @@ def _new(parent: Path, label: str, is_first: bool) -> RunLocation:
 
 def _exit_if_ended(folder: Path, max_steps: int) -> None:
     if end := how_it_ended(folder, max_steps):
-        print(f"nothing to do: {os.path.relpath(folder)} ended, {end}", flush=True)
-        raise SystemExit(0)
+        raise RunEnded(folder, end)
 
 
 def _resumed(path: Path, lock: RunFolder | None) -> RunLocation:
     checkpoint = newest_checkpoint(path)
     if lock is not None:
         for file in checkpoint.damaged:
-            print(f"{os.path.relpath(file)} is damaged; an earlier checkpoint is used", file=sys.stderr, flush=True)
+            complain(f"{os.path.relpath(file)} is damaged; an earlier checkpoint is used")
         if checkpoint.step and not (path / "metrics.csv").exists():
-            print(f"metrics.csv is gone; it will begin after step {checkpoint.step:,}", file=sys.stderr, flush=True)
+            complain(f"metrics.csv is gone; it will begin after step {checkpoint.step:,}")
     # In the process of another device the run may be a new one that the first process has just made a folder for.
     resumed = (path / "config.yaml").exists()
     return RunLocation(path, lock, resumed, checkpoint.path, checkpoint.step, checkpoint.threads)

@@ -180,9 +180,9 @@ def variation(times: np.ndarray) -> float:
 
 
 def after_the_first(times: np.ndarray, every: int) -> np.ndarray:
-    """How long the other trials took after the fastest: what a search cannot have before is granted to it.
+    """How long the other trials took after the fastest one.
 
-    Memoryless if the times were, from any first possible step on.
+    These times are geometric again if the times were, whatever the first step at which a search can succeed.
 
     Example:
         >>> after_the_first(np.array([50, 70, 55]), every=5).tolist()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
 from parity_lightning.engine.trial import TrialResult
 from parity_lightning.studies.agenda import MOST_FAILURES, Agenda
+from parity_lightning.studies.cells import Extent
 from parity_lightning.studies.executors import Executor
 from parity_lightning.studies.packs import Pack
 from parity_lightning.studies.store import Store
@@ -18,6 +20,22 @@ from parity_lightning.studies.work import Work
 
 COMMIT_EVERY = 1.0
 """Seconds between two commits: a commit waits for the disk."""
+
+_MOST_SHOWN = 8
+
+
+class CellProgress(NamedTuple):
+    """How far a cell has come.
+
+    Attributes:
+        place: Which one.
+        done: Its trials that have a row.
+        solved: How many of them are solved.
+    """
+
+    place: int
+    done: int
+    solved: int
 
 
 class Progress(NamedTuple):
@@ -27,11 +45,61 @@ class Progress(NamedTuple):
         done: Trials that have a row.
         solved: How many of them are solved.
         total: Trials there are to be at most.
+        cells_done: Cells that need no more trials.
+        cells: Cells there are.
+        running: Cells that trials were done of last and that need more, the last first.
     """
 
     done: int
     solved: int
     total: int
+    cells_done: int
+    cells: int
+    running: tuple[CellProgress, ...] = ()
+
+
+class _Counts:
+    """Counts the trials of each cell.
+
+    Args:
+        extent: When a cell needs no more trials.
+        times: Convergence times of shape ``(cells, trials)``, NaN of trials without a row.
+    """
+
+    def __init__(self, extent: Extent, times: np.ndarray) -> None:
+        self._extent = extent
+        self._done: list[int] = (~np.isnan(times)).sum(1).tolist()
+        self._solved: list[int] = np.isfinite(times).sum(1).tolist()
+        self._total = times.size
+        self._running: dict[int, None] = {}
+        self._cells_done = sum(self._is_done(place) for place, done in enumerate(self._done) if done)
+        self._all_done, self._all_solved = sum(self._done), sum(self._solved)
+
+    def _is_done(self, place: int) -> bool:
+        return self._extent.is_decided(self._solved[place], self._done[place])
+
+    def add(self, results: Iterable[TrialResult]) -> None:
+        """Counts trials that are done."""
+        for result in results:
+            place = result.number // self._extent.trials
+            before = self._is_done(place)
+            is_solved = result.convergence_time is not None
+            self._done[place] += 1
+            self._solved[place] += is_solved
+            self._all_done += 1
+            self._all_solved += is_solved
+            self._running.pop(place, None)
+            if self._is_done(place):
+                self._cells_done += not before
+            else:
+                self._running[place] = None
+
+    def progress(self) -> Progress:
+        """How far it has come."""
+        last = islice(reversed(self._running), _MOST_SHOWN)
+        running = tuple(CellProgress(each, self._done[each], self._solved[each]) for each in last)
+        cells = len(self._done)
+        return Progress(self._all_done, self._all_solved, self._total, self._cells_done, cells, running)
 
 
 def run_study(
@@ -61,8 +129,8 @@ def run_study(
     done, solved = ~np.isnan(times), np.isfinite(times)
     failures = {place: count for place, (count, _) in store.failures().items()}
     agenda = Agenda(store.extent, packs, done.reshape(-1), solved.sum(1), failures)
-    progress = Progress(int(done.sum()), int(solved.sum()), store.total)
-    show(progress)
+    counts = _Counts(store.extent, times)
+    show(counts.progress())
     waiting: list[TrialResult] = []
     written = time.monotonic()
     try:
@@ -76,9 +144,8 @@ def run_study(
                     waiting, written = [], time.monotonic()
                 _record_faults(store, agenda, tell)
                 if results:
-                    more = sum(result.convergence_time is not None for result in results)
-                    progress = progress._replace(done=progress.done + len(results), solved=progress.solved + more)
-                    show(progress)
+                    counts.add(results)
+                    show(counts.progress())
     finally:
         store.add(waiting)
         _record_faults(store, agenda, tell)

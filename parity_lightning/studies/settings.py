@@ -14,8 +14,8 @@ _OWN = re.compile(
     r"|data\.init_args\.(support|label_noise|seed)"
 )
 
-# Settings that have no column. Of each trial: its seed and its support. What moves numbers around and decides none.
-# Twins of those of the data: n and k of a model.
+# Options without a column: what each trial has for itself, in a column of its own kind; what affects speed alone; and
+# n and k of a model, which repeat those of the data.
 _NO_COLUMN = re.compile(
     r"data\.init_args\.(seed|support|num_workers)|(model|data)\.class_path|model\.init_args\.(n|k|compile_after)"
     r"|.*\.(foreach|fused|capturable|differentiable)"

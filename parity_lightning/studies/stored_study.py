@@ -45,7 +45,7 @@ class StoredStudy:
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.is_file():
-            raise SettingError("results", path, "no such file; give the store of a sweep")
+            raise SettingError("STORE", path, "no such file; give the store of a sweep")
         try:
             # Not read-only: a reader of a store that was left by a killed process has to bring it in order.
             self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
@@ -56,7 +56,9 @@ class StoredStudy:
             self.varied: list[str] = plan["varied"]
             self._settings, self._columns = self._all("settings"), self._all("columns")
         except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
-            raise SettingError("results", path, f"is no store of a study, or damaged ({error})") from error
+            raise SettingError(
+                "STORE", path, f"is no store of a study, or damaged ({error}); give the store of a sweep"
+            ) from error
         self.shared = Settings(self._common, {}, {}).row()
         names = {path: column_of(path) for path in {path for each in self._settings for path in each}}
         self.own = [

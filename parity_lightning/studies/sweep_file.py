@@ -114,15 +114,17 @@ def _content(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise SettingError("sweep", path, "no such file; give the path of a W&B sweep file") from None
+        raise SettingError("FILE", path, "no such file; give the path of a W&B sweep file") from None
     except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise SettingError("sweep", path, f"cannot be read ({error}); give the path of a W&B sweep file") from None
+        raise SettingError("FILE", path, f"cannot be read ({error}); give the path of a W&B sweep file") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
-        raise SettingError("sweep", path, f"not valid YAML{where}: {getattr(error, 'problem', error)}") from None
+        raise SettingError(
+            "FILE", path, f"not valid YAML{where}: {getattr(error, 'problem', error)}; mend the file"
+        ) from None
     if not isinstance(content, dict) or not isinstance(content.get("parameters"), dict):
-        raise SettingError("sweep", path, "is no W&B sweep file: it must have method: and parameters:")
+        raise SettingError("FILE", path, "is no W&B sweep file, which has method: and parameters:; give another")
     return content
 
 

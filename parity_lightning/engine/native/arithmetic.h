@@ -65,29 +65,20 @@ struct Update {
   int64_t has_decay, has_weight_decay, has_momentum, has_nesterov, is_decoupled;
 };
 
-// Philox4x32-10 of several counters at once; see data/philox.py.
-template <int COUNTERS>
-DEVICE void philox(uint32_t (*c)[COUNTERS], uint32_t k0, uint32_t k1) {
+// The product of two words of 32 bits, and its halves.
+DEVICE uint64_t product(uint32_t word, uint32_t factor) { return static_cast<uint64_t>(word) * factor; }
+DEVICE uint32_t upper(uint64_t product) { return static_cast<uint32_t>(product >> 32); }
+DEVICE uint32_t lower(uint64_t product) { return static_cast<uint32_t>(product); }
+
+// Philox4x32-10 of a counter, or of several side by side; see data/philox.py.
+template <typename Word>
+DEVICE void philox(Word (&c)[4], uint32_t k0, uint32_t k1) {
   for (int round = 0; round < 10; ++round) {
-    for (int l = 0; l < COUNTERS; ++l) {
-      uint64_t p0 = static_cast<uint64_t>(c[0][l]) * 0xD2511F53u, p1 = static_cast<uint64_t>(c[2][l]) * 0xCD9E8D57u;
-      uint32_t c0 = static_cast<uint32_t>(p1 >> 32) ^ c[1][l] ^ k0, c2 = static_cast<uint32_t>(p0 >> 32) ^ c[3][l] ^ k1;
-      c[1][l] = static_cast<uint32_t>(p1), c[3][l] = static_cast<uint32_t>(p0), c[0][l] = c0, c[2][l] = c2;
-    }
+    const auto p0 = product(c[0], 0xD2511F53u), p1 = product(c[2], 0xCD9E8D57u);
+    c[0] = upper(p1) ^ c[1] ^ k0, c[2] = upper(p0) ^ c[3] ^ k1;
+    c[1] = lower(p1), c[3] = lower(p0);
     k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
   }
-}
-
-// Four random words for each of some examples, at most COUNTERS; see random_words in data/philox.py.
-template <int COUNTERS>
-DEVICE void draw_words(const int64_t *index, int count, int64_t block, int64_t purpose, uint32_t k0, uint32_t k1,
-                       uint32_t (*c)[COUNTERS]) {
-  for (int l = 0; l < COUNTERS; ++l) {
-    const uint64_t i = index[l < count ? l : 0];
-    c[0][l] = static_cast<uint32_t>(i), c[1][l] = static_cast<uint32_t>(i >> 32);
-    c[2][l] = static_cast<uint32_t>(block), c[3][l] = static_cast<uint32_t>(purpose);
-  }
-  philox<COUNTERS>(c, k0, k1);
 }
 
 // A bit b as the input (-1)^b.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from parity_lightning.engine.library_cache import check_private, folder_to_build_in
+from parity_lightning.terminal.output import complain, note
 
 
 def build_once(path: Path, build: Callable[[Path], None], name: str) -> None:
@@ -46,8 +46,10 @@ def _is_whole(path: Path) -> bool:
 
 
 def _build(path: Path, build: Callable[[Path], None], name: str) -> None:
-    reason = f"{path} is damaged; it is built again" if path.exists() else f"compiling {name}, once"
-    print(f"{reason}: some seconds", file=sys.stderr, flush=True)
+    if path.exists():
+        complain(f"{path} is damaged; it is built again: some seconds")
+    else:
+        note(f"compiling {name}, once: some seconds")
     with folder_to_build_in(path.with_suffix("")) as folder:
         new = folder / path.name
         build(new)

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from parity_lightning.data.held_out import HELD_OUT
 from parity_lightning.engine.computation import Training
+from parity_lightning.engine.evaluation import BLOCK, ErrorCounts
 from parity_lightning.engine.native.library import load_library
 from parity_lightning.engine.native.steps import NativeSteps, NetworkTensors, Parameter, Update
 from parity_lightning.engine.native.stream import ParityStream, address_of, stream_of
@@ -55,6 +57,23 @@ class CpuSteps(NativeSteps):
         )
         self._check(status)
         return errors
+
+    def evaluate(
+        self, words: Sequence[Tensor], weights: Sequence[Tensor], places: Tensor, screen_size: int
+    ) -> ErrorCounts:
+        """Counts errors in one call; see `Computation`."""
+        network, stream = self._network_of(weights), stream_of(words, "validation", self._noisy)
+        places, counts = places.contiguous(), torch.empty(2, len(places), dtype=torch.int64)
+        status = self._library.evaluate(
+            ctypes.byref(network),
+            ctypes.byref(stream),
+            _int(len(places)),
+            address_of(places),
+            *map(_int, (min(screen_size, HELD_OUT), BLOCK, HELD_OUT)),
+            *map(address_of, counts),
+        )
+        self._check(status)
+        return ErrorCounts(*counts)
 
     def _check(self, status: int) -> None:
         if status:

@@ -18,7 +18,11 @@ from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.engine.native.build import build_once
 from parity_lightning.engine.not_compiled import NotCompiled
 
-_SOURCE, _HEADER = (Path(__file__).with_name(name) for name in ("step.cpp", "arithmetic.h"))
+# The first includes the others.
+_SOURCES = [
+    Path(__file__).with_name(name)
+    for name in ("step.cpp", "errors.h", "trial.h", "vectors.h", "draw.h", "arithmetic.h")
+]
 _TYPES = {torch.float32: "float", torch.float64: "double"}
 # No option that lets the compiler change what is computed: infinities and NaN must show that a trial diverged.
 _FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=c++17", "-fPIC", "-shared")
@@ -53,12 +57,12 @@ def load_library(kind: torch.dtype) -> Library:
     options = [*_FLAGS, f"-DREAL={_TYPES[kind]}"]
     # The compiler's version and this processor's instructions: a folder may be shared by several machines.
     target = _run([*compiler, "-march=native", "-dM", "-E", "-x", "c++", os.devnull])
-    parts = (_SOURCE.read_bytes(), _HEADER.read_bytes(), repr(options).encode(), target)
+    parts = (*(source.read_bytes() for source in _SOURCES), repr(options).encode(), target)
     version = hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
     path = private_cache() / f"{version}.so"
 
     def build(new: Path) -> None:
-        _run([*compiler, *options, str(_SOURCE), "-o", str(new), "-lm"])
+        _run([*compiler, *options, str(_SOURCES[0]), "-o", str(new), "-lm"])
 
     for _ in range(2):
         build_once(path, build, "the steps in C++")

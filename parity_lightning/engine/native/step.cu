@@ -113,30 +113,37 @@ DEVICE void load_network(const Layout &layout, const Network &net, int64_t trial
     load(layout, tensor, net.parameters[tensor].value, trial, layout.values, tensor == OUTPUT ? real(1) : real(0));
 }
 
+// Four random words for an example; see random_words in data/philox.py.
+DEVICE void draw_words(int64_t index, int64_t block, int64_t purpose, uint32_t k0, uint32_t k1, uint32_t (&c)[4]) {
+  c[0] = static_cast<uint32_t>(index), c[1] = static_cast<uint32_t>(index >> 32);
+  c[2] = static_cast<uint32_t>(block), c[3] = static_cast<uint32_t>(purpose);
+  philox(c, k0, k1);
+}
+
 // Draws an example for each thread of a warp and returns its label; the first warp writes the inputs.
 DEVICE real draw(const Stream &stream, int64_t trial, int n, int64_t index) {
   const int words = (n + 31) / 32;
   const uint32_t k0 = static_cast<uint32_t>(stream.low[trial]), k1 = static_cast<uint32_t>(stream.high[trial]);
   const int64_t *relevant = stream.relevant + trial * words;
-  uint32_t odd = 0, c[4][1];
+  uint32_t odd = 0, c[4];
   for (int first = 0; first < words; first += 4) {
-    draw_words<1>(&index, 1, first / 4, stream.purpose, k0, k1, c);
+    draw_words(index, first / 4, stream.purpose, k0, k1, c);
 #pragma unroll
     for (int w = 0; w < 4; ++w) {
       const int word = first + w;
       if (word >= words) break;
-      odd ^= c[w][0] & static_cast<uint32_t>(relevant[word]);
+      odd ^= c[w] & static_cast<uint32_t>(relevant[word]);
       if (threadIdx.x >= WARP) continue;
       const int bits = n - 32 * word;
 #pragma unroll 8
       for (int j = 0; j < 32; ++j)
-        if (j < bits) *number((32 * word + j) * WARP + lane()) = c[w][0] >> j & 1 ? real(-1) : real(1);
+        if (j < bits) *number((32 * word + j) * WARP + lane()) = c[w] >> j & 1 ? real(-1) : real(1);
     }
   }
   real y = __popc(odd) & 1 ? real(-1) : real(1);
   if (stream.is_noisy) {
-    draw_words<1>(&index, 1, 0, stream.noise_purpose, k0, k1, c);
-    if (static_cast<int64_t>(c[0][0]) < stream.flip_below[trial]) y = -y;
+    draw_words(index, 0, stream.noise_purpose, k0, k1, c);
+    if (static_cast<int64_t>(c[0]) < stream.flip_below[trial]) y = -y;
   }
   return y;
 }

@@ -16,18 +16,18 @@ _AMPLIFIES = "instead, we show that SGD gradually amplifies a Fourier gap in the
 
 
 def make_claims(
-    dates: dict[str, np.ndarray], learning: Measured, control: Measured, evaluated: np.ndarray
+    alarm_steps: dict[str, np.ndarray], learning: Measured, control: Measured, evaluated: np.ndarray
 ) -> list[Claim]:
     """The claims on who gives the alarm first, and on what has grown by then.
 
     Args:
-        dates: By measure, the step of the alarm in each trial on a parity, of shape ``(trials,)``; infinite
+        alarm_steps: By measure, the step of the alarm in each trial on a parity, of shape ``(trials,)``; infinite
             where it gives none.
         learning: The measures of networks on parities.
         control: Those of networks on random labels.
         evaluated: The steps of the evaluations, of shape ``(evaluations,)``.
     """
-    accuracy, movement = dates["accuracy"], dates["movement"]
+    accuracy, movement = alarm_steps["accuracy"], alarm_steps["movement"]
     leaves = np.isfinite(accuracy)
     both = leaves & np.isfinite(movement)
     leaves_at = np.searchsorted(evaluated, np.where(leaves, accuracy, evaluated[-1]))

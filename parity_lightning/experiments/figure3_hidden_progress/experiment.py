@@ -1,4 +1,4 @@
-"""Trains networks on parities and on random labels, and dates the alarm of each measure."""
+"""Trains networks on parities and on random labels, and finds the step at which each measure gives the alarm."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ def run(options: Options) -> Findings:
     calibration = _measure(options, first=trials, label_noise=0.5, with_gap=False)
     control = _measure(options, first=2 * trials, label_noise=0.5)
     evaluated = np.arange(1, learning.accuracy.shape[1] + 1) * options.every
-    dates, rows = {}, []
+    alarm_steps, rows = {}, []
     for name in _MEASURES:
         alarm = calibrate(getattr(calibration, name), options.false_alarms)
-        dates[name] = _steps_of(alarm.first(getattr(learning, name)), evaluated)
-        false_dates = alarm.first(getattr(control, name))
-        rows.append(_row(name, dates[name], false_dates, alarm.expected))
+        alarm_steps[name] = _steps_of(alarm.first(getattr(learning, name)), evaluated)
+        false_alarm_steps = alarm.first(getattr(control, name))
+        rows.append(_row(name, alarm_steps[name], false_alarm_steps, alarm.expected))
     choices = [
         f"(n, k) = ({options.n}, {options.k}), width {options.width}, B={options.batch_size}, eta={options.lr}, "
         f"{LOSS} loss, Xavier uniform initialization",
         f"accuracy on {_EVALUATED_ON:,} held-out examples; thresholds: what {options.false_alarms:.1%} of {trials} "
         "runs on random labels exceed at any time",
     ]
-    alarms = [Alarms(trial, *(float(dates[name][trial]) for name in _MEASURES)) for trial in range(trials)]
+    alarms = [Alarms(trial, *(float(alarm_steps[name][trial]) for name in _MEASURES)) for trial in range(trials)]
     curves = [
         Point(labels, int(step), *(measure[0, place] for measure in own))
         for labels, own in (("parity", learning), ("random", control))
@@ -64,8 +64,8 @@ def run(options: Options) -> Findings:
     title = f"({options.n}, {options.k})-parity, {trials} networks each"
     return Findings(
         rows,
-        make_claims(dates, learning, control, evaluated),
-        partial(draw_picture, evaluated, learning, control, dates, title),
+        make_claims(alarm_steps, learning, control, evaluated),
+        partial(draw_picture, evaluated, learning, control, alarm_steps, title),
         choices,
         {"alarms": alarms, "curves": curves},
         size=(11, 7.5),
@@ -114,6 +114,6 @@ def _steps_of(evaluations: np.ndarray, evaluated: np.ndarray) -> np.ndarray:
     return np.where(comes, evaluated[np.where(comes, evaluations, 0).astype(int)], np.inf)
 
 
-def _row(name: str, dates: np.ndarray, false_dates: np.ndarray, expected: float) -> Row:
-    alarms, false = (share_of(int(np.isfinite(each).sum()), len(each)) for each in (dates, false_dates))
-    return Row(name, *alarms, round(expected, 4), *false, *quantile_of(dates))
+def _row(name: str, alarm_steps: np.ndarray, false_alarm_steps: np.ndarray, expected: float) -> Row:
+    alarms, false = (share_of(int(np.isfinite(each).sum()), len(each)) for each in (alarm_steps, false_alarm_steps))
+    return Row(name, *alarms, round(expected, 4), *false, *quantile_of(alarm_steps))

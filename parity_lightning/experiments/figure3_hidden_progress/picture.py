@@ -13,7 +13,7 @@ def draw_picture(
     evaluated: np.ndarray,
     learning: Measured,
     control: Measured,
-    dates: dict[str, np.ndarray],
+    alarm_steps: dict[str, np.ndarray],
     title: str,
     figure: Figure,
 ) -> None:
@@ -23,16 +23,16 @@ def draw_picture(
         evaluated: The steps of the evaluations.
         learning: The measures of networks on parities.
         control: Those of networks on random labels.
-        dates: By measure, the step of the alarm in each trial on a parity.
+        alarm_steps: By measure, the step of the alarm in each trial on a parity.
         title: What was trained.
         figure: An empty figure.
     """
     figure.suptitle(f"Hidden progress: {title}")
     grid = figure.add_gridspec(3, 2, width_ratios=[3, 2])
     titles = {
-        "accuracy": "What one sees: validation accuracy",
-        "movement": r"What is hidden: $\|w_t - w_0\|_\infty$",
-        "gap": "... and the largest Fourier gap of a unit",
+        "accuracy": "Validation accuracy",
+        "movement": r"Hidden progress: $\|w_t - w_0\|_\infty$",
+        "gap": "The largest Fourier gap of a unit",
     }
     panels = [figure.add_subplot(grid[number, 0]) for number in range(3)]
     for axes, (name, what) in zip(panels, titles.items(), strict=True):
@@ -48,14 +48,14 @@ def draw_picture(
     first = figure.add_subplot(grid[:2, 1])
     bins = [float(edge) for edge in np.linspace(0, evaluated[-1], 51)]
     for name, color in (("movement", VERMILION), ("accuracy", BLUE)):
-        given = dates[name][np.isfinite(dates[name])]
-        first.hist(given, bins, color=color, alpha=0.7, label=f"{name}: {len(given)} of {len(dates[name])}")
+        given = alarm_steps[name][np.isfinite(alarm_steps[name])]
+        first.hist(given, bins, color=color, alpha=0.7, label=f"{name}: {len(given)} of {len(alarm_steps[name])}")
     first.set_title("First alarm on a parity")
     first.set(xlabel="SGD steps", ylabel="trials")
     legend(first)
-    both = np.isfinite(dates["accuracy"]) & np.isfinite(dates["movement"])
+    both = np.isfinite(alarm_steps["accuracy"]) & np.isfinite(alarm_steps["movement"])
     lead = figure.add_subplot(grid[2, 1])
-    lead.hist(dates["accuracy"][both] - dates["movement"][both], 40, color=GREEN)
+    lead.hist(alarm_steps["accuracy"][both] - alarm_steps["movement"][both], 40, color=GREEN)
     lead.axvline(0, color=BLACK, linewidth=1)
     lead.set_title("Lead of weight movement over accuracy")
     lead.set(xlabel="SGD steps", ylabel="trials")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Protocol
 
+from parity_lightning.errors import RunError
+
 if TYPE_CHECKING:
     # What deals with a cluster does without torch.
     from parity_lightning.engine.trial import TrialResult
@@ -33,5 +35,5 @@ class Executor(Protocol):
         ...
 
 
-class WorkerFailed(RuntimeError):
+class WorkerFailed(RunError):
     """There is no worker left, or one met what no other could do better."""
