@@ -1,4 +1,4 @@
-"""What SLURM's jobs cost, on a cluster of this machine's own: the table "On SLURM" of docs/scale.md. It needs root.
+"""What SLURM's jobs cost, on a cluster of this machine's own; docs/scale.md says what came of it. It needs root.
 
     PYTHONPATH=tests python benchmarks/slurm_jobs.py
 
@@ -54,8 +54,9 @@ def main() -> None:
         costs = []
         for cells in (few, few, many):
             store = Path(name) / f"{len(costs)}.sqlite"
-            options = [str(sweep_of(Path(name), cells)), f"--store={store}", f"--trials={TRIALS}", "--executor=slurm"]
-            costs.append(cost_of(cluster, options))
+            sweep = sweep_of(Path(name), cells, stacked=True)
+            options = [f"--store={store}", f"--trials={TRIALS}", "--executor=slurm"]
+            costs.append(cost_of(cluster, [str(sweep), *options]))
         # The first has compiled what the others use.
         for cells, cost in zip((few, many), costs[1:], strict=True):
             print(f"| {cells} settings of {TRIALS} trials | {cost[0]:.0f} s | {cost[1]:.1f} s | {cost[2]:.1f} s |")

@@ -82,6 +82,7 @@ class SlurmCluster:
     def __init__(self, folder: Path, most_tasks: int = 1001) -> None:
         self.folder = folder
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._names: dict[str, set[str]] = {node: set() for node in NODES}
         folder.mkdir(parents=True)
         for name in ("state", "bin", *(f"spool-{node}" for node in NODES)):
             (folder / name).mkdir()
@@ -140,15 +141,19 @@ class SlurmCluster:
     def kill_slurmd(self, node: str) -> None:
         """Kills a node's slurmd, and leaves its jobs alone."""
         process = self._running.pop(node)
+        # Never this machine's own: all that has a name of the node dies with it.
+        self._names[node] |= {name_of(process.pid)} - {name_of(os.getpid()), ""}
         process.kill()
         process.wait()
 
     def kill_node(self, node: str) -> None:
-        """Kills a node with all that runs there, as a power failure would, and has the controller learn of it."""
+        """Kills all that runs on a node, as a power failure would, and has the controller learn of it."""
         self.kill_slurmd(node)
-        for process in self.jobs_on(node):
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        for path in Path("/proc").iterdir():
+            # What was begun by a slurmd has the host name that it had.
+            if path.name.isdigit() and name_of(int(path.name)) in self._names[node]:
+                with suppress(ProcessLookupError):
+                    os.kill(int(path.name), signal.SIGKILL)
         self.told("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=killed")
 
     def jobs_on(self, node: str | None = None) -> list[int]:
@@ -160,7 +165,7 @@ class SlurmCluster:
 
     def hasten(self) -> None:
         """Has requeued jobs begin now: SLURM lets them wait for two minutes."""
-        for line in (self.told("squeue", "-h", "-r", "-t", "PENDING", "-o", "%F_%K|%r") or "").splitlines():
+        for line in (self.told("squeue", "-h", "-r", "-t", "PENDING", "-o", "%i|%r") or "").splitlines():
             job, _, reason = line.partition("|")
             if reason == "BeginTime":
                 self.told("scontrol", "update", f"JobId={job}", "StartTime=now")
@@ -178,6 +183,14 @@ class SlurmCluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def name_of(process: int) -> str:
+    """The namespace of a process's host name; empty if the process is gone."""
+    try:
+        return os.readlink(f"/proc/{process}/ns/uts")
+    except OSError:
+        return ""
 
 
 def environments() -> Iterator[tuple[int, Mapping[str, str]]]:

@@ -193,6 +193,26 @@ def test_a_killed_coordinator_is_followed_by_one_that_takes_its_jobs_over(
     assert case.count == 80
 
 
+def test_a_job_of_a_dead_node_goes_on_from_its_lines_on_another(cluster: SlurmCluster, tmp_path: Path) -> None:
+    case = Case(tmp_path, cells=2, trials=15, seconds=0.3)
+    process = coordinator(case, 0.3)
+    try:
+        wait_for(lambda: case.rows > 4, "rows")
+        (node,) = [name for name in slurm_cluster.NODES if cluster.jobs_on(name)]
+        cluster.kill_node(node)
+        (other,) = set(slurm_cluster.NODES) - {node}
+        wait_for(lambda: cluster.hasten() or cluster.jobs_on(other), "the job to begin again")
+        cluster.start_node(node)
+        process.wait(120)
+    finally:
+        process.kill()
+        process.wait()
+    # It was submitted once, and only what was under way was run again.
+    assert len([line for line in (tmp_path / "told.txt").read_text().splitlines() if "SLURM job" in line]) == 1
+    assert case.count <= 30 + 1
+    assert case.run().tolist() == case.expected
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_trial_is_there_once_whatever_is_killed(cluster: SlurmCluster, tmp_path: Path, seed: int) -> None:

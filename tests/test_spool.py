@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import complaint, mutated
+from conftest import CONFIGS, complaint, mutated
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,7 +92,7 @@ def test_what_slurm_cannot_be_asked_for_is_refused(
     monkeypatch.setenv("PATH", str(tmp_path))
 
     def told(*options: str) -> str:
-        return complaint(["sweep", "first.yaml", *options], capsys)
+        return complaint(["sweep", str(CONFIGS / "sweeps" / "first.yaml"), *options], capsys)
 
     line = told("--executor=slurm", "--partition=gpu")
     assert "--executor=slurm: needs a machine of a SLURM cluster: there is no sbatch, squeue" in line
