@@ -147,7 +147,15 @@ def test_a_block_is_at_most_thirty_two_mebibytes_and_256_steps() -> None:
 
 @pytest.mark.parametrize(
     ("step", "every", "end"),
-    [(0, 50, 50), (49, 50, 50), (50, 50, 100), (130, 1000, 256), (256, 1000, 512), (900, 1000, 1000)],
+    [
+        (0, 50, 50),
+        (49, 50, 50),
+        (50, 50, 100),
+        (130, 1000, 256),
+        (256, 1000, 512),
+        (900, 1000, 1000),
+        (1300, 1000, 1512),
+    ],
 )
 def test_blocks_that_are_cut_at_multiples_only(step: int, every: int, end: int) -> None:
     assert TrainingBatches(PARITY, 4).block_end(step, every) == end

@@ -55,6 +55,8 @@ def test_movement_is_the_largest_change_of_each_coordinate(data: st.DataObject, 
     threshold = sorted(moved)[-len(support)]
     assert all(moved[i] >= threshold for i in found.recovered)
     assert found.found == len(set(found.recovered) & set(support))
+    # Units may lie along several axes.
+    assert movement_of(torch.tensor([weight]), torch.tensor([initial]), support) == found
 
 
 @given(st.lists(st.sampled_from([0, 1, 400, 462, 463, 501, 502, 512, 700]), max_size=30))

@@ -226,10 +226,14 @@ class Transposed(nn.Module):
         return (x @ self.weight).relu().sum(-1)
 
 
-def with_a_hook() -> nn.Module:
+def with_a_hook(factor: float = 2.0) -> nn.Module:
     network = TwoLayerMLP(10, 3, 5)
-    network.hidden.register_forward_hook(lambda module, arguments, output: output * 2)
+    network.hidden.register_forward_hook(lambda module, arguments, output: output * factor)
     return network
+
+
+def with_a_hook_of_one_percent() -> nn.Module:
+    return with_a_hook(1.01)
 
 
 def with_another_layer() -> nn.Module:
@@ -239,7 +243,7 @@ def with_another_layer() -> nn.Module:
 
 
 @pytest.mark.compiles
-@pytest.mark.parametrize("make", [with_a_hook, with_another_layer, Transposed])
+@pytest.mark.parametrize("make", [with_a_hook, with_a_hook_of_one_percent, with_another_layer, Transposed])
 def test_a_form_that_is_not_the_networks_is_not_used(make: Callable[[], nn.Module]) -> None:
     stack = Stack.of([NetworkWithLoss(make(), find_loss("hinge"))], [SparseParity(10, 3)], OPTIMIZERS["SGD"], 8)
     assert not stack.use_native_code()

@@ -41,6 +41,12 @@ def test_keys_broadcast() -> None:
     together = philox((zero, zero, zero, zero), keys)
     for number in range(3):
         assert [int(word[number]) for word in together] == list(philox_reference((0, 0, 0, 0), (number, number + 7)))
+    # One index for each seed, and several.
+    for index in (torch.arange(3), torch.arange(6).reshape(2, 3)):
+        words = random_words(keys, index, blocks=1, purpose=4)
+        for place in range(3):
+            alone = random_words((place, place + 7), index[..., place], blocks=1, purpose=4)
+            assert torch.equal(words[..., place, :], alone)
 
 
 @given(st.integers(0, 2**63 - 1), st.integers(0, 2**64 - 1), st.integers(0, ONES))

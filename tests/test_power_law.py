@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from parity_lightning.statistics.power_law import fit_power_law
-from parity_lightning.statistics.scaling import courses_of
+from parity_lightning.statistics.scaling import courses_of, number_that_varies
 
 N = np.array([10, 20, 40, 80])
 
@@ -56,3 +58,22 @@ def test_there_is_a_course_for_each_combination_of_all_else() -> None:
     assert [course.others for course in courses] == [{"k": 2}, {"k": 3}]
     assert [course.x for course in courses] == [[10, 20, 40]] * 2
     assert [course.law and round(course.law.exponent, 6) for course in courses] == [1.0, 2.0]
+    assert courses[1].law is not None
+    assert courses[1].law.at(N) == pytest.approx(N**2)
+
+
+@pytest.mark.parametrize(
+    ("values", "chosen"),
+    [
+        ({"a": [1, 2, 3, 3], "b": [1, 2, 3, 4]}, "b"),
+        # Of two alike the first.
+        ({"a": [1, 2, 2, 2], "b": [0.5, 0.7, 0.7, 0.7]}, "a"),
+        # A seed is no quantity, nor is a truth value, a name, or what is 0 or lacking somewhere.
+        ({"data_seed": [1, 2, 3, 4], "a": [True, False, True, True], "b": ["x", "y", "z", "w"]}, None),
+        ({"a": [0, 1, 2, 3], "b": [1, 2, 3, None], "c": [5, 5, 5, 5], "d": [5, 5, 5, 6]}, "d"),
+        ({"a": [5, 5, 5, 5]}, None),
+    ],
+)
+def test_times_are_drawn_against_the_number_with_the_most_values(values: dict[str, list[Any]], chosen: str) -> None:
+    settings = [{name: every[place] for name, every in values.items()} for place in range(4)]
+    assert number_that_varies(settings, list(values)) == chosen

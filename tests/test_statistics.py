@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -18,9 +18,12 @@ from parity_lightning.statistics.memoryless import (
     first_success_pvalue,
     samples_for,
     simulated_spreads,
+    uniform_law,
 )
 from parity_lightning.statistics.sample_complexity import bootstrap_sample_complexity, sample_complexity
 from parity_lightning.statistics.survival import Quantile, quantile_of, survival_of
+from parity_lightning.statistics.time_histogram import RandomSearch, bin_edges
+from parity_lightning.statistics.variance_share import share_between
 
 INF = float("inf")
 
@@ -36,6 +39,8 @@ def test_a_quantile_on_the_border_between_two_trials_is_their_mean() -> None:
     assert 0.29 * 100 < 29
     assert quantile_of(range(100), 0.29).value == 28.5
     assert quantile_of([1, 2, 4, 8], 0.25).value == 1.5
+    # Below the first trial, and above the last, there is none to take the mean with.
+    assert [quantile_of([1, 2, 4], share).value for share in (1e-12, 1 - 1e-12)] == [1, 4]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +59,8 @@ def test_intervals_of_the_median_lie_between_the_trials_of_the_table(
     [
         (Quantile(1500.0, 1000.0, 2500.0), "1,500 (1,000 to 2,500)"),
         (Quantile(1500.0, 0.0, INF), "1,500 (0 to unsolved)"),
+        (Quantile(1500.0, 0.0, 2500.0), "1,500 (0 to 2,500)"),
+        (Quantile(1500.0, 9.0, INF), "1,500 (9 to unsolved)"),
         (Quantile(INF, 200.0, INF), "unsolved (200 to unsolved)"),
         (Quantile(INF, 1.0, INF), "unsolved (1 to unsolved)"),
         (Quantile(INF, 0.0, INF), "unsolved"),
@@ -62,6 +69,9 @@ def test_intervals_of_the_median_lie_between_the_trials_of_the_table(
 )
 def test_a_quantile_as_text(quantile: Quantile, text: str) -> None:
     assert str(quantile) == text
+    # Only a quantile that is known, and its interval not at either end, is told in other words.
+    few = quantile == (1500.0, 0.0, INF)
+    assert quantile.in_words() == ("1,500 (too few trials for an interval)" if few else text)
 
 
 def test_where_nothing_is_solved_the_survival_curve_is_one() -> None:
@@ -154,3 +164,64 @@ def test_times_are_summed_up_without_scipys_statistics() -> None:
     """Whose import takes longer than the rest of a small command."""
     code = "import sys, parity_lightning.statistics.scaling; assert 'scipy.stats' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# Six targets, four judges each (Shrout and Fleiss, 1979, Table 2).
+JUDGED = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float)
+
+
+def test_the_share_between_groups_is_that_of_the_published_example() -> None:
+    share = share_between(JUDGED)
+    assert share == pytest.approx((0.1657, 0.0, 0.7226), abs=5e-5)
+
+
+@pytest.mark.parametrize(("groups", "level"), [(2, 0.5), (6, 0.95), (4, 0.9)])
+def test_at_the_ends_of_its_interval_a_share_is_as_improbable_as_the_level_says(groups: int, level: float) -> None:
+    values = JUDGED[:groups] + 20.0 * np.arange(groups)[:, None]
+    repetitions, ratio = values.shape[1], float(stats.f_oneway(*values).statistic)
+    found = share_between(values, level)
+    assert found.value == pytest.approx((ratio - 1) / (ratio + repetitions - 1))
+    for end, chance in ((found.low, (1 + level) / 2), (found.high, (1 - level) / 2)):
+        # The ratio of variances is so many times one that follows the F distribution.
+        times = 1 + repetitions * end / (1 - end)
+        below = stats.f.cdf(ratio / times, groups - 1, groups * (repetitions - 1))
+        assert below == pytest.approx(chance)
+
+
+def test_groups_without_variance_within_explain_everything() -> None:
+    assert share_between(np.array([[1.0, 1.0], [2.0, 2.0]])) == (1.0, 1.0, 1.0)
+    assert share_between(np.ones((2, 3))) == (1.0, 1.0, 1.0)
+
+
+def test_a_search_through_all_sets_has_found_one_by_the_last() -> None:
+    assert uniform_law(4)(np.array([-1, 0, 3, 4, 9])).tolist() == [0, 0, 0.75, 1, 1]
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=60), st.sampled_from([1, 5, 50]))
+def test_bins_begin_between_evaluations_and_hold_every_time(numbers: list[int], every: int) -> None:
+    times = every * np.array(numbers, float)
+    edges = bin_edges(times, every)
+    (width, *_), most = np.diff(edges), times.max()
+    assert edges[0] == every / 2
+    assert np.allclose(np.diff(edges), width)
+    assert width % every == 0
+    assert edges[-1] > most >= edges[-1] - 2 * width
+    assert np.histogram(times, edges)[0].sum() == len(times)
+    # The rule of Freedman and Diaconis, where the range is that of several bins; and 100 bins at most.
+    ideal = 2 * np.subtract(*np.quantile(times, [0.75, 0.25])) / np.cbrt(len(times))
+    bins = np.ceil(np.ptp(times) / ideal) if ideal else 1
+    fitting = np.ptp(times) / bins if np.ptp(times) else 1.0
+    assert width == every * max(1, round(fitting / every), int(np.ceil(most / every / 100)))
+
+
+def test_a_random_search_is_solved_in_bins_as_its_steps_say() -> None:
+    search = RandomSearch.like(np.array([10.0, 25.0, INF]), every=5, max_steps=60)
+    # Two successes in 95 steps.
+    assert search == (1 - 2 / 95, 5)
+    edges = np.array([2.5, 12.5, 17.5, 32.5])
+    # A bin holds evaluations, and each of these the five steps before it.
+    steps = [range(1, 11), range(11, 16), range(16, 31)]
+    by_hand = [40 * sum(search.stay ** (step - 1) * (1 - search.stay) for step in some) for some in steps]
+    assert search.expected(edges, trials=40) == pytest.approx(by_hand)
+    assert search.unsolved(np.array([0, 30])) == pytest.approx([1, 1 - sum(by_hand) / 40])
