@@ -216,7 +216,7 @@ def test_a_job_of_a_dead_node_goes_on_from_its_lines_on_another(cluster: SlurmCl
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_trial_is_there_once_whatever_is_killed(cluster: SlurmCluster, tmp_path: Path, seed: int) -> None:
-    seconds = 0.4
+    seconds = 1.0
     case = Case(tmp_path, cells=12, trials=12, seconds=seconds)
     chance = random.Random(seed)
     kinds = ["job", "job", "node", "slurmd", "coordinator", "coordinator"]
@@ -225,7 +225,7 @@ def test_every_trial_is_there_once_whatever_is_killed(cluster: SlurmCluster, tmp
     process = coordinator(case, seconds)
     try:
         for kind in kinds:
-            time.sleep(chance.uniform(2, 8))
+            time.sleep(chance.uniform(1, 4))
             cluster.hasten()
             wait_for(cluster.jobs_on, "a job", 200)
             node = chance.choice(slurm_cluster.NODES)
