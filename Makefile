@@ -40,10 +40,9 @@ test-slurm: $(VENV)/.installed-dev ## run the tests on a SLURM cluster of this m
 attack: $(VENV)/.installed-dev ## attack what is kept on disk, by the thousand: the table of docs/attacks.md
 	$(BIN)/python -m pytest -m slow -s -q tests/test_attack.py
 
-mutate: $(VENV)/.installed-dev ## put small mistakes into the code and count those that the tests notice (PACKAGE=engine; default: all)
+mutate: $(VENV)/.installed-dev ## put small mistakes into packages and count those that the tests notice (PACKAGE=engine SAMPLE=120 SEED=1)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutation]'
-	OMP_NUM_THREADS=1 $(BIN)/mutmut run $(if $(PACKAGE),"parity_lightning.$(PACKAGE).*")
-	$(BIN)/mutmut results
+	$(BIN)/python benchmarks/mutants.py $(or $(PACKAGE),$(PACKAGES)) $(addprefix --sample=,$(SAMPLE)) $(addprefix --seed=,$(SEED))
 
 lint: $(VENV)/.installed-dev ## check style and format
 	$(BIN)/ruff check .

@@ -319,6 +319,10 @@ def test_without_a_compiler_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("CXX", "no-such-compiler -O2")
     with pytest.raises(NotCompiled, match="CXX=no-such-compiler -O2: no such program"):
         load_library.__wrapped__(torch.float32)
+    # A compiler that fails without a word.
+    monkeypatch.setenv("CXX", "false")
+    with pytest.raises(NotCompiled, match=r"^false:$"):
+        load_library.__wrapped__(torch.float32)
     monkeypatch.delenv("CXX")
     monkeypatch.setenv("PATH", "")
     with pytest.raises(NotCompiled, match="no C\\+\\+ compiler"):

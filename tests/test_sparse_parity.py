@@ -146,6 +146,7 @@ def test_noise_flips_the_same_examples_each_time_and_is_independent_of_them() ->
         ({"n": 0, "k": 1}, "n"),
         ({"n": 2.0, "k": 1}, "n"),
         ({"n": True, "k": 1}, "n"),
+        ({"n": 2**20 + 1, "k": 1}, "n"),
         ({"n": 5, "k": 0}, "k"),
         ({"n": 5, "k": 6}, "k"),
         ({"n": 5, "k": 2, "support": [1, 1]}, "support"),

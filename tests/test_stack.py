@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -9,11 +11,12 @@ from parity_lightning.data.datamodule import check_same_parity
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.optimizer_options import OptimizerOptions
 from parity_lightning.engine.stack import Stack
-from parity_lightning.engine.trainable import NetworkWithLoss
+from parity_lightning.engine.trainable import NetworkWithLoss, Unstackable
 from parity_lightning.engine.update_rules import find_rule
 from parity_lightning.errors import SettingError
 from parity_lightning.nets import TwoLayerMLP
 from parity_lightning.optim.losses import find_loss
+from parity_lightning.optim.optimizers import SGDW, SignSGD
 
 
 def optimizer() -> torch.optim.Optimizer:
@@ -40,6 +43,39 @@ def test_options_follow_the_schedule_to_the_last_digit() -> None:
     assert options.of_steps(1500, 2000)[:, 0].tolist() == rates[1500:]
     assert options.of_steps(3, 5)[:, 0].tolist() == rates[3:5]
     assert options.first == [0.1, 0.9, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+        (SGDW, {"momentum": 0.9, "decay": 0.1}),
+        (SignSGD, {"decay": 0.1}),
+        (torch.optim.Adam, {"weight_decay": 0.1}),
+        (torch.optim.AdamW, {"weight_decay": 0.1}),
+    ],
+)
+def test_updates_are_computed_in_the_type_of_the_weights(
+    kind: type[torch.optim.Optimizer], options: dict[str, Any]
+) -> None:
+    rule = find_rule([kind([torch.zeros(1)], lr=0.1, **options)])  # type: ignore[call-arg]
+    weight = torch.ones(2, 3)
+    values = {name: torch.full((2, 1), 0.1, dtype=torch.float64) for name in rule.options}
+    steps = torch.ones(2, 1, dtype=torch.float64)
+    new, state = rule(weight, weight, [torch.zeros(2, 3) for _ in rule.state], values, steps)
+    assert {tensor.dtype for tensor in (new, *state)} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("kind", "switch"),
+    [
+        *((torch.optim.Adam, switch) for switch in ("amsgrad", "maximize", "differentiable", "capturable")),
+        *((torch.optim.SGD, switch) for switch in ("dampening", "maximize", "differentiable")),
+    ],
+)
+def test_an_option_without_an_update_here_is_named(kind: type[torch.optim.Optimizer], switch: str) -> None:
+    with pytest.raises(Unstackable, match=f"the optimizer's option {switch} is on"):
+        find_rule([kind([torch.zeros(1)], lr=0.1, **{switch: True})])  # type: ignore[call-arg]
 
 
 def test_outputs_are_those_of_each_network() -> None:

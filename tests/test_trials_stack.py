@@ -172,6 +172,15 @@ def test_trials_do_not_depend_on_their_company() -> None:
     assert [result.number for result in few] == list(range(5))
 
 
+def test_a_trial_that_is_not_solved_has_no_onset_though_it_has_left_its_plateau() -> None:
+    results = outcomes_of(CASES["ReLU"]._replace(options=("--trainer.max_steps=35",)), 4)
+    assert max(result.val_accuracy for result in results) > 0.75
+    for result in results:
+        assert (result.convergence_time, result.onset) == (None, None)
+        # Not a multiple of the steps between evaluations.
+        assert (result.steps, result.stop_reason) == (35, "max_steps")
+
+
 def test_a_stack_follows_a_run_of_its_own_step_by_step() -> None:
     # In float64: where a gradient is next to nothing, Adam makes much of how it is rounded.
     case = Case("online", ("--model.optimizer=Adam", "--model.optimizer.lr=0.01", "--trainer.precision=64"))
