@@ -26,8 +26,8 @@ from processes import begin
 from parity_lightning import MLP, ParityDataModule, __version__
 from parity_lightning.cli import main, renamed
 from parity_lightning.cli.experiment_options import options_class
-from parity_lightning.cli.first_page import EVALUATION_OPTIONS, OPTIONS, first_page
 from parity_lightning.cli.option_types import in_words, options_of, options_of_class
+from parity_lightning.cli.short_help import EVALUATION_OPTIONS, OPTIONS, short_help
 from parity_lightning.cli.subcommands import SUBCOMMANDS
 from parity_lightning.cli.trainer_settings import DEFAULTS
 from parity_lightning.experiments import EXPERIMENTS
@@ -137,7 +137,7 @@ def test_the_first_page_is_right() -> None:
         if default is None and name not in own:
             default = parser[name].default
         assert entry.default == ("null" if default is None else str(default)), name
-    page = first_page("fit")
+    page = short_help("fit")
     assert 12 <= len(OPTIONS) <= 20
     assert max(map(len, page.splitlines())) <= 120
     assert "--help.all" in page

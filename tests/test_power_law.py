@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from parity_lightning.statistics.power_law import fit_power_law
-from parity_lightning.statistics.scaling import courses_of, number_that_varies
+from parity_lightning.statistics.scaling import number_that_varies, scaling_curves
 
 N = np.array([10, 20, 40, 80])
 
@@ -54,12 +54,12 @@ def test_a_median_that_was_not_reached_is_counted_and_not_fitted() -> None:
 def test_there_is_a_course_for_each_combination_of_all_else() -> None:
     settings = [{"k": k, "n": n, "max_steps": 1000} for k in (2, 3) for n in (40, 10, 20)]
     times = [np.full(5, float(setting["n"] ** (setting["k"] - 1))) for setting in settings]
-    courses = courses_of(settings, ["k", "n"], times)
-    assert [course.others for course in courses] == [{"k": 2}, {"k": 3}]
-    assert [course.x for course in courses] == [[10, 20, 40]] * 2
-    assert [course.law and round(course.law.exponent, 6) for course in courses] == [1.0, 2.0]
-    assert courses[1].law is not None
-    assert courses[1].law.at(N) == pytest.approx(N**2)
+    curves = scaling_curves(settings, ["k", "n"], times)
+    assert [curve.others for curve in curves] == [{"k": 2}, {"k": 3}]
+    assert [curve.x for curve in curves] == [[10, 20, 40]] * 2
+    assert [curve.law and round(curve.law.exponent, 6) for curve in curves] == [1.0, 2.0]
+    assert curves[1].law is not None
+    assert curves[1].law.at(N) == pytest.approx(N**2)
 
 
 @pytest.mark.parametrize(

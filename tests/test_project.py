@@ -136,7 +136,7 @@ def test_the_docs_schedule_is_accepted(tmp_path: Path) -> None:
     config = Parsed.of(["fit", f"--config={ROOT / 'configs' / 'online.yaml'}", f"--config={file}"])
     schedule = config.model.init_args.lr_scheduler.init_args
     optimizer = SGDW([{"params": [nn.Parameter(torch.zeros(1))], "name": "hidden"}])
-    assert PiecewiseSchedule(optimizer, **schedule.as_dict()).courses[0] == {
+    assert PiecewiseSchedule(optimizer, **schedule.as_dict()).breakpoints[0] == {
         "lr": [(1000, 0.01)],
         "decay": [(5000, 0.0)],
     }

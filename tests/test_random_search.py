@@ -21,10 +21,10 @@ from parity_lightning.experiments.recorded_times import Sample, read_trials
 from parity_lightning.experiments.section3_random_search.claims import is_telling, make_claims
 from parity_lightning.experiments.section3_random_search.experiment import row_of
 from parity_lightning.statistics.memoryless import (
-    after_the_first,
     detectable_deviation,
-    deviation_pvalue,
     dispersion_pvalue,
+    dkw_pvalue,
+    excess_over_fastest,
     first_success_pvalue,
     geometric_law,
     rate_of,
@@ -45,8 +45,8 @@ def test_a_search_in_random_order_takes_uniform_times(n: int, k: int) -> None:
     found = np.bincount(times.astype(int), minlength=count + 1)[1:]
     assert len(found) == count
     assert stats.chisquare(found).pvalue > 0.001
-    assert deviation_pvalue(times, uniform_law(count)) > 0.001
-    assert deviation_pvalue(times, geometric_law(1 / count)) < 1e-6
+    assert dkw_pvalue(times, uniform_law(count)) > 0.001
+    assert dkw_pvalue(times, geometric_law(1 / count)) < 1e-6
 
 
 def test_a_search_that_forgets_takes_geometric_times() -> None:
@@ -55,10 +55,10 @@ def test_a_search_that_forgets_takes_geometric_times() -> None:
     found = np.histogram(times, edges)[0]
     expected = np.diff(stats.geom.cdf(edges - 1, 1 / 6))
     assert stats.chisquare(found, 2000 * expected / expected.sum()).pvalue > 0.001
-    assert deviation_pvalue(times, geometric_law(1 / 6)) > 0.001
+    assert dkw_pvalue(times, geometric_law(1 / 6)) > 0.001
     # From 0 instead of 1, or with another rate: both told apart.
-    assert deviation_pvalue(times - 1, geometric_law(1 / 6)) < 1e-6
-    assert deviation_pvalue(times, geometric_law(1 / 5)) < 1e-3
+    assert dkw_pvalue(times - 1, geometric_law(1 / 6)) < 1e-6
+    assert dkw_pvalue(times, geometric_law(1 / 5)) < 1e-3
 
 
 def test_laws_are_those_of_scipy() -> None:
@@ -82,7 +82,7 @@ def test_wandering_with_full_steps_is_geometric() -> None:
     rate = (outputs * x[:, 0] > 0).all(-1).double().mean().item()
     assert np.isfinite(times).all()
     assert times.mean() == pytest.approx(1 / rate, rel=0.1)
-    assert deviation_pvalue(times, geometric_law(rate)) > 0.001
+    assert dkw_pvalue(times, geometric_law(rate)) > 0.001
 
 
 def test_wandering_by_small_steps_succeeds_at_the_first_try_as_often_and_later_less() -> None:
@@ -93,7 +93,7 @@ def test_wandering_by_small_steps_succeeds_at_the_first_try_as_often_and_later_l
     )
     assert np.mean(slow == 1) == pytest.approx(1 / quick.mean(), abs=0.02)
     assert np.mean(slow == 1) > 3 / slow.mean()
-    assert deviation_pvalue(slow, geometric_law(1 / slow.mean())) < 0.05
+    assert dkw_pvalue(slow, geometric_law(1 / slow.mean())) < 0.05
     assert first_success_pvalue(slow, 1, 20_000) == 1.0
 
 
@@ -147,9 +147,9 @@ def test_both_tests_tell_a_law_with_a_dead_time_from_a_memoryless_one() -> None:
     assert first_success_pvalue(late, 1, np.inf) < 1e-6
     assert dispersion_pvalue(late, 1, np.inf) < 0.01
     # Granted the dead time nothing is left to tell.
-    assert dispersion_pvalue(after_the_first(late, 1), 1, np.inf) > 0.01
+    assert dispersion_pvalue(excess_over_fastest(late, 1), 1, np.inf) > 0.01
     alike = np.round(generator.normal(1000, 100, 100))
-    assert dispersion_pvalue(after_the_first(alike, 1), 1, np.inf) < 0.01
+    assert dispersion_pvalue(excess_over_fastest(alike, 1), 1, np.inf) < 0.01
 
 
 def test_a_mixture_of_rates_is_told_by_its_wide_spread() -> None:
@@ -165,7 +165,7 @@ def test_a_mixture_of_rates_is_told_by_its_wide_spread() -> None:
 def test_the_deviation_that_is_told_is_the_one_whose_p_is_the_level() -> None:
     # All times are 1 where the law has probability 1 - d of at most 1: so far from it as d.
     far = detectable_deviation(500, 0.01)
-    assert deviation_pvalue(np.ones(500), geometric_law(1 - far)) == pytest.approx(0.01)
+    assert dkw_pvalue(np.ones(500), geometric_law(1 - far)) == pytest.approx(0.01)
     assert 1 / (1 + samples_for(10**6, 0.01)) < 0.01
 
 

@@ -26,7 +26,7 @@ from parity_lightning.cli import main
 from parity_lightning.report.figures import COLORS
 from parity_lightning.report.page import page_of
 from parity_lightning.report.recognition import section_of, sections_of
-from parity_lightning.statistics.survival import quantile_of, solved_share, survival_of
+from parity_lightning.statistics.survival import kaplan_meier, quantile_of, solved_share
 
 TIMES = np.array([[100.0, 120.0, 140.0, 200.0, 260.0, 300.0], [400.0, 480.0, 520.0, 800.0, np.inf, np.inf]])
 
@@ -146,7 +146,7 @@ def test_trials_have_the_shares_medians_and_curves_of_their_file(tmp_path: Path)
     assert against["panels"][0]["lines"][0]["y"] == [170, 660]
     shares = {line["name"]: line for line in curves["panels"][-1]["lines"]}
     assert list(shares) == ["n=10", "n=20"]
-    curve = survival_of(TIMES[0], 1000)
+    curve = kaplan_meier(TIMES[0], 1000)
     assert shares["n=10"]["x"][1:] == curve.steps.tolist()
     assert shares["n=10"]["y"][1:] == pytest.approx(curve.share.tolist(), abs=1e-6)
     assert file_on(tree, "t.parquet") == path.read_bytes()

@@ -26,7 +26,7 @@ from conftest import CONFIGS
 from lightning.pytorch import Callback
 from processes import begin, free_port, fresh, quiet_main, refusal, run
 
-from parity_lightning.run_dir.resume import find_run, how_it_ended
+from parity_lightning.run_dir.resume import end_of_run, find_run
 from parity_lightning.run_dir.run_folder import RunFolder
 
 CALLBACKS = yaml.safe_load((CONFIGS / "online.yaml").read_text())["trainer"]["callbacks"]
@@ -517,7 +517,7 @@ def test_a_refused_command_leaves_a_finished_run_as_it_is(tmp_path: Path) -> Non
 @pytest.mark.parametrize("odd", ["{}", "[]", '{"stop_reason": "solved", "steps": "x"}', "{"])
 def test_an_odd_summary_is_none(odd: str, tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text(odd)
-    assert how_it_ended(tmp_path, 100) is None
+    assert end_of_run(tmp_path, 100) is None
 
 
 def test_the_newest_of_many_runs_in_a_second(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_layers_own_entry_goes_before_that_of_all(table: dict[str, float]) -> 
     assert walk({0: table}, 1) == [{"lr": 1.0, "decay": 0.5, "output.lr": 7.0}]
 
 
-def test_entries_of_all_and_of_one_layer_are_one_course() -> None:
+def test_entries_of_all_and_of_one_layer_are_one_schedule() -> None:
     seen = walk({0: {"lr": 0.0}, 4: {"lr": 1.0, "output.lr": 5.0}}, 5, interpolate=True)
     assert [told["output.lr"] for told in seen] == [0.0, 1.25, 2.5, 3.75, 5.0]
     assert [told["lr"] for told in seen] == [0.0, 0.25, 0.5, 0.75, 1.0]

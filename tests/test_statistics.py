@@ -21,7 +21,7 @@ from parity_lightning.statistics.memoryless import (
     uniform_law,
 )
 from parity_lightning.statistics.sample_complexity import bootstrap_sample_complexity, sample_complexity
-from parity_lightning.statistics.survival import Quantile, quantile_of, survival_of
+from parity_lightning.statistics.survival import Quantile, kaplan_meier, quantile_of
 from parity_lightning.statistics.time_histogram import RandomSearch, bin_edges
 from parity_lightning.statistics.variance_share import share_between
 
@@ -75,7 +75,7 @@ def test_a_quantile_as_text(quantile: Quantile, text: str) -> None:
 
 
 def test_where_nothing_is_solved_the_survival_curve_is_one() -> None:
-    curve = survival_of(np.full(3, INF), max_steps=50)
+    curve = kaplan_meier(np.full(3, INF), max_steps=50)
     assert [each.tolist() for each in curve] == [[50.0], [1.0], [0.0], [1.0]]
 
 

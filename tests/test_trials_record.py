@@ -16,7 +16,7 @@ from scipy.stats import binom
 
 from parity_lightning.engine.trial import MixedComputation, TrialResult
 from parity_lightning.errors import SettingError
-from parity_lightning.statistics.survival import quantile_of, solved_share, survival_of
+from parity_lightning.statistics.survival import kaplan_meier, quantile_of, solved_share
 from parity_lightning.studies.cells import Extent, Grid
 from parity_lightning.studies.settings import Settings
 from parity_lightning.studies.store import Store
@@ -287,7 +287,7 @@ def test_intervals_of_quantiles_cover_as_often_as_they_say(count: int, share: fl
 @given(st.lists(st.one_of(st.integers(1, 9), st.none()), min_size=1, max_size=30))
 def test_survival_is_the_share_that_takes_longer(times: list[int | None]) -> None:
     steps = np.array([math.inf if time is None else float(time) for time in times])
-    curve = survival_of(steps, max_steps=10)
+    curve = kaplan_meier(steps, max_steps=10)
     for at, share in zip(curve.steps, curve.share, strict=True):
         assert share == pytest.approx(np.mean(steps > at))
     assert (curve.low <= curve.share + 1e-12).all()

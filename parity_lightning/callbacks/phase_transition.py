@@ -8,8 +8,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from parity_lightning.callbacks.requirements import begins_run, is_evaluation, metric_of
 from parity_lightning.measures.phase_transition import (
-    LEVEL,
     PLATEAU_ERROR,
+    SIGNIFICANCE_LEVEL,
     PhaseTransitionState,
     most_errors_off_plateau,
 )
@@ -108,7 +108,7 @@ class PhaseTransition(Callback):
         if self._examples is not None:
             rule = {
                 "test": "binomial, one-sided, against 1/2",
-                "level": LEVEL,
+                "level": SIGNIFICANCE_LEVEL,
                 "error_below": PLATEAU_ERROR,
                 "examples": self._examples,
                 "most_errors": most_errors_off_plateau(self._examples),

@@ -16,11 +16,11 @@ from jsonargparse import ArgumentParser, set_parsing_settings
 
 from parity_lightning import __version__
 from parity_lightning.cli.experiment_options import add_experiment_options
-from parity_lightning.cli.first_page import first_page
 from parity_lightning.cli.given import GivenSettings
 from parity_lightning.cli.option_types import options_of
 from parity_lightning.cli.pages import print_page
-from parity_lightning.cli.refusals import Walk
+from parity_lightning.cli.refusals import UsageExplainer
+from parity_lightning.cli.short_help import short_help
 from parity_lightning.cli.subcommands import SUBCOMMANDS, Subcommand
 from parity_lightning.errors import SettingError, nearest
 from parity_lightning.experiments import EXPERIMENTS
@@ -187,7 +187,7 @@ def explain(words: Sequence[str], error: argparse.ArgumentError) -> tuple[str, s
         return " ".join(path[:2]), f"{path[2]}: belongs to no option; write --OPTION VALUE"
     command = " ".join(path)
     options = options_of(getattr(error, "parser", None) or ArgumentParser())
-    return command, Walk(given, options).explain(f"parity-lightning {command}".strip())
+    return command, UsageExplainer(given, options).explain(f"parity-lightning {command}".strip())
 
 
 class Formatter(argparse.HelpFormatter):
@@ -202,7 +202,7 @@ class Formatter(argparse.HelpFormatter):
 
 def _light_parser(name: str, subcommand: Subcommand) -> CommandParser:
     if not subcommand.description:
-        return CommandParser(help_page=partial(first_page, name))
+        return CommandParser(help_page=partial(short_help, name))
     return CommandParser(description=subcommand.description, fill=subcommand.fill)
 
 

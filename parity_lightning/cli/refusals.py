@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from parity_lightning.cli.class_names import find_class, why_not
-from parity_lightning.cli.first_page import OPTIONS
 from parity_lightning.cli.given import GivenSettings, Setting, parts_of
 from parity_lightning.cli.nearest_option import nearest_option
 from parity_lightning.cli.option_types import (
@@ -24,6 +23,7 @@ from parity_lightning.cli.option_types import (
     required_of_class,
 )
 from parity_lightning.cli.renamed import new_option
+from parity_lightning.cli.short_help import OPTIONS
 from parity_lightning.errors import SettingError
 
 UNEXPLAINED = "these settings do not fit together"
@@ -67,7 +67,7 @@ def setting_error_message(error: SettingError, groups: Mapping[str, Any]) -> str
     return refusal(error)
 
 
-class Walk(NamedTuple):
+class UsageExplainer(NamedTuple):
     """Goes through given settings by the options of a parser, looking for the one that is wrong.
 
     Attributes:

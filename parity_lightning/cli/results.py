@@ -13,7 +13,7 @@ from parity_lightning.cli.to_wandb import WandbSender
 from parity_lightning.display.heading import heading
 from parity_lightning.errors import SettingError
 from parity_lightning.studies.export import check_target, tables_of, write_table
-from parity_lightning.studies.results import Results, courses_of_groups
+from parity_lightning.studies.results import Results, scaling_curves_of_groups
 from parity_lightning.studies.stored_study import StoredStudy
 from parity_lightning.terminal.output import answer, record
 from parity_lightning.terminal.output import path as print_path
@@ -71,13 +71,13 @@ def _run(path: Path, options: Mapping[str, Any]) -> None:
 
 
 def _draw(path: Path, results: Results, by: list[str] | None, against: str | None, given: str) -> None:
-    courses = courses_of_groups(results.groups(by), against)
-    if not courses:
+    curves = scaling_curves_of_groups(results.groups(by), against)
+    if not curves:
         raise SettingError("--picture", given, "no number varies that times could be drawn against")
     # Matplotlib takes half a second to import.
-    from parity_lightning.display.course_picture import draw_course_picture
+    from parity_lightning.display.scaling_picture import draw_scaling_picture
 
     rows = [{**results.shared, **own} for own in results.own]
     limit = max(float(row["max_steps"]) for row in rows)
-    draw_course_picture(path, courses, heading(rows), limit)
+    draw_scaling_picture(path, curves, heading(rows), limit)
     print_path("picture", shown_path(path, given))

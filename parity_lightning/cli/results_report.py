@@ -10,7 +10,7 @@ from parity_lightning.display.heading import conditions, heading
 from parity_lightning.display.power_law_lines import power_laws
 from parity_lightning.display.table import Table, format_table, short_value
 from parity_lightning.statistics.survival import quantile_of, solved_share
-from parity_lightning.studies.results import MOST_FOR_LAWS, Group, Results, courses_of_groups
+from parity_lightning.studies.results import MOST_FOR_LAWS, Group, Results, scaling_curves_of_groups
 
 _MOST_ROWS = 40
 
@@ -31,7 +31,7 @@ def report_results(results: Results, by: Sequence[str] | None = None, against: s
     yield f"{int(done.sum()):,} of {total:,} trials of {len(results.own):,} settings; {int(solved.sum()):,} solved"
     groups = results.groups(by)
     yield table(groups)
-    yield from power_laws(courses_of_groups(groups, against))
+    yield from power_laws(scaling_curves_of_groups(groups, against))
     yield results.rule_in_words()
     early = int(((done > 0) & (done < results.trials)).sum())
     if early:
@@ -47,7 +47,7 @@ def record_of_results(results: Results, by: Sequence[str] | None = None, against
         "shared": results.shared,
         "trials_of_each": results.trials,
         "settings": settings,
-        "power_laws": law_records(courses_of_groups(groups, against)),
+        "power_laws": law_records(scaling_curves_of_groups(groups, against)),
         "rule": results.rule()._asdict(),
     }
 

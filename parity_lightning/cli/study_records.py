@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from parity_lightning.statistics.scaling import Course
+from parity_lightning.statistics.scaling import ScalingCurve
 from parity_lightning.statistics.survival import quantile_of, solved_share
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -34,10 +34,10 @@ def setting_record(values: Mapping[str, Any], times: np.ndarray) -> dict[str, An
     return {**record, "share": solved_share(times)._asdict(), "convergence_time": found}
 
 
-def law_records(courses: Sequence[Course]) -> list[dict[str, Any]]:
-    """The power laws that were fitted to the medians of courses."""
+def law_records(curves: Sequence[ScalingCurve]) -> list[dict[str, Any]]:
+    """The power laws that were fitted to the medians of curves."""
     return [
-        {"against": course.column, "where": course.others, **course.law._asdict()}
-        for course in courses
-        if course.law is not None
+        {"against": curve.column, "where": curve.others, **curve.law._asdict()}
+        for curve in curves
+        if curve.law is not None
     ]

@@ -26,15 +26,15 @@ import parity_lightning.optim.schedules  # noqa: F401
 from parity_lightning.cli import allowed_code
 from parity_lightning.cli.checkpoints import check_checkpoint, with_config_of_checkpoint
 from parity_lightning.cli.command_tree import CommandParser, PrintAll, command_tree
-from parity_lightning.cli.first_page import first_page
 from parity_lightning.cli.given import GivenSettings, with_null
 from parity_lightning.cli.option_types import Option, options_of
 from parity_lightning.cli.quiet import quieten
-from parity_lightning.cli.refusals import Walk, root_cause, setting_error_message
+from parity_lightning.cli.refusals import UsageExplainer, root_cause, setting_error_message
 from parity_lightning.cli.running import RunsTrainer
 from parity_lightning.cli.save_config import SaveConfig
 from parity_lightning.cli.setting_checks import LINKED, check_accelerator, check_intervals, check_links, check_seed
 from parity_lightning.cli.shipped_configs import announce
+from parity_lightning.cli.short_help import short_help
 from parity_lightning.cli.subcommands import SUBCOMMANDS, trains
 from parity_lightning.cli.trainer_settings import CALLBACKS, DEFAULTS, as_list, evaluation_settings, fit_settings
 from parity_lightning.cli.usage import usage_error
@@ -113,7 +113,7 @@ class ParityCLI(RunsTrainer):
         subcommand = SUBCOMMANDS[name]
         if not subcommand.trains or (trains(first) and name != first):
             return None
-        page = None if subcommand.description else partial(first_page, name)
+        page = None if subcommand.description else partial(short_help, name)
         parser = self.init_parser(help_page=page, description=subcommand.summary)
         assert isinstance(parser, TrainingParser)
         # The options of ``trials`` are its own and those of ``fit``.
@@ -242,7 +242,9 @@ class ParityCLI(RunsTrainer):
         if isinstance(error, ArgumentError):
             required = ("data", "model") if self.command else ()
             allows, own = self._allowed_code.allows, allowed_code.OPTION
-            return Walk(self.given, self._options(), allows, own, required).explain(f"parity-lightning {self.command}")
+            return UsageExplainer(self.given, self._options(), allows, own, required).explain(
+                f"parity-lightning {self.command}"
+            )
         return str(error)
 
     def _options(self) -> dict[str, Option]:

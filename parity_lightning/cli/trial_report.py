@@ -12,7 +12,7 @@ from parity_lightning.cli.study_records import QUANTILES, law_records, setting_r
 from parity_lightning.display.heading import conditions, heading
 from parity_lightning.display.power_law_lines import power_laws
 from parity_lightning.display.table import Table, format_table
-from parity_lightning.statistics.scaling import Course, courses_of
+from parity_lightning.statistics.scaling import ScalingCurve, scaling_curves
 from parity_lightning.statistics.survival import quantile_of, solved_share
 from parity_lightning.studies.trials_file import TrialsFile
 from parity_lightning.terminal.output import path, record, show
@@ -34,8 +34,8 @@ def report(file: TrialsFile, varied: Sequence[Mapping[str, Any]], output: str | 
     trials = f"{file.extent.trials:,} trials" + (" of each setting" if len(settings) > 1 else "")
     show(f"{', '.join([heading(settings), *conditions(settings)])}: {trials}")
     show(table(varied, times))
-    courses = courses_of(settings, names, list(times))
-    for line in power_laws(courses):
+    curves = scaling_curves(settings, names, list(times))
+    for line in power_laws(curves):
         show(line)
     # Matplotlib takes half a second to import.
     from parity_lightning.display.trials_picture import draw_trials
@@ -44,21 +44,21 @@ def report(file: TrialsFile, varied: Sequence[Mapping[str, Any]], output: str | 
     path("picture", shown_path(picture, output))
     path("trials", shown_path(file.path, output))
     files = {"picture": picture, "trials": file.path}
-    record("trials", files, lambda: record_of_trials(varied, times, courses))
+    record("trials", files, lambda: record_of_trials(varied, times, curves))
 
 
 def record_of_trials(
-    varied: Sequence[Mapping[str, Any]], times: np.ndarray, courses: Sequence[Course]
+    varied: Sequence[Mapping[str, Any]], times: np.ndarray, curves: Sequence[ScalingCurve]
 ) -> dict[str, Any]:
     """The same as ``--json`` has it.
 
     Args:
         varied: What tells the settings apart.
         times: Convergence times of shape ``(settings, trials)``, infinite where a trial was not solved.
-        courses: The medians along the number that varies.
+        curves: The medians along the number that varies.
     """
     settings = [setting_record(own, each) for own, each in zip(varied, times, strict=True)]
-    return {"settings": settings, "power_laws": law_records(courses)}
+    return {"settings": settings, "power_laws": law_records(curves)}
 
 
 def table(settings: Sequence[Mapping[str, Any]], times: np.ndarray) -> Table:

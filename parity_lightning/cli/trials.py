@@ -16,7 +16,7 @@ from parity_lightning.cli.make_runner import MakeRunner
 from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.option_types import Option, options_of
 from parity_lightning.cli.quiet import quieten
-from parity_lightning.cli.refusals import Walk
+from parity_lightning.cli.refusals import UsageExplainer
 from parity_lightning.cli.study_progress import run_under_bar
 from parity_lightning.cli.subcommands import SUBCOMMANDS
 from parity_lightning.cli.trial_options import TrialOptions
@@ -56,7 +56,7 @@ def parse_options(arguments: Sequence[str]) -> tuple[TrialOptions, list[str]]:
     try:
         config = parser.parse_args([word for setting in own for word in setting.words])
     except ArgumentError:
-        Walk(replace(given, settings=tuple(own)), options_of(parser), required=("trials",)).check()
+        UsageExplainer(replace(given, settings=tuple(own)), options_of(parser), required=("trials",)).check()
         raise
     return TrialOptions(**config.as_dict()), given.words_without(*names)[1:]
 

@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from parity_lightning.display.course_panel import draw_courses
 from parity_lightning.display.heading import heading
+from parity_lightning.display.scaling_panel import draw_scaling_curves
 from parity_lightning.display.style import PALETTE, draw_to, legend
 from parity_lightning.display.table import format_value
-from parity_lightning.statistics.scaling import Course, courses_of
-from parity_lightning.statistics.survival import quantile_of, solved_share, survival_of
+from parity_lightning.statistics.scaling import ScalingCurve, scaling_curves
+from parity_lightning.statistics.survival import kaplan_meier, quantile_of, solved_share
 from parity_lightning.statistics.time_histogram import RandomSearch, bin_edges
 
 _EXPECTED = "0.35"
@@ -37,14 +37,14 @@ def draw_trials(path: Path, settings: Sequence[Mapping[str, Any]], varied: Seque
     Returns:
         The path.
     """
-    courses = courses_of(settings, varied, list(times))
+    curves = scaling_curves(settings, varied, list(times))
 
     def draw(figure: Figure) -> None:
-        _draw(figure, settings, varied, times, courses)
+        _draw(figure, settings, varied, times, curves)
 
     # A line of legend for every second setting.
     height = 7 + 0.2 * min(len(settings), len(PALETTE))
-    return draw_to(path, draw, (8, height + (4 if courses else 0)))
+    return draw_to(path, draw, (8, height + (4 if curves else 0)))
 
 
 def _draw(
@@ -52,15 +52,15 @@ def _draw(
     settings: Sequence[Mapping[str, Any]],
     varied: Sequence[str],
     times: np.ndarray,
-    courses: Sequence[Course],
+    curves: Sequence[ScalingCurve],
 ) -> None:
     first = settings[0]
     trials = f"{times.shape[1]:,} trials" + (" of each setting" if len(settings) > 1 else "")
     figure.suptitle(f"{heading(settings)}: {trials}")
-    if courses:
+    if curves:
         medians, histogram, survival = figure.subplots(3, 1)
         histogram.sharex(survival)
-        draw_courses(medians, courses, max(float(setting["max_steps"]) for setting in settings))
+        draw_scaling_curves(medians, curves, max(float(setting["max_steps"]) for setting in settings))
     else:
         histogram, survival = figure.subplots(2, 1, sharex=True)
     shown = list(zip(settings, times, PALETTE, strict=False))
@@ -101,7 +101,7 @@ def _histogram(axes: Axes, times: np.ndarray, every: int, color: str, name: str)
 
 
 def _survival(axes: Axes, times: np.ndarray, max_steps: int, color: str, name: str) -> None:
-    curve = survival_of(times, max_steps)
+    curve = kaplan_meier(times, max_steps)
     steps = np.concatenate([[0.0], curve.steps])
     axes.step(steps, np.concatenate([[1.0], curve.share]), where="post", color=color, label=name or "measured")
     low, high = (np.concatenate([[1.0], bound]) for bound in (curve.low, curve.high))

@@ -10,7 +10,7 @@ from functools import cache
 PLATEAU_ERROR = 0.49
 """A run is on its plateau while its validation error is at least this (the error of Theorem 7)."""
 
-LEVEL = 0.001
+SIGNIFICANCE_LEVEL = 0.001
 """How probable it is at most that guessing has as few errors as count as having left the plateau."""
 
 
@@ -19,8 +19,8 @@ def most_errors_off_plateau(examples: int) -> int:
     """The largest number of errors at which an evaluation counts as having left the plateau; -1 if none does.
 
     The error must be below `PLATEAU_ERROR`, and below one half by a one-sided exact binomial test: a network that
-    guesses has so few errors, or fewer, with probability `LEVEL` at most. (On 1,024 examples 0.49 alone is passed by
-    one guess in four. The examples are the same at every evaluation, so waiting does not average this out.)
+    guesses has so few errors, or fewer, with probability `SIGNIFICANCE_LEVEL` at most. (On 1,024 examples 0.49 alone is
+    passed by one guess in four. The examples are the same at every evaluation, so waiting does not average this out.)
 
     Args:
         examples: On how many examples errors were counted.
@@ -30,7 +30,7 @@ def most_errors_off_plateau(examples: int) -> int:
         (462, 3955, -1)
     """
     # Whole numbers: exact for any number of examples.
-    allowed = Fraction(LEVEL).limit_denominator(10**6) * 2**examples
+    allowed = Fraction(SIGNIFICANCE_LEVEL).limit_denominator(10**6) * 2**examples
     below_plateau = Fraction(PLATEAU_ERROR).limit_denominator(10**6) * examples
     ways, total, errors = 1, 0, 0
     while total + ways <= allowed and errors < below_plateau:

@@ -26,8 +26,8 @@ from parity_lightning.measures.accuracy import is_error
 from parity_lightning.modules.blocks import MODULE_HOOKS, CountSteps
 from parity_lightning.modules.driver import DrivenModule, TrainingDriver
 from parity_lightning.modules.error_count import ErrorCount
+from parity_lightning.modules.forbid_trainer_access import forbid_trainer_access
 from parity_lightning.modules.optimizer_factory import OptimizerFactory
-from parity_lightning.modules.refused_run_state import refused_run_state
 from parity_lightning.modules.reinitialize import Reinitializable, needs_network_only
 from parity_lightning.nets.closed_form import ClosedForm
 from parity_lightning.nets.initializations import check_initialization, initialize
@@ -314,7 +314,7 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
 
     def refuse_run_state(self) -> AbstractContextManager[object]:
         """A context in which reading the step, the epoch or the trainer raises `Unstackable`."""
-        return refused_run_state(self)
+        return forbid_trainer_access(self)
 
     def begin_training(self) -> None:
         """Prepares the driver; called when training begins, whichever hooks a subclass overrides."""

@@ -19,7 +19,7 @@ from parity_lightning.measures.accuracy import is_error
 from parity_lightning.modules.announce import announce
 from parity_lightning.modules.blocks import Stepper, allows_blocks, intervals_of
 from parity_lightning.modules.compiled_steps import CompiledSteps, why_not_stacked
-from parity_lightning.modules.light_evaluation import LightEvaluation
+from parity_lightning.modules.fast_validation import FastValidation
 from parity_lightning.modules.lightning_internals import trainer_of
 from parity_lightning.modules.training_record import TrainingRecord
 
@@ -54,7 +54,7 @@ class TrainingDriver:
         self._stepper: Stepper | None = None
         self._batches: TrainingBatches | None = None
         self._compiled_steps: CompiledSteps | None = None
-        self._evaluation: LightEvaluation | None = None
+        self._evaluation: FastValidation | None = None
         self._loaded: list[dict[str, Any]] | None = None
 
     @property
@@ -97,7 +97,7 @@ class TrainingDriver:
         self._stepper = None if module.automatic_optimization else Stepper(module)
         if self._compiles(trainer) and (why := self._why_not_compiled()):
             announce(trainer, f"training without compiled steps: {why}")
-        self._evaluation = LightEvaluation(module, self._base, trainer)
+        self._evaluation = FastValidation(module, self._base, trainer)
         self._evaluation.install()
         if self._loaded is not None:
             self._resume(self._loaded)
@@ -111,7 +111,7 @@ class TrainingDriver:
             self._evaluation = None
 
     @property
-    def open_evaluation(self) -> LightEvaluation | None:
+    def open_evaluation(self) -> FastValidation | None:
         """The evaluation past Lightning's loop that is under way, if there is one."""
         return self._evaluation if self._evaluation is not None and self._evaluation.is_open else None
 

@@ -51,7 +51,7 @@ class PiecewiseSchedule(LRScheduler):
     def __init__(self, optimizer: Optimizer, table: dict[int, dict[str, float]], interpolate: bool = False) -> None:
         self.interpolate = interpolate
         # For each option of each group, its steps and values.
-        self.courses: list[dict[str, list[tuple[int, float]]]] = [{} for _ in optimizer.param_groups]
+        self.breakpoints: list[dict[str, list[tuple[int, float]]]] = [{} for _ in optimizer.param_groups]
         if not table:
             raise SettingError("table", table, "is empty; give steps and the options that change with them")
         for step in sorted(table):
@@ -64,34 +64,34 @@ class PiecewiseSchedule(LRScheduler):
                 for number in _groups_of(optimizer, layer, option, name):
                     values[number, option] = float(value)
             for (number, option), value in values.items():
-                self.courses[number].setdefault(option, []).append((step, value))
+                self.breakpoints[number].setdefault(option, []).append((step, value))
         super().__init__(optimizer)
 
     def state_dict(self) -> dict[str, Any]:
         """The step it has reached; the table is the configuration's, a resumed run may have another."""
         state: dict[str, Any] = super().state_dict()
-        return {name: value for name, value in state.items() if name not in ("courses", "interpolate")}
+        return {name: value for name, value in state.items() if name not in ("breakpoints", "interpolate")}
 
     def get_lr(self) -> list[Any]:
         """Sets the other options of this step and returns the learning rates, as PyTorch's own OneCycleLR does."""
         rates = []
-        for group, courses in zip(self.optimizer.param_groups, self.courses, strict=True):
-            for option, course in courses.items():
-                value = self._value(course)
+        for group, breakpoints in zip(self.optimizer.param_groups, self.breakpoints, strict=True):
+            for option, points in breakpoints.items():
+                value = self._value(points)
                 if value is not None:
                     group[option] = value
             rates.append(group["lr"])
         return rates
 
-    def _value(self, course: list[tuple[int, float]]) -> float | None:
+    def _value(self, points: list[tuple[int, float]]) -> float | None:
         """The value at this step; None before the first."""
-        after = bisect_right(course, (self.last_epoch, math.inf))
+        after = bisect_right(points, (self.last_epoch, math.inf))
         if after == 0:
             return None
-        step, value = course[after - 1]
-        if not self.interpolate or after == len(course):
+        step, value = points[after - 1]
+        if not self.interpolate or after == len(points):
             return value
-        next_step, next_value = course[after]
+        next_step, next_value = points[after]
         return value + (next_value - value) * (self.last_epoch - step) / (next_step - step)
 
 

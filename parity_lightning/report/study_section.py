@@ -17,9 +17,9 @@ from parity_lightning.report.markup import Child, Markup, joined, tag
 from parity_lightning.report.repeating import Repeat
 from parity_lightning.report.section import command, facts, part, settings
 from parity_lightning.report.tables import Cell, csv_of, table
-from parity_lightning.report.time_figures import MOST_LINES, courses_figure, times_figure
+from parity_lightning.report.time_figures import MOST_LINES, scaling_figure, times_figure
 from parity_lightning.statistics.survival import quantile_of, solved_share
-from parity_lightning.studies.results import Group, Results, Stored, courses_of_groups
+from parity_lightning.studies.results import Group, Results, Stored, scaling_curves_of_groups
 from parity_lightning.studies.settings import Settings
 
 _QUANTILES = (0.1, 0.5, 0.9)
@@ -96,14 +96,14 @@ class StudySection(ABC):
     def body(self, drawing: Drawing) -> Markup:
         """All that is said of it."""
         groups = self.results.groups()
-        courses = courses_of_groups(groups)
+        curves = scaling_curves_of_groups(groups)
         limit = max((group.max_steps for group in groups), default=1)
         headers, rows = self._table(groups[:_MOST_ROWS])
         several = len(groups) > 1
         return joined(
             facts(self._facts()),
             part("Settings and their times" if several else "Times", self._times_table(headers, rows, len(groups))),
-            part("How times grow", drawing.draw(courses_figure(courses, limit)), *_laws(courses)) if courses else None,
+            part("How times grow", drawing.draw(scaling_figure(curves, limit)), *_laws(curves)) if curves else None,
             part("Curves", *self._curves(drawing, groups)),
             self._rule(),
             part("Run it again", self.how_to_repeat()),
@@ -197,6 +197,6 @@ def _value(value: object) -> object:
     return Cell(short_value(value), value) if isinstance(value, str) else value
 
 
-def _laws(courses: Sequence[Any]) -> list[Markup]:
-    lines = list(power_laws(courses))
+def _laws(curves: Sequence[Any]) -> list[Markup]:
+    lines = list(power_laws(curves))
     return [tag("ul", *(tag("li", line) for line in lines), class_="laws")] if lines else []

@@ -10,8 +10,8 @@ import numpy as np
 from parity_lightning.display.style import GRAY
 from parity_lightning.display.table import short_value
 from parity_lightning.report.figures import COLORS, DASHES, Figure, Line, Panel
-from parity_lightning.statistics.scaling import Course
-from parity_lightning.statistics.survival import quantile_of, survival_of
+from parity_lightning.statistics.scaling import ScalingCurve
+from parity_lightning.statistics.survival import kaplan_meier, quantile_of
 from parity_lightning.statistics.time_histogram import RandomSearch, bin_edges
 
 MOST_LINES = len(COLORS)
@@ -56,19 +56,19 @@ def times_figure(
     return Figure("Convergence times", "SGD steps", panels, least=(0,))
 
 
-def courses_figure(courses: Sequence[Course], limit: float) -> Figure:
+def scaling_figure(curves: Sequence[ScalingCurve], limit: float) -> Figure:
     """Medians against a number that varies, with the power laws fitted to them.
 
     Args:
-        courses: At least one; of more than there are colours the first.
+        curves: At least one; of more than there are colours the first.
         limit: How many steps trials were given at most.
     """
     lines = []
-    for place, course in enumerate(courses[:MOST_LINES]):
-        lines += _course(course, limit, COLORS[place], DASHES[place % len(DASHES)])
-    column = courses[0].column
+    for place, curve in enumerate(curves[:MOST_LINES]):
+        lines += _course(curve, limit, COLORS[place], DASHES[place % len(DASHES)])
+    column = curves[0].column
     title = f"Median convergence time against {column}, with 95 % intervals"
-    values = sorted({value for course in courses for value in course.x})
+    values = sorted({value for curve in curves for value in curve.x})
     ticks = values if len(values) <= _MOST_TICKS else []
     panel = Panel(title, "SGD steps", lines, log_y=True, height=320)
     return Figure(f"Convergence times against {column}", column, [panel], log_x=True, ticks=ticks)
@@ -85,7 +85,7 @@ def in_words(setting: Mapping[str, object]) -> str:
 
 
 def _survival(name: str, times: np.ndarray, max_steps: int, color: str, dash: str) -> Line:
-    curve = survival_of(times, max_steps)
+    curve = kaplan_meier(times, max_steps)
     x, share, low, high = (
         [first, *values.tolist()]
         for first, values in zip((0.0, 1.0, 1.0, 1.0), (curve.steps, curve.share, curve.low, curve.high), strict=True)
@@ -122,21 +122,21 @@ def _steps(name: str, edges: np.ndarray, counts: np.ndarray, color: str, shape: 
     return Line(name, edges.tolist(), heights, color, "5 3", 1.5, "step", notes=[*notes, notes[-1]])
 
 
-def _course(course: Course, limit: float, color: str, dash: str) -> list[Line]:
-    name = in_words(course.others)
+def _course(curve: ScalingCurve, limit: float, color: str, dash: str) -> list[Line]:
+    name = in_words(curve.others)
     lines = []
-    if (law := course.law) is not None:
-        ends = np.array([course.x[0], course.x[-1]], dtype=float)
+    if (law := curve.law) is not None:
+        ends = np.array([curve.x[0], curve.x[-1]], dtype=float)
         lines.append(Line("", ends.tolist(), law.at(ends).tolist(), color, dash, 1.5))
-    medians = [quantile_of(times) for times in course.times]
+    medians = [quantile_of(times) for times in curve.times]
     solved = [place for place, median in enumerate(medians) if math.isfinite(median.value)]
     if solved:
         low, high = ([getattr(medians[place], end) for place in solved] for end in ("low", "high"))
         values, notes = [medians[place].value for place in solved], [medians[place].in_words() for place in solved]
-        x = [course.x[place] for place in solved]
+        x = [curve.x[place] for place in solved]
         through = None if law is None else dash
         lines.append(Line(name or "medians", x, values, color, "", 1.5, "points", low, high, notes, through))
-    if unsolved := [course.x[place] for place in range(len(medians)) if place not in solved]:
+    if unsolved := [curve.x[place] for place in range(len(medians)) if place not in solved]:
         label = f"{name}: median not reached" if name else "median not reached"
         lines.append(Line(label, unsolved, [limit] * len(unsolved), color, "", 1.5, "triangles"))
     return lines

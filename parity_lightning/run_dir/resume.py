@@ -86,7 +86,7 @@ def newest_checkpoint(folder: Path) -> Checkpoint:
     for path in sorted((folder / "checkpoints").glob("[!.]*.ckpt"), key=lambda file: file.name != "last.ckpt"):
         try:
             content = read_checkpoint(path)
-            step, is_enough = int(content["global_step"]), _is_enough(content)
+            step, is_enough = int(content["global_step"]), is_resumable(content)
         except UnsafeCheckpoint as error:
             message = "holds more than tensors, numbers and strings, the state of a callback perhaps; begin a new run"
             raise SettingError("--ckpt_path", path, message) from error
@@ -111,7 +111,7 @@ def _threads_of(content: Mapping[str, Any]) -> int | None:
     return threads if isinstance(threads, int) else None
 
 
-def _is_enough(content: Mapping[str, Any]) -> bool:
+def is_resumable(content: Mapping[str, Any]) -> bool:
     """Whether a run can be resumed from it: other callbacks may save weights only, or before an evaluation."""
     if "optimizer_states" not in content:
         return False
@@ -140,7 +140,7 @@ def check_no_links(folder: Path) -> None:
             raise SettingError("default_root_dir", folder, message)
 
 
-def how_it_ended(folder: Path, max_steps: int) -> str | None:
+def end_of_run(folder: Path, max_steps: int) -> str | None:
     """How a run ended; None if it can be resumed up to ``max_steps``."""
     try:
         summary = json.loads((folder / "summary.json").read_text())

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from lightning.pytorch.utilities import rank_zero_only
 
 from parity_lightning.errors import SettingError
-from parity_lightning.run_dir.resume import check_no_links, find_run, how_it_ended, newest_checkpoint
+from parity_lightning.run_dir.resume import check_no_links, end_of_run, find_run, newest_checkpoint
 from parity_lightning.run_dir.run_folder import RunFolder
 from parity_lightning.terminal.output import complain, show
 
@@ -116,7 +116,7 @@ def _new(parent: Path, label: str, is_first: bool) -> RunLocation:
 
 
 def _exit_if_ended(folder: Path, max_steps: int) -> None:
-    if end := how_it_ended(folder, max_steps):
+    if end := end_of_run(folder, max_steps):
         raise RunEnded(folder, end)
 
 

@@ -30,7 +30,7 @@ def uniform_law(count: int) -> Callable[[np.ndarray], np.ndarray]:
     return lambda tries: np.clip(tries / count, 0, 1)
 
 
-def deviation_pvalue(times: np.ndarray, law: Callable[[np.ndarray], np.ndarray]) -> float:
+def dkw_pvalue(times: np.ndarray, law: Callable[[np.ndarray], np.ndarray]) -> float:
     """A bound on the probability that times of a law lie as far from it as these (Dvoretzky-Kiefer-Wolfowitz).
 
     It holds for every law, discrete ones included.
@@ -40,9 +40,9 @@ def deviation_pvalue(times: np.ndarray, law: Callable[[np.ndarray], np.ndarray])
         law: The probability of at most so many tries.
 
     Example:
-        >>> deviation_pvalue(np.array([1.0, 2.0, 2.0, 3.0]), uniform_law(3))
+        >>> dkw_pvalue(np.array([1.0, 2.0, 2.0, 3.0]), uniform_law(3))
         1.0
-        >>> deviation_pvalue(np.full(20, 3), uniform_law(9)) < 1e-7
+        >>> dkw_pvalue(np.full(20, 3), uniform_law(9)) < 1e-7
         True
     """
     values, counts = np.unique(times, return_counts=True)
@@ -125,14 +125,17 @@ def dispersion_pvalue(
     """
     if not np.isfinite(times).any():
         return 1.0
-    simulated, own = simulated_spreads(times, every, limit, samples, seed), variation(waited(times, limit))
+    simulated, own = (
+        simulated_spreads(times, every, limit, samples, seed),
+        coefficient_of_variation(waited(times, limit)),
+    )
     return float((1 + np.sum(simulated >= own if wide else simulated <= own)) / (1 + samples))
 
 
 def simulated_spreads(
     times: np.ndarray, every: int, limit: float | np.ndarray, samples: int = 999, seed: int = 0
 ) -> np.ndarray:
-    """The `variation` of as many geometric times of the likeliest rate, cut off as these are.
+    """The `coefficient_of_variation` of as many geometric times of the likeliest rate, cut off as these are.
 
     Args:
         times: Convergence times in steps, not all infinite.
@@ -146,7 +149,7 @@ def simulated_spreads(
     """
     rate, generator = rate_of(times, every, limit), np.random.default_rng(seed)
     drawn = (np.minimum(every * generator.geometric(rate, len(times)), limit) for _ in range(samples))
-    return np.array([variation(each) for each in drawn])
+    return np.array([coefficient_of_variation(each) for each in drawn])
 
 
 def samples_for(trials: int, level: float) -> int:
@@ -160,7 +163,7 @@ def samples_for(trials: int, level: float) -> int:
 
 
 def detectable_deviation(trials: int, level: float) -> float:
-    """How far times must lie from a law for `deviation_pvalue` to be below a level.
+    """How far times must lie from a law for `dkw_pvalue` to be below a level.
 
     Example:
         >>> round(detectable_deviation(2000, 0.01), 4)
@@ -169,23 +172,23 @@ def detectable_deviation(trials: int, level: float) -> float:
     return math.sqrt(math.log(2 / level) / (2 * trials))
 
 
-def variation(times: np.ndarray) -> float:
+def coefficient_of_variation(times: np.ndarray) -> float:
     """The standard deviation over the mean: about 1 of geometric times of a small rate.
 
     Example:
-        >>> variation(np.array([1.0, 3.0]))
+        >>> coefficient_of_variation(np.array([1.0, 3.0]))
         0.5
     """
     return float(np.std(times) / np.mean(times))
 
 
-def after_the_first(times: np.ndarray, every: int) -> np.ndarray:
+def excess_over_fastest(times: np.ndarray, every: int) -> np.ndarray:
     """How long the other trials took after the fastest one.
 
     These times are geometric again if the times were, whatever the first step at which a search can succeed.
 
     Example:
-        >>> after_the_first(np.array([50, 70, 55]), every=5).tolist()
+        >>> excess_over_fastest(np.array([50, 70, 55]), every=5).tolist()
         [25, 10]
     """
     later: np.ndarray = np.delete(times, np.argmin(times)) - (np.min(times) - every)

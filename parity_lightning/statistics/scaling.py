@@ -1,4 +1,4 @@
-"""How convergence times depend on a number that varies: medians along it, one course for all else that varies."""
+"""How convergence times depend on a number that varies: medians along it, one curve for all else that varies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from parity_lightning.statistics.power_law import PowerLaw, fit_power_law
 
 
-class Course(NamedTuple):
+class ScalingCurve(NamedTuple):
     """Convergence times along a number, everything else being equal.
 
     Attributes:
@@ -51,10 +51,10 @@ def number_that_varies(settings: Sequence[Mapping[str, Any]], varied: Sequence[s
     return best
 
 
-def courses_of(
+def scaling_curves(
     settings: Sequence[Mapping[str, Any]], varied: Sequence[str], times: Sequence[np.ndarray], column: str | None = None
-) -> list[Course]:
-    """The courses of convergence times along a number that varies.
+) -> list[ScalingCurve]:
+    """The curves of convergence times along a number that varies.
 
     Args:
         settings: Values by column, of each setting, ``max_steps`` among them.
@@ -63,12 +63,12 @@ def courses_of(
         column: The number; by default `number_that_varies`.
 
     Returns:
-        A course for each combination of everything else that varies; none where no number varies.
+        A curve for each combination of everything else that varies; none where no number varies.
 
     Example:
         >>> settings = [{"n": n, "max_steps": 999} for n in (10, 20)]
-        >>> (course,) = courses_of(settings, ["n"], [np.full(3, 5.0), np.full(3, 20.0)])
-        >>> course.x, str(course.law)
+        >>> (curve,) = scaling_curves(settings, ["n"], [np.full(3, 5.0), np.full(3, 20.0)])
+        >>> curve.x, str(curve.law)
         ([10, 20], '2.00 (2.00 to 2.00)')
     """
     column = column or number_that_varies(settings, varied)
@@ -78,10 +78,10 @@ def courses_of(
     others = [name for name in varied if name != column]
     for place, setting in enumerate(settings):
         groups.setdefault(repr([setting.get(name) for name in others]), []).append(place)
-    courses = []
+    curves = []
     for places in groups.values():
         ordered = sorted(places, key=lambda place: settings[place][column])
         x, own = [settings[place][column] for place in ordered], [times[place] for place in ordered]
         law = fit_power_law(x, own, [float(settings[place]["max_steps"]) for place in ordered])
-        courses.append(Course(column, {name: settings[places[0]].get(name) for name in others}, x, own, law))
-    return courses
+        curves.append(ScalingCurve(column, {name: settings[places[0]].get(name) for name in others}, x, own, law))
+    return curves

@@ -127,11 +127,11 @@ class SurvivalCurve(NamedTuple):
     high: np.ndarray
 
 
-def survival_of(times: np.ndarray, max_steps: int) -> SurvivalCurve:
+def kaplan_meier(times: np.ndarray, max_steps: int) -> SurvivalCurve:
     """The survival curve of trials that were censored after ``max_steps``.
 
     Example:
-        >>> curve = survival_of(np.array([10.0, 20.0, np.inf, np.inf]), max_steps=100)
+        >>> curve = kaplan_meier(np.array([10.0, 20.0, np.inf, np.inf]), max_steps=100)
         >>> curve.steps.tolist(), curve.share.tolist()
         ([10.0, 20.0, 100.0], [0.75, 0.5, 0.5])
     """

@@ -229,7 +229,7 @@ class Agenda:
         self._failures[place] = self._failures.get(place, 0) + 1
         self._faults.append(Fault(place, self._failures[place], error))
 
-    def forgive(self, places: Iterable[int]) -> None:
+    def retract_failures(self, places: Iterable[int]) -> None:
         """Takes failures back that were the worker's, not the cells'."""
         with self._changed:
             for place in places:

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from parity_lightning.errors import SettingError, nearest
-from parity_lightning.statistics.scaling import Course, courses_of
+from parity_lightning.statistics.scaling import ScalingCurve, scaling_curves
 from parity_lightning.studies.cells import Extent
 
 LEARNING_RATE = "lr"
@@ -245,12 +245,12 @@ class Results:
         return f"The paper's rule (20 % of the trials, {where}): {found}"
 
 
-def courses_of_groups(groups: Sequence[Group], against: str | None = None) -> list[Course]:
-    """The courses of groups along a number, with their power laws; none of very many groups."""
+def scaling_curves_of_groups(groups: Sequence[Group], against: str | None = None) -> list[ScalingCurve]:
+    """The curves of groups along a number, with their power laws; none of very many groups."""
     if len(groups) > MOST_FOR_LAWS or not (groups := [group for group in groups if len(group.times)]):
         return []
     settings = [{**group.values, "max_steps": group.max_steps} for group in groups]
-    return courses_of(settings, list(groups[0].values), [group.times for group in groups], against)
+    return scaling_curves(settings, list(groups[0].values), [group.times for group in groups], against)
 
 
 def _holds(compare: Callable[[Any, Any], bool], value: Any, other: Any) -> bool:

@@ -20,7 +20,7 @@ from parity_lightning.engine.trial import TrialResult, check_same_computation
 from parity_lightning.errors import SettingError
 from parity_lightning.studies.agenda import MOST_FAILURES
 from parity_lightning.studies.cells import Cell, Extent
-from parity_lightning.studies.plan_on_record import PlanOnRecord
+from parity_lightning.studies.recorded_plan import RecordedPlan
 from parity_lightning.studies.rows import COLUMNS, FORMAT, TABLES, Row, is_whole, row_of
 from parity_lightning.studies.settings import Settings, common_of
 from parity_lightning.studies.sqlite_file import SQLiteFile
@@ -123,7 +123,7 @@ class Store:
         with_rows = "SELECT id, key, settings FROM cells WHERE id IN (SELECT cell FROM trials) ORDER BY place"
         lost = [settings for _, key, settings in self._database.execute(with_rows) if key not in ours]
         (most,) = self._database.execute("SELECT COALESCE(MAX(trial) + 1, 0) FROM trials").fetchone()
-        there = PlanOnRecord(known["first_seed"], most, [{**known["common"], **json.loads(own)} for own in lost[:1]])
+        there = RecordedPlan(known["first_seed"], most, [{**known["common"], **json.loads(own)} for own in lost[:1]])
         if most and (why := there.why_not_in(self.extent, settings)):
             raise SettingError(self._option, self._shown, why)
 

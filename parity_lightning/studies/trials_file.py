@@ -19,7 +19,7 @@ from parity_lightning.engine.trial import TrialResult
 from parity_lightning.errors import SettingError
 from parity_lightning.studies.cells import Cell, Extent
 from parity_lightning.studies.export import tables_of, write_parquet
-from parity_lightning.studies.plan_on_record import PlanOnRecord
+from parity_lightning.studies.recorded_plan import RecordedPlan
 from parity_lightning.studies.rows import FORMAT
 from parity_lightning.studies.settings import Settings, common_of
 from parity_lightning.studies.store import Store
@@ -93,7 +93,7 @@ class TrialsFile:
     def _check(self, known: TrialsOnRecord) -> None:
         ours = {each.key for each in self.settings}
         lost = [{**known.common, **own} for key, own in known.keys.items() if key not in ours][:1]
-        if why := PlanOnRecord(known.first_seed, known.trials, lost).why_not_in(self.extent, self.settings):
+        if why := RecordedPlan(known.first_seed, known.trials, lost).why_not_in(self.extent, self.settings):
             raise SettingError(_OPTION, self.path, why)
 
     def _open(self) -> Store:

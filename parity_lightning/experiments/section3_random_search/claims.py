@@ -136,7 +136,7 @@ def _late(sample: Sample, level: float, row: Row, seed: int) -> list[Claim]:
     ]
     if row.solved == trials and trials > 2:
         draws = memoryless.samples_for(trials, level)
-        later = memoryless.dispersion_pvalue(memoryless.after_the_first(times, every), every, math.inf, draws, seed)
+        later = memoryless.dispersion_pvalue(memoryless.excess_over_fastest(times, every), every, math.inf, draws, seed)
         text = f"nor geometric from the fastest trial's step on ({name}): p of so small a spread"
         statement = Statement(f"narrow-later-{key}", text, paper=not_geometric)
         claims.append(Claim.rejected(statement, _found(later, row), level, conclusive=telling, caveat=_CAVEAT))

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from parity_lightning.display.style import BLUE, VERMILION, legend
 from parity_lightning.experiments.recorded_times import Sample
 from parity_lightning.statistics import memoryless
-from parity_lightning.statistics.survival import survival_of
+from parity_lightning.statistics.survival import kaplan_meier
 
 
 def draw_picture(sample: Sample, figure: Figure) -> None:
@@ -36,7 +36,7 @@ def draw_picture(sample: Sample, figure: Figure) -> None:
         looks = np.floor(edges / sample.every)
         expected = len(sample.times) * np.diff(law(looks))
         histogram.stairs(expected, edges, color=VERMILION, linewidth=2, label=label)
-        curve = survival_of(sample.times, int(np.max(memoryless.waited(sample.times, sample.limit))))
+        curve = kaplan_meier(sample.times, int(np.max(memoryless.waited(sample.times, sample.limit))))
         steps = np.concatenate([[0], curve.steps])
         survival.step(steps, np.concatenate([[1.0], curve.share]), where="post", color=BLUE, label="measured")
         left = curve.share > 0

@@ -151,7 +151,7 @@ class _Helper(threading.Thread):
                 self._open.fail(why, killed=True)
         if not self._stopped and self._is_set_aside:
             # Its failures say nothing about the cells.
-            self._agenda.forgive(pack[0] for pack in self._failed if len(pack) == 1)
+            self._agenda.retract_failures(pack[0] for pack in self._failed if len(pack) == 1)
             self._inbox.put(f"worker {self._number} has only failed of late and is set aside")
 
     @property

@@ -183,7 +183,7 @@ class _Session:
         self._room.pop(node, None)
         self._pipe.send(("avoid", sorted(self._set_aside)))
         # Its failures say nothing about the cells.
-        self._agenda.forgive(pack[0] for pack in failed if len(pack) == 1)
+        self._agenda.retract_failures(pack[0] for pack in failed if len(pack) == 1)
         self._tell(f"node {node[:8]} of the Ray cluster has only failed of late and is set aside")
 
     def _lose_driver(self) -> None:

@@ -281,7 +281,7 @@ class _Jobs:
         """Sets the node aside, if it only fails where others do not."""
         if bad := self._nodes.judged(task.node, task.results, list(task.failed)):
             node, places = bad
-            self._agenda.forgive(places)
+            self._agenda.retract_failures(places)
             self._tell(f"SLURM: node {node} has only failed of late and is set aside")
 
     def _close_batch(self, task: _OpenTask) -> None:

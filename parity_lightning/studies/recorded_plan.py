@@ -12,7 +12,7 @@ _MOST_COMPARED = 1000
 _MOST_TOLD = 4
 
 
-class PlanOnRecord(NamedTuple):
+class RecordedPlan(NamedTuple):
     """The plan of a file.
 
     Attributes:
@@ -32,11 +32,11 @@ class PlanOnRecord(NamedTuple):
 
         Example:
             >>> settings = [Settings({"model.init_args.width": width}, {}, {}) for width in (10, 100)]
-            >>> PlanOnRecord(0, 60, []).why_not_in(Extent(70), settings) is None
+            >>> RecordedPlan(0, 60, []).why_not_in(Extent(70), settings) is None
             True
-            >>> PlanOnRecord(0, 60, [{"model.init_args.width": 30}]).why_not_in(Extent(60), settings)
+            >>> RecordedPlan(0, 60, [{"model.init_args.width": 30}]).why_not_in(Extent(60), settings)
             'holds other trials: model.width is 30 there and 10 here; name another file'
-            >>> PlanOnRecord(0, 60, []).why_not_in(Extent(50), settings)
+            >>> RecordedPlan(0, 60, []).why_not_in(Extent(50), settings)
             'holds 60 trials of each setting, and 50 are asked for; give as many or more, or name another file'
         """
         if self.lost:

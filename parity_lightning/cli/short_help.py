@@ -55,7 +55,7 @@ _WHAT = {
 }
 
 
-def first_page(subcommand: str) -> str:
+def short_help(subcommand: str) -> str:
     """The page of a subcommand.
 
     Args:

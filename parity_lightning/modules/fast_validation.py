@@ -32,7 +32,7 @@ _HOOKS = (
 _MODULE_HOOKS = ("validation_step", "on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 
 
-class LightEvaluation:
+class FastValidation:
     """Evaluates in the place of Lightning's loop, where there is one batch, on one device, and no hook is overridden.
 
     Args:

@@ -21,7 +21,7 @@ class _RefusingTrainer:
 
 
 @contextmanager
-def refused_run_state(module: LightningModule) -> Iterator[None]:
+def forbid_trainer_access(module: LightningModule) -> Iterator[None]:
     """A context in which reading step, epoch or trainer of a module raises `Unstackable`.
 
     A stack of trials has many steps and no trainer, so a loss that depends on them cannot be computed there.
