@@ -23,7 +23,7 @@ import pytest
 import torch
 from conftest import CONFIGS, Run, mutated
 from processes import FRESH, fresh
-from test_library_cache import needs_root, squared
+from test_library_cache import needs_root
 from test_trials_record import missing, record, result
 
 from parity_lightning.engine.compiled import compile_stacked
@@ -146,6 +146,10 @@ def test_mutated_parquet_files(tmp_path: Path, told: Callable[..., None]) -> Non
         return False
 
     told("a Parquet file with a random mistake", MUTATIONS, MUTATIONS, attack(path.read_bytes(), is_refused))
+
+
+def squared(x: torch.Tensor) -> tuple[torch.Tensor]:
+    return (x * x,)
 
 
 @pytest.mark.compiles

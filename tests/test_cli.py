@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import os
 import re
@@ -26,6 +27,7 @@ from processes import begin
 from parity_lightning import MLP, ParityDataModule, __version__
 from parity_lightning.cli import main, renamed
 from parity_lightning.cli.experiment_options import options_class
+from parity_lightning.cli.imports import collecting_nothing
 from parity_lightning.cli.option_types import in_words, options_of, options_of_class
 from parity_lightning.cli.short_help import EVALUATION_OPTIONS, OPTIONS, short_help
 from parity_lightning.cli.subcommands import SUBCOMMANDS
@@ -91,6 +93,26 @@ def test_the_options_of_every_experiment_need_nothing_that_computes() -> None:
     assert done.stderr.count("--nosuch: no such option") == len(EXPERIMENTS)
     assert done.stdout.count("--runs") >= len(EXPERIMENTS)
     assert done.returncode == 0, done.stderr.splitlines()[-1]
+
+
+def test_imports_are_not_searched_for_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = gc.get_freeze_count()
+    with collecting_nothing():
+        assert gc.isenabled(), "who has imported torch before keeps its own ways"
+    monkeypatch.delitem(sys.modules, "torch")
+    with collecting_nothing():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == kept, "nothing heavy was imported"
+    with collecting_nothing():
+        made = [[] for _ in range(1000)]
+        monkeypatch.setitem(sys.modules, "torch", torch)
+    assert gc.isenabled()
+    assert gc.get_freeze_count() >= kept + len(made)
+    monkeypatch.delitem(sys.modules, "torch")
+    with pytest.raises(KeyboardInterrupt), collecting_nothing():
+        raise KeyboardInterrupt
+    assert gc.isenabled()
 
 
 def help_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

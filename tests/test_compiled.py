@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import sqlite3
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from typing import Any
 import pyarrow.parquet as parquet
 import pytest
 import torch
+from compiled_stacks import DOUBLE, compare_compiled_with_eager
 from conftest import Run
-from test_trials_stack import CASES, Case, runner_of
-from torch.func import grad, vmap
+from test_trials_stack import CASES, Case
 
 from parity_lightning.cli import main
 from parity_lightning.cli.trial_config import TrialConfigCLI
@@ -48,66 +47,25 @@ def libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 ADAM = ("--data.n=16", "--data.k=4", "--model.width=30", "--model.optimizer=Adam", "--model.optimizer.lr=0.001")
 
 
-def weights_after(case: Case, trials: int, steps: int, compiled: bool) -> tuple[list[list[torch.Tensor]], list[int]]:
-    runner = runner_of(case, trials)
-    with torch.no_grad():
-        for seed in range(trials):
-            runner.add(TrialSpec(seed, 0, seed))
-        if compiled:
-            runner._compile()
-            assert runner.note is None
-        runner.train(steps)
-        errors = runner.stack.errors(0, 1000).tolist()
-    return [runner.stack.weights_of(place)[0] for place in range(trials)], errors
-
-
 @pytest.mark.compiles
-# The last two have a closed form, and their steps are taken in C++.
 @pytest.mark.parametrize(
-    "name", ["disjoint PolyNet", pytest.param("Transformer", marks=pytest.mark.slow), "decay and momentum", "Adam"]
+    "name",
+    [
+        # One without a closed form that is smaller is compiled in test_library_cache.py.
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("disjoint PolyNet", "Transformer")),
+        # The steps of these are taken in C++.
+        *("decay and momentum", "Adam"),
+    ],
 )
 def test_a_compiled_stack_of_any_size_does_what_an_eager_one_does(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     case = CASES[name]
-    case = case._replace(options=(*case.options, "--trainer.precision=64", "--data.label_noise=0.1"))
+    case = case._replace(options=(*case.options, *DOUBLE))
     for trials in (1, 2, 5):
-        compiled, wrong = weights_after(case, trials, 30, compiled=True)
-        eager, wrong_eager = weights_after(case, trials, 30, compiled=False)
-        for one, other in zip(compiled, eager, strict=True):
-            torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-10)
-        assert wrong == wrong_eager
+        compare_compiled_with_eager(case, trials)
         # A step and an evaluation are compiled at most once, whatever the number of trials.
         assert capsys.readouterr().err.count("compiling for this network") <= (2 if trials == 1 else 0)
-
-
-@pytest.mark.compiles
-def test_what_cannot_be_compiled_for_any_number_of_trials_is_for_one(libraries: Path) -> None:
-    def step(scale: torch.Tensor, weight: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor]:
-        def loss(own: torch.Tensor, each: torch.Tensor) -> torch.Tensor:
-            return torch.prod(each @ own, -1).mean()
-
-        weight -= scale * vmap(grad(loss))(weight, x)
-        return (weight.sum((1, 2)),)
-
-    def tensors(trials: int) -> list[torch.Tensor]:
-        torch.manual_seed(trials)
-        return [torch.tensor(0.5), torch.randn(trials, 4, 3), torch.randn(trials, 6, 4)]
-
-    compiled = compile_stacked(step, tensors(2), shared=1)
-    (library,) = libraries.glob("*-single.pt2")
-    # The compiler's own files lie there too, and all is the user's alone.
-    assert any((libraries / "compiler").iterdir())
-    for path in libraries.rglob("*"):
-        assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
-    for run in (compiled, compile_stacked(step, tensors(2), shared=1)):
-        for trials in (1, 2, 5):
-            given = tensors(trials)
-            expected = step(*given)
-            again = tensors(trials)
-            torch.testing.assert_close(run(again), expected)
-            torch.testing.assert_close(again, given)
-    assert list(libraries.glob("*-single.pt2")) == [library]
 
 
 @pytest.mark.slow

@@ -9,15 +9,20 @@ import stat
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from compiled_stacks import DOUBLE, compare_compiled_with_eager, weights_after
 from conftest import CONFIGS, Run, complaint
+from test_trials_stack import Case, runner_of
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from parity_lightning.engine.compiled import _distinct_trial_count, _fingerprint, compile_stacked
+from parity_lightning.engine.compiled import _distinct_trial_count, _fingerprint
 from parity_lightning.engine.library_cache import cache_folder, is_whole, private_cache
+from parity_lightning.engine.trial import TrialSpec
 from parity_lightning.errors import SettingError
+from parity_lightning.modules import ParityModule
 
 Capture = pytest.CaptureFixture[str]
 
@@ -130,37 +135,57 @@ def test_who_compiles_nothing_does_not_need_it(cache: Path, fit: Callable[..., R
     assert fit("--trainer.max_steps=50").summary["compiled"] is None
 
 
-def squared(x: torch.Tensor) -> tuple[torch.Tensor]:
-    return (x * x,)
+class Product(torch.nn.Module):
+    """Multiplies what it is given."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.prod(x, -1, keepdim=True)
 
 
-def check(capsys: Capture) -> str:
-    """Compiles and runs; returns what was said."""
-    given = torch.arange(6.0).reshape(2, 3)
-    torch.testing.assert_close(compile_stacked(squared, [given])([given])[0], given * given)
-    return capsys.readouterr().err
+class Multiplying(ParityModule):
+    """A small network without a closed form."""
+
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(torch.nn.Sequential(torch.nn.Linear(n, 3), Product()), **kwargs)
+
+
+STACK = Case("online", ("--model=test_library_cache.Multiplying", "--allow_code_from=test_library_cache", *DOUBLE))
 
 
 @pytest.mark.compiles
-def test_a_library_that_is_damaged_is_built_again_once(cache: Path, capsys: Capture) -> None:
-    # Of a process that was killed, or of a disk that was full for a moment; and what such a process leaves.
-    library = private_cache() / f"{name_of(squared)}.pt2"
+def test_a_damaged_library_is_built_again_once_and_stacks_of_any_size_do_what_eager_ones_do(
+    cache: Path, capsys: Capture
+) -> None:
+    """Of one network: what compiles it once for all of this shows takes half a minute.
+
+    Its steps cannot be compiled for any number of trials, because of the product, and its evaluations can.
+    """
     # The first trace of a process imports what sets the variable.
-    elsewhere = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    name, elsewhere = name_of_step(STACK), os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    # Of a process that was killed, or of a disk that was full for a moment; and what such a process leaves.
+    library = private_cache() / f"{name}-single.pt2"
     library.write_bytes(b"PK")
     library.chmod(0o600)
-    (left := cache / f"{library.stem}-building-x").mkdir()
-    said = check(capsys)
-    assert f"{library} is damaged; it is built again" in said
-    assert "compiling" in said
-    assert list(cache.glob("*.pt2")) == [library]
-    assert check(capsys) == ""
+    (left := cache / f"{name}-building-x").mkdir()
+    compare_compiled_with_eager(STACK, trials=2)
+    said = capsys.readouterr().err
+    assert said.count(f"{library} is damaged; it is built again") == 1
+    assert said.count("compiling for this network") == 2
+    (evaluation,) = set(cache.glob("*.pt2")) - {library}
+    assert not evaluation.stem.endswith("-single")
     assert not left.exists()
     assert mode_of(library) == 0o600
     # The process is as it was.
     assert os.environ.get("TORCHINDUCTOR_CACHE_DIR") == elsewhere
+    # The compiler's own files lie there too, and all is the user's alone.
+    assert any((cache / "compiler").iterdir())
     for path in cache.rglob("*"):
         assert not mode_of(path) & 0o077, path
+
+    for trials in (1, 5):
+        compare_compiled_with_eager(STACK, trials)
+    assert capsys.readouterr().err == ""
+    assert set(cache.glob("*.pt2")) == {library, evaluation}
 
     # One bit.
     assert is_whole(library)
@@ -171,15 +196,22 @@ def test_a_library_that_is_damaged_is_built_again_once(cache: Path, capsys: Capt
 
     library.chmod(0o666)
     with pytest.raises(SettingError, match=rf"others can write there \(mode 0666\).*chmod -R go-rwx {library}"):
-        check(capsys)
+        weights_after(STACK, 2, 1, compiled=True)
     assert library.exists()
 
 
-def name_of(function: Callable[..., tuple[torch.Tensor, ...]]) -> str:
-    """What a function of two rows of three numbers is called in the folder."""
-    number = _distinct_trial_count([torch.zeros(2, 3)])
-    arguments = [torch.zeros(number, 3)]
-    return _fingerprint(make_fx(function)(*arguments), arguments)
+def name_of_step(case: Case) -> str:
+    """What the steps of a network are called in the folder."""
+    runner = runner_of(case, 2)
+    with torch.no_grad():
+        for seed in range(2):
+            runner.add(TrialSpec(seed, 0, seed))
+        setting, stack = runner._settings[0], runner.stack
+        x, y = setting.parity.draw(torch.arange(2 * setting.batch_size).reshape(2, -1))
+        example = [x.double(), y.double(), *stack.tensors[4:]]
+        number = _distinct_trial_count(example)
+        given = [torch.cat([tensor[:1]] * number) for tensor in example]
+        return _fingerprint(make_fx(stack._traced.update)(*(tensor.clone() for tensor in given)), given)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"x" * 1000])

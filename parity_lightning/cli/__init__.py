@@ -10,6 +10,7 @@ from argparse import ArgumentError
 from collections.abc import Sequence
 from importlib import import_module
 
+from parity_lightning.cli.imports import collecting_nothing
 from parity_lightning.terminal.output import OPTIONS, complain, speaking
 
 
@@ -57,7 +58,8 @@ def _main(arguments: list[str]) -> None:
     if (trains(name) and not asks_help) or name.startswith("--print_completion"):
         with one_line_errors(name):
             check_training(words)
-        from parity_lightning.cli import training, trials
+        with collecting_nothing():
+            from parity_lightning.cli import training, trials
 
         (trials if name == "trials" else training).run(words)
         return
@@ -69,4 +71,6 @@ def _main(arguments: list[str]) -> None:
     options = config[config.subcommand].as_dict()
     with one_line_errors(config.subcommand):
         SUBCOMMANDS[config.subcommand].check(options)
-    import_module(f"parity_lightning.cli.{config.subcommand}").run(options)
+    with collecting_nothing():
+        subcommand = import_module(f"parity_lightning.cli.{config.subcommand}")
+    subcommand.run(options)
