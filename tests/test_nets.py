@@ -205,7 +205,7 @@ def test_zero_and_nan_predict_no_sign() -> None:
         ({"param_groups": {"hidden": {"params": 1}}}, "param_groups=hidden.params: SGD has no such number"),
         (
             {"lr_scheduler": lambda o: torch.optim.lr_scheduler.StepLR(o, 0)},
-            "lr_scheduler=as given: the schedule",
+            "lr_scheduler=as given: schedule",
         ),
         (
             {"param_groups": {"hidden": {}, "hidden.bias": {}}},
