@@ -15,6 +15,7 @@ import pyarrow.parquet as parquet
 import pytest
 from conftest import CONFIGS, ROOT, complaint
 from matplotlib.figure import Figure
+from report_files import results_of, write_sweep
 
 from parity_lightning.cli import main
 from parity_lightning.cli.figure import run_figure
@@ -31,7 +32,11 @@ from parity_lightning.figures.published import MEDIANS
 from parity_lightning.figures.runs import Runs
 from parity_lightning.figures.verdicts import Score, Verdict, ratios
 from parity_lightning.statistics.variance_share import share_between
+from parity_lightning.studies.cells import Extent, Grid
 from parity_lightning.studies.claims import Claim
+from parity_lightning.studies.settings import Settings
+from parity_lightning.studies.store import Store
+from parity_lightning.studies.stored_study import StoredStudy
 
 
 def runs_of(figure: PaperFigure, scale: Scale, seed: int = 0, solved: float = 1.0) -> Runs:
@@ -96,6 +101,26 @@ def test_a_figure_can_be_drawn_at_every_scale(name: str) -> None:
         figure.draw(runs_of(figure, scale, solved=solved), drawn)  # type: ignore[arg-type]
         assert drawn.axes
         assert all(axes.get_title(loc="center") + axes.get_title(loc="left") for axes in drawn.axes)
+
+
+def test_the_first_of_the_thresholds_is_read_from_a_store(tmp_path: Path) -> None:
+    """As Figure 4 (left) needs it for networks that cannot express the parity."""
+    found = results_of(np.array([[100.0, np.inf, np.inf]]))
+    reached: list[tuple[int | None, ...]] = [(20, 60), (30, None), (None, None)]
+    results = [result._replace(reached=steps) for result, steps in zip(found, reached, strict=True)]
+    store = Store(tmp_path / "s.sqlite", Grid({}), [Settings({}, {}, {})], Extent(3))
+    store.add(results)
+    store.close()
+    study = StoredStudy(tmp_path / "s.sqlite")
+    numbers = study.numbers_of(0, 3)
+    study.close()
+    assert numbers["first_reached"].tolist() == pytest.approx([20, 30, np.nan], nan_ok=True)
+    assert numbers["convergence_time"].tolist() == pytest.approx([100, np.nan, np.nan], nan_ok=True)
+    # Of networks whose module has no thresholds there is nothing.
+    write_sweep(tmp_path / "t.sqlite", np.array([[5.0]]), [10])
+    study = StoredStudy(tmp_path / "t.sqlite")
+    assert np.isnan(study.numbers_of(0, 1)["first_reached"]).all()
+    study.close()
 
 
 def test_a_median_holds_inside_the_factor_and_not_outside() -> None:
