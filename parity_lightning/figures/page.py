@@ -19,7 +19,6 @@ FOREST = "forest"
 _MISSING = {
     "3": "hidden progress; `parity-lightning theory hidden-progress` has it",
     "finding-1": "random cells of the robustness grid; not attempted",
-    "10": "scaling of further architectures (extended version); not attempted",
     "12": "Fourier gaps along SGD (extended version); in part in `parity-lightning theory hidden-progress`",
     "13": "weight trajectories (extended version); not attempted",
 }
