@@ -52,6 +52,7 @@ class Cluster:
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
         }
         self.nodes: list[subprocess.Popen[bytes]] = []
+        self._started = 0
         self._folder = folder
         port = self.address.rpartition(":")[2]
         # No trials on the first node, which has the cluster's records, and to which the driver belongs.
@@ -64,12 +65,19 @@ class Cluster:
     def _start(self, options: list[str], cpus: int, environment: Mapping[str, str]) -> None:
         command = [str(PROGRAM), "start", *options, f"--num-cpus={cpus}", "--object-store-memory=80000000", "--block"]
         whole = {**os.environ, **self.environment, **environment}
-        with (self._folder.parent / "nodes.log").open("ab") as log:
+        file = self._folder.parent / f"node-{self._started}.log"
+        self._started += 1
+        with file.open("wb") as log:
             node = subprocess.Popen(command, env=whole, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         self.nodes.append(node)
         deadline = time.monotonic() + 900
-        while not any("raylet" in " ".join(each.cmdline()[:1]) for each in processes_of(node.pid)):
-            assert node.poll() is None, (self._folder.parent / "nodes.log").read_text()
+        while "Ray runtime started" not in (told := file.read_text()):
+            if node.poll() is not None:
+                # On a busy machine Ray now and then gives a start up.
+                assert "timed out during startup" in told, told
+                self.kill(node)
+                self._start(options, cpus, environment)
+                return
             assert time.monotonic() < deadline
             time.sleep(0.1)
 
