@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from parity_lightning.cli.imports import collecting_nothing
 from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.paths import shown_path
 from parity_lightning.cli.results_report import record_of_results, report_results
@@ -28,7 +29,8 @@ def run(options: Mapping[str, Any]) -> None:
     Raises:
         SystemExit: With 2 for a usage error, 1 if a file cannot be written or W&B does not take a run.
     """
-    with one_line_errors("results"):
+    # What is read of a store is no garbage either, and of a large one there is much.
+    with one_line_errors("results"), collecting_nothing():
         _run(Path(options["store_file"]).expanduser(), options)
 
 
