@@ -1,4 +1,4 @@
-"""How long it takes somebody who has only pip to see hidden progress: from `pip install` to a report in a browser.
+"""Times the path of a new user who has only pip: from `pip install` to a report of a run in a browser.
 
 A wheel is built first, which is not counted. Then, in an empty folder and a fresh environment, each in a process of its
 own: the environment is made, the wheel installed with all that it needs, `fit --config online.yaml` run, a report made
@@ -55,7 +55,7 @@ def clocks() -> np.ndarray:
 
 def timed(what: str, command: list[str | Path], folder: Path) -> Stage:
     """Runs a command."""
-    # What the checkout offers is not what somebody has who has none.
+    # A new user has no checkout, so Python must not find this one.
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     began = clocks()
     done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)

@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import color_of, legend_below, ticks_at
 from parity_lightning.figures.figure import SCALES, PaperFigure, Plan, Scale
-from parity_lightning.figures.medians import draw_medians_by_k
+from parity_lightning.figures.medians import draw_medians_by_k, exponent_of
 from parity_lightning.figures.runs import Runs
 from parity_lightning.statistics.power_law import fit_power_law
 from parity_lightning.studies.cells import Cell
-from parity_lightning.studies.claims import Claim, Estimate, Statement
+from parity_lightning.studies.claims import Claim, Statement
 
 _SECTION = "Figure 10 of the extended version"
 _QUOTE = "a number of iterations scaling as n^O(k)"
@@ -96,8 +96,7 @@ def claims(runs: Runs) -> list[Claim]:
             if len(ns) < 3:
                 made.append(Claim.not_attempted(statement, "needs three n, which larger scales run"))
             else:
-                found = Estimate("no law") if law is None else Estimate(law.exponent, law.low, law.high, n=law.points)
-                made.append(Claim.at_most(statement, found, float(k)))
+                made.append(Claim.at_most(statement, exponent_of(law), float(k)))
         if not runs.places(config=_config(name)):
             statement = Statement(f"{name}-k2", f"{name}, k = 2: exponent of t_c against n", _SECTION, _QUOTE)
             made.append(Claim.not_attempted(statement, "runs at a larger scale"))

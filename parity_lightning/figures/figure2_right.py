@@ -6,11 +6,11 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import color_of, legend, ticks_at
 from parity_lightning.figures.figure import PaperFigure, Plan, Scale
-from parity_lightning.figures.medians import draw_medians, draw_published
+from parity_lightning.figures.medians import draw_medians, draw_published, exponent_of
 from parity_lightning.figures.published import MEDIANS
 from parity_lightning.figures.runs import Runs
 from parity_lightning.statistics.power_law import PowerLaw, fit_power_law
-from parity_lightning.studies.claims import Claim, Estimate, Statement
+from parity_lightning.studies.claims import Claim, Statement
 
 _SECTION = "Figure 2 (right)"
 _QUOTE = "The power-law exponent (alpha such that t_c ~ n^alpha) eventually degrades on larger problem instances."
@@ -50,12 +50,8 @@ def claims(runs: Runs) -> list[Claim]:
         if max(ns) < 60:
             made.append(Claim.not_attempted(statement, "needs n from 60 on, which larger scales run for small k"))
         else:
-            made.append(Claim.compared(statement, _exponent(large), _exponent(small), "n to 20"))
+            made.append(Claim.compared(statement, exponent_of(large), exponent_of(small), "n to 20"))
     return made
-
-
-def _exponent(law: PowerLaw | None) -> Estimate:
-    return Estimate("no law") if law is None else Estimate(law.exponent, law.low, law.high, n=law.points)
 
 
 def draw(runs: Runs, figure: Figure) -> None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import BLUE, GREEN, VERMILION, legend
 from parity_lightning.figures.figure import PaperFigure, Plan, Scale
-from parity_lightning.figures.medians import draw_medians, draw_published, published_claim
+from parity_lightning.figures.medians import draw_medians, draw_published, exponent_of, published_claim
 from parity_lightning.figures.published import WIDTHS
 from parity_lightning.figures.runs import Runs
 from parity_lightning.statistics.power_law import fit_power_law
@@ -80,8 +80,7 @@ def _diminishing(runs: Runs) -> Claim:
         _QUOTE,
         paper="diminishing returns",
     )
-    found = Estimate("no law") if law is None else Estimate(law.exponent, law.low, law.high, n=law.points)
-    return Claim.at_least(statement, found, -0.5, strict=True)
+    return Claim.at_least(statement, exponent_of(law), -0.5, strict=True)
 
 
 def _plateau(runs: Runs) -> Claim:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from parity_lightning.figures.runs import Runs
+from parity_lightning.statistics.power_law import PowerLaw
 from parity_lightning.statistics.survival import quantile_of
 from parity_lightning.studies.claims import Claim, Estimate, Statement
 
@@ -24,6 +25,16 @@ def median_of(times: np.ndarray) -> Estimate:
         1
     """
     return Estimate(*quantile_of(times), n=len(times), censored=int((~np.isfinite(times)).sum()))
+
+
+def exponent_of(law: PowerLaw | None) -> Estimate:
+    """The exponent of a power law as claims have it.
+
+    Example:
+        >>> exponent_of(None).value
+        'no law'
+    """
+    return Estimate("no law") if law is None else Estimate(law.exponent, law.low, law.high, n=law.points)
 
 
 def plateau_share_of(onsets: np.ndarray, times: np.ndarray) -> Estimate:
