@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import GRAY, color_of
 from parity_lightning.experiments.estimates import share_estimate
-from parity_lightning.figures.figure import SCALES, PaperFigure, Plan, Scale
+from parity_lightning.figures.figure import SCALES, PaperFigure, Plan, Scale, say_not_run
 from parity_lightning.figures.medians import plateau_share_of, published_claim
 from parity_lightning.figures.runs import Runs, short_values
 from parity_lightning.studies.cells import Cell
@@ -130,7 +130,7 @@ def draw_panels(panels: Sequence[Panel], columns: int, runs: Runs, figure: Figur
         axes.set(ylim=(-0.02, 0.55))
         places = runs.places(**short_values(panel.cell))
         if not places:
-            axes.text(0.5, 0.5, "not run at this scale", ha="center", transform=axes.transAxes)
+            say_not_run(axes)
             axes.set_xticks([])
             continue
         for curve in runs.curves[places[0]]:

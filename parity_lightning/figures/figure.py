@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from parity_lightning.figures.runs import Runs
@@ -55,3 +56,8 @@ class PaperFigure:
     draw: Callable[[Runs, Figure], None]
     choices: Sequence[str]
     size: tuple[float, float] = (8.0, 5.0)
+
+
+def say_not_run(axes: Axes) -> None:
+    """Says in an empty panel that its runs belong to a larger scale."""
+    axes.text(0.5, 0.5, "not run at this scale", ha="center", transform=axes.transAxes)

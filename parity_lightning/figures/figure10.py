@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from parity_lightning.display.style import color_of, legend_below, ticks_at
-from parity_lightning.figures.figure import SCALES, PaperFigure, Plan, Scale
+from parity_lightning.figures.figure import SCALES, PaperFigure, Plan, Scale, say_not_run
 from parity_lightning.figures.medians import draw_medians_by_k, exponent_of
 from parity_lightning.figures.runs import Runs
 from parity_lightning.statistics.power_law import fit_power_law
@@ -109,7 +109,7 @@ def draw(runs: Runs, figure: Figure) -> None:
         axes.set_title(panel.title)
         draw_medians_by_k(axes, runs, _config(name), {k: color_of(number) for number, k in enumerate(_LARGE)})
         if not runs.places(config=_config(name)):
-            axes.text(0.5, 0.5, "not run at this scale", ha="center", transform=axes.transAxes)
+            say_not_run(axes)
         ticks_at(axes.xaxis, [10, 20, 40, 100])
     for axes in figure.axes[3:]:
         axes.set_xlabel("n")

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import GRAY, color_of
 from parity_lightning.figures.curve_panels import PLATEAU
-from parity_lightning.figures.figure import PaperFigure, Plan, Scale
+from parity_lightning.figures.figure import PaperFigure, Plan, Scale, say_not_run
 from parity_lightning.figures.medians import plateau_share_of
 from parity_lightning.figures.runs import Runs
 from parity_lightning.studies.claims import Claim, Statement
@@ -64,7 +64,7 @@ def draw(runs: Runs, figure: Figure) -> None:
         axes.set(xlabel="SGD iterations", ylim=(-0.02, 0.55))
         places = runs.places(config=config, width=width)
         if not places:
-            axes.text(0.5, 0.5, "not run at this scale", ha="center", transform=axes.transAxes)
+            say_not_run(axes)
             axes.set_xticks([])
             continue
         for curve in runs.curves[places[0]]:

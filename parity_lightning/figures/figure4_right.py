@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import BLUE, GRAY, ORANGE, legend_below
 from parity_lightning.experiments.estimates import share_estimate
-from parity_lightning.figures.figure import PaperFigure, Plan, Scale
+from parity_lightning.figures.figure import PaperFigure, Plan, Scale, say_not_run
 from parity_lightning.figures.runs import Curve, Runs
 from parity_lightning.statistics.survival import quantile_of
 from parity_lightning.studies.claims import Claim, Estimate, Statement
@@ -104,7 +104,7 @@ def draw(runs: Runs, figure: Figure) -> None:
         axes.axhline(0.5, color=GRAY, linewidth=0.8, linestyle=":")
         axes.set(xlabel="SGD iterations", ylim=(-0.02, 0.55))
         if m not in sizes:
-            axes.text(0.5, 0.5, "not run at this scale", ha="center", transform=axes.transAxes)
+            say_not_run(axes)
             axes.set_xticks([])
             continue
         (place,) = runs.places(num_samples=m)
