@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from parity_lightning.engine.trial import TrialResult
 from parity_lightning.experiments.findings import Findings, write_findings
 from parity_lightning.experiments.options import BoundedOptions
+from parity_lightning.run_dir.stopwatch import Stopwatch
 from parity_lightning.studies.cells import Extent, Grid
 from parity_lightning.studies.claims import Claim, Estimate, Statement
 from parity_lightning.studies.settings import Settings
@@ -132,8 +133,10 @@ def write_experiment(folder: Path, scale: str | None = None) -> Path:
 
     rows = [Row(15, 0.123456789), Row(1025, None)]
     findings = Findings(rows, claims, draw, ["our step size"])
+    watch = Stopwatch()
+    watch.seconds = 1.5
     if scale is None:
-        write_findings(folder, "fourier", BoundedOptions(), findings, 1.5)
+        write_findings(folder, "fourier", BoundedOptions(), findings, watch)
     else:
-        write_findings(folder, "4-left", BoundedOptions(), findings, 1.5, "parity-lightning figure 4-left", scale)
+        write_findings(folder, "4-left", BoundedOptions(), findings, watch, "parity-lightning figure 4-left", scale)
     return folder

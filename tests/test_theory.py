@@ -19,6 +19,7 @@ from parity_lightning.cli import main
 from parity_lightning.experiments import EXPERIMENTS
 from parity_lightning.experiments.findings import Findings, write_findings
 from parity_lightning.experiments.options import BoundedOptions
+from parity_lightning.run_dir.stopwatch import Stopwatch
 from parity_lightning.studies.claims import Claim, Estimate, Statement
 from parity_lightning.theory.majority import majority_coefficient
 
@@ -115,7 +116,7 @@ def test_odd_numbers_stay_readable_as_json(tmp_path: Path) -> None:
     statement = Statement("c", "a claim", paper=math.inf)
     claim = Claim.reported(statement, Estimate(float(np.float64("nan")), -math.inf, 2.0))
     findings = Findings([Row(1)], [claim], lambda figure: None)
-    write_findings(tmp_path, "odd", Odd(n=(1, 2)), findings, 1.0)
+    write_findings(tmp_path, "odd", Odd(n=(1, 2)), findings, Stopwatch())
     (read,) = json.loads((tmp_path / "verdict.json").read_text())["claims"]
     assert (read["paper"], read["ours"], read["holds"], read["low"], read["high"]) == ("inf", "nan", None, "-inf", 2.0)
 

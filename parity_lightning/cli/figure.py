@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -24,7 +21,7 @@ from parity_lightning.errors import SettingError
 from parity_lightning.experiments.findings import Findings, write_findings
 from parity_lightning.figures import figure_of
 from parity_lightning.figures.runs import Runs
-from parity_lightning.run_dir.atomic_write import atomic_write
+from parity_lightning.run_dir.stopwatch import Stopwatch
 from parity_lightning.terminal.output import show
 
 
@@ -76,7 +73,7 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
     store = FigureStore(home / "study.sqlite", plan, options.seed, options.workers or cores(), compiled)
     seeds = range(options.seed, options.seed + plan.curves)
     show(f"Figure {name}, {options.scale}: {figure.title}")
-    with _Spent(home / "time.json") as spent:
+    with Stopwatch(home / "time.json") as watch:
         for line in chain(store.run(), run_curves(home / "curves", store.cells, store.keys, seeds, compiled)):
             show(line)
     curves = [[read_curve(curve_file(home / "curves", key, seed)) for seed in seeds] for key in store.keys]
@@ -90,7 +87,7 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
         name,
         _Asked(options.scale, options.seed),
         findings,
-        spent.seconds,
+        watch,
         command,
         options.scale,
         ("png", "svg"),
@@ -106,23 +103,3 @@ class _Asked:
 
     scale: str
     seed: int
-
-
-class _Spent:
-    """The seconds that a figure's runs have taken, those of earlier commands included."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._began = time.monotonic()
-        self.seconds = 0.0
-        # Written by hand or half: what a figure took is not worth a refusal.
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            self.seconds = float(json.loads(path.read_text())["seconds"])
-
-    def __enter__(self) -> _Spent:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds = round(self.seconds + time.monotonic() - self._began, 1)
-        with atomic_write(self._path) as new:
-            new.write_text(json.dumps({"seconds": self.seconds}) + "\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from parity_lightning.cli.refusals import setting_error_message
 from parity_lightning.experiments import EXPERIMENTS
 from parity_lightning.experiments.findings import write_findings
 from parity_lightning.run_dir.run_folder import RunFolder
+from parity_lightning.run_dir.stopwatch import Stopwatch
 
 
 def run(options: Mapping[str, Any]) -> None:
@@ -51,18 +51,18 @@ def _run(name: str, given: dict[str, Any]) -> None:
     if "OMP_NUM_THREADS" not in os.environ:
         # Small networks side by side: several threads would wait for each other.
         torch.set_num_threads(1)
-    started = time.monotonic()
     # Before minutes of work, so that it is not in vain.
     folder = RunFolder.new(Path(runs).expanduser().absolute(), f"theory-{name}", "--runs")
     try:
-        options, findings = run_experiment(EXPERIMENTS[name].package, given)
+        with Stopwatch() as watch:
+            options, findings = run_experiment(EXPERIMENTS[name].package, given)
     except BaseException:
         folder.discard()
         folder.release()
         raise
     try:
         show_findings(findings)
-        write_findings(folder.path, name, options, findings, time.monotonic() - started)
+        write_findings(folder.path, name, options, findings, watch)
     finally:
         folder.release()
     tell_files("theory", folder.path, runs)

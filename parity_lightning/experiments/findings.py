@@ -19,6 +19,7 @@ import parity_lightning
 from parity_lightning.display.style import draw_to
 from parity_lightning.display.table import format_table
 from parity_lightning.run_dir.atomic_write import atomic_write
+from parity_lightning.run_dir.stopwatch import Stopwatch
 from parity_lightning.studies.claims import Claim, all_hold
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def write_findings(
     name: str,
     options: DataclassInstance,
     findings: Findings,
-    seconds: float,
+    watch: Stopwatch,
     command: str | None = None,
     scale: str | None = None,
     formats: Sequence[str] = ("png",),
@@ -80,7 +81,7 @@ def write_findings(
         name: The experiment's name.
         options: What it was run with.
         findings: What was found.
-        seconds: How long it took.
+        watch: What it took.
         command: The command line that does the same again; made from the options unless given.
         scale: At which scale it was run, if there are several.
         formats: The endings of the files that the picture is drawn into.
@@ -104,7 +105,8 @@ def write_findings(
         "claims": [{**claim.as_dict(), **beside} for claim in findings.claims],
         "holds": all_hold(list(findings.claims)),
         "our_choices": choices,
-        "seconds": round(seconds, 1),
+        "seconds": round(watch.seconds, 1),
+        "core_seconds": round(watch.core_seconds, 1),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
     with atomic_write(folder / "verdict.json") as new:

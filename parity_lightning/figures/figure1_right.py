@@ -39,7 +39,7 @@ _SMOKE = {"relu": (10, 20), "power": (10,), "sinusoid": (10,), "polynet": (10, 2
 
 
 def plan(scale: Scale) -> Plan:
-    """The points of all panels; at the paper's scale every n from 10 to 40."""
+    """The points of all panels; at the scale paper every n from 10 to 40."""
     points = [
         (panel, k, n)
         for panel, by_k in MEDIANS.items()
@@ -47,7 +47,7 @@ def plan(scale: Scale) -> Plan:
         for n in (range(10, 41) if scale == "paper" else by_n)
         if scale != "smoke" or (k == 2 and n in _SMOKE[panel])
     ]
-    return Plan([_cell(*point) for point in points], {"smoke": 6, "laptop": 25, "paper": 100}[scale])
+    return Plan([_cell(*point) for point in points], {"smoke": 6, "laptop": 100, "paper": 100}[scale])
 
 
 def _cell(panel: str, k: int, n: int) -> Cell:

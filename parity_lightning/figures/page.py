@@ -71,15 +71,21 @@ def page_of(verdicts: Sequence[Verdict], folder: str) -> str:
 
 
 def _scoreboard(verdicts: Sequence[Verdict], total: Score) -> Iterator[str]:
-    yield "| | what | scale | holds | does not hold | cannot tell | not attempted | minutes |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| | what | scale | holds | does not hold | cannot tell | not attempted | minutes | of a core |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for verdict in verdicts:
         counts = " | ".join(map(str, verdict.score))
-        minutes = f"{verdict.content['seconds'] / 60:.1f}"
         link = f"[{_title(verdict.name)}](#{_anchor(verdict.name)})"
-        yield f"| {link} | {_summary(verdict.name)} | {verdict.content.get('scale') or '-'} | {counts} | {minutes} |"
-    minutes = sum(verdict.content["seconds"] for verdict in verdicts) / 60
-    yield f"| **all** | | | {' | '.join(f'**{count}**' for count in total)} | {minutes:.0f} |"
+        scale = verdict.content.get("scale") or "-"
+        yield f"| {link} | {_summary(verdict.name)} | {scale} | {counts} | {_minutes([verdict])} |"
+    yield f"| **all** | | | {' | '.join(f'**{count}**' for count in total)} | {_minutes(verdicts)} |"
+
+
+def _minutes(verdicts: Sequence[Verdict]) -> str:
+    """The minutes by the clock and of a core as two cells; those of files without the latter count by the clock."""
+    clock = sum(verdict.content["seconds"] for verdict in verdicts) / 60
+    core = sum(verdict.content.get("core_seconds", verdict.content["seconds"]) for verdict in verdicts) / 60
+    return f"{clock:.1f} | {core:.1f}"
 
 
 def _not_run(by_name: Mapping[str, Verdict]) -> Iterator[str]:
