@@ -25,11 +25,12 @@ from parity_lightning.cli.figure_store import config_file
 from parity_lightning.cli.paper import run_paper, write_page
 from parity_lightning.errors import SettingError
 from parity_lightning.figures import FIGURES, figure4_left, figure_of
-from parity_lightning.figures.figure import SCALES, PaperFigure, Plan, Scale
+from parity_lightning.figures.figure import PaperFigure, Plan
 from parity_lightning.figures.medians import published_claim
 from parity_lightning.figures.page import page_of
 from parity_lightning.figures.published import MEDIANS
 from parity_lightning.figures.runs import Runs
+from parity_lightning.figures.scales import SCALES, Scale
 from parity_lightning.figures.verdicts import Score, Verdict, ratios
 from parity_lightning.statistics.variance_share import share_between
 from parity_lightning.studies.cells import Extent, Grid
@@ -53,6 +54,7 @@ def runs_of(figure: PaperFigure, scale: Scale, seed: int = 0, solved: float = 1.
                 "convergence_time": times,
                 "first_reached": 0.5 * times,
                 "onset": 0.8 * times,
+                "steps": np.nan_to_num(times, nan=20_000),
                 "val_accuracy": np.where(np.isnan(times), 0.5, 1.0),
             }
         )
@@ -61,7 +63,7 @@ def runs_of(figure: PaperFigure, scale: Scale, seed: int = 0, solved: float = 1.
         names = ("train/accuracy", "val/accuracy", "val/loss")
         curve = {"step": steps, "val/errors": 1000 * (1 - right), **dict.fromkeys(names, right)}
         curves.append([curve] * plan.curves)
-    return Runs(plan.cells, outcomes, [20_000] * len(plan.cells), curves)
+    return Runs(plan.cells, outcomes, [20_000] * len(plan.cells), curves, scale)
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -20,7 +20,9 @@ from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.errors import SettingError
 from parity_lightning.experiments.findings import Findings, write_findings
 from parity_lightning.figures import figure_of
+from parity_lightning.figures.figure import PaperFigure
 from parity_lightning.figures.runs import Runs
+from parity_lightning.figures.scales import Scale
 from parity_lightning.run_dir.stopwatch import Stopwatch
 from parity_lightning.terminal.output import show
 
@@ -61,7 +63,6 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
     if compiled:
         private_cache()
     figure = figure_of(name)
-    plan = figure.plan(options.scale)
     home = Path(options.output).expanduser().absolute() / f"figure-{name}"
     folder = home / options.scale
     try:
@@ -70,15 +71,19 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
         raise SettingError(
             "--output", options.output, f"cannot be written ({error.strerror}); name a folder that can"
         ) from None
-    store = FigureStore(home / "study.sqlite", plan, options.seed, options.workers or cores(), compiled)
-    seeds = range(options.seed, options.seed + plan.curves)
     show(f"Figure {name}, {options.scale}: {figure.title}")
     with Stopwatch(home / "time.json") as watch:
-        for line in chain(store.run(), run_curves(home / "curves", store.cells, store.keys, seeds, compiled)):
-            show(line)
-    curves = [[read_curve(curve_file(home / "curves", key, seed)) for seed in seeds] for key in store.keys]
-    runs = Runs(plan.cells, store.outcomes(), store.limits, curves)
-    findings = Findings(runs.rows(), figure.claims(runs), partial(figure.draw, runs), figure.choices, size=figure.size)
+        store = _run(figure, home, options, compiled)
+    runs = _read(store, home, options.scale)
+    tables = dict(figure.tables(runs))
+    findings = Findings(
+        tables.pop("data"),
+        figure.claims(runs),
+        partial(figure.draw, runs),
+        figure.choices,
+        tables,
+        figure.size,
+    )
     show_findings(findings)
     command = f"parity-lightning figure {name} --scale {options.scale}"
     command += f" --seed {options.seed}" if options.seed else ""
@@ -95,6 +100,30 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
     store.export(folder / "trials.parquet")
     tell_files("figure", folder, options.output)
     return folder
+
+
+def _run(figure: PaperFigure, home: Path, options: FigureOptions, compiled: bool) -> FigureStore:
+    """Runs what is missing of the plan, and of all that follows from what came of it."""
+    plan = figure.plan(options.scale)
+    seeds = range(options.seed, options.seed + plan.curves)
+    first = len(plan.cells)
+    while True:
+        is_first = len(plan.cells) == first
+        store = FigureStore(home / "study.sqlite", plan, options.seed, options.workers or cores(), compiled, is_first)
+        for line in chain(store.run(), run_curves(home / "curves", store.cells, store.keys, seeds, compiled)):
+            show(line)
+        more = figure.then(options.scale, _read(store, home, options.scale))
+        if not more:
+            return store
+        plan = replace(plan, cells=[*plan.cells, *more])
+
+
+def _read(store: FigureStore, home: Path, scale: Scale) -> Runs:
+    """What came of the runs of a store."""
+    plan = store.plan
+    seeds = range(store.seed, store.seed + plan.curves)
+    curves = [[read_curve(curve_file(home / "curves", key, seed)) for seed in seeds] for key in store.keys]
+    return Runs(plan.cells, store.outcomes(), store.limits, curves, scale)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class FigureStore:
         seed: The seed of the first trial of each setting.
         workers: How many processes.
         compiled: Whether steps are compiled, where that can be.
+        estimate: Whether to say how long it may take, which itself takes some seconds.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class FigureStore:
     seed: int
     workers: int
     compiled: bool = True
+    estimate: bool = True
 
     def run(self) -> Iterator[str]:
         """Runs what is missing; rows that are there already are kept, and those of a larger scale are used.
@@ -69,7 +71,8 @@ class FigureStore:
             packs = packs_of(each.stack for each in planned.settings)
             make_runner = MakeRunner((), None, self.workers, self.compiled, parsed=planned.parsed)
             yield f"{len(cells):,} settings x {self.plan.trials:,} trials = {total:,}, {count:,} of them to run"
-            yield from probe(make_runner, cells, planned.settings, packs, count)
+            if self.estimate:
+                yield from probe(make_runner, cells, planned.settings, packs, count)
             run_under_bar(store, make_runner, cells, packs, 1, show_progress("trials", "trials", store.total))
             check_none_failed(store)
         finally:

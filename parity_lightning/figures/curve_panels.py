@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import GRAY, color_of
 from parity_lightning.experiments.estimates import share_estimate
-from parity_lightning.figures.figure import SCALES, PaperFigure, Plan, Scale, say_not_run
+from parity_lightning.figures.figure import PaperFigure, Plan, say_not_run
 from parity_lightning.figures.medians import plateau_share_of, published_claim
 from parity_lightning.figures.runs import Runs, short_values
+from parity_lightning.figures.scales import SCALES, Scale
 from parity_lightning.studies.cells import Cell
 from parity_lightning.studies.claims import Claim, Statement
 from parity_lightning.studies.results import RULE_SHARE

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from parity_lightning.experiments.findings import Row
 from parity_lightning.figures.runs import Runs
+from parity_lightning.figures.scales import Scale
 from parity_lightning.studies.cells import Cell
 from parity_lightning.studies.claims import Claim
-
-Scale = Literal["smoke", "laptop", "paper"]
-
-SCALES: tuple[Scale, ...] = ("smoke", "laptop", "paper")
-"""From the smallest: each has all that the one before has, so that a larger one runs only what is missing."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,11 @@ class Plan:
     decided_at: int | None = None
 
 
+def no_more(scale: Scale, runs: Runs) -> Sequence[Cell]:
+    """No settings beside those of the plan."""
+    return ()
+
+
 @dataclass(frozen=True)
 class PaperFigure:
     """A figure of the paper.
@@ -48,6 +49,9 @@ class PaperFigure:
         draw: Draws the picture into an empty figure, as the paper's looks.
         choices: Settings that the paper does not state: ours.
         size: Width and height of the picture in inches.
+        then: Settings to run beside those that have been run, decided by what came of these; none at the end. It is
+            asked again and again until there are none, and must not depend on anything else.
+        tables: Tables to write, by the names of their files; that of the name ``data`` is printed.
     """
 
     title: str
@@ -56,6 +60,8 @@ class PaperFigure:
     draw: Callable[[Runs, Figure], None]
     choices: Sequence[str]
     size: tuple[float, float] = (8.0, 5.0)
+    then: Callable[[Scale, Runs], Sequence[Cell]] = no_more
+    tables: Callable[[Runs], Mapping[str, Sequence[Row]]] = lambda runs: {"data": runs.rows()}
 
 
 def say_not_run(axes: Axes) -> None:

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from parity_lightning.display.style import color_of, legend_below, ticks_at
-from parity_lightning.figures.figure import SCALES, PaperFigure, Plan, Scale, say_not_run
+from parity_lightning.figures.figure import PaperFigure, Plan, say_not_run
 from parity_lightning.figures.medians import draw_medians_by_k, exponent_of
 from parity_lightning.figures.runs import Runs
+from parity_lightning.figures.scales import SCALES, Scale
 from parity_lightning.statistics.power_law import fit_power_law
 from parity_lightning.studies.cells import Cell
 from parity_lightning.studies.claims import Claim, Statement

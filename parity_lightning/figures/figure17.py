@@ -6,9 +6,10 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import GRAY, color_of
 from parity_lightning.figures.curve_panels import PLATEAU
-from parity_lightning.figures.figure import PaperFigure, Plan, Scale, say_not_run
+from parity_lightning.figures.figure import PaperFigure, Plan, say_not_run
 from parity_lightning.figures.medians import plateau_share_of
 from parity_lightning.figures.runs import Runs
+from parity_lightning.figures.scales import Scale
 from parity_lightning.studies.claims import Claim, Statement
 
 _SECTION = "Section 3.1"

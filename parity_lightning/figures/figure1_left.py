@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parity_lightning.figures.curve_panels import Panel, curves_figure
-from parity_lightning.figures.figure import Scale
+from parity_lightning.figures.scales import Scale
 
 
 def _panel(

@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from parity_lightning.display.style import color_of, legend_below, ticks_at
-from parity_lightning.figures.figure import PaperFigure, Plan, Scale
+from parity_lightning.figures.figure import PaperFigure, Plan
 from parity_lightning.figures.medians import FACTOR, draw_medians_by_k, draw_published, published_claim
 from parity_lightning.figures.published import MEDIANS
 from parity_lightning.figures.runs import Runs
+from parity_lightning.figures.scales import Scale
 from parity_lightning.studies.cells import Cell
 from parity_lightning.studies.claims import Claim, Estimate, Statement
 

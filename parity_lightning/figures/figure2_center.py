@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from parity_lightning.display.style import color_of, legend
-from parity_lightning.figures.figure import PaperFigure, Plan, Scale
+from parity_lightning.figures.figure import PaperFigure, Plan
 from parity_lightning.figures.runs import Runs
+from parity_lightning.figures.scales import Scale
 from parity_lightning.statistics.variance_share import share_between
 from parity_lightning.studies.claims import Claim, Estimate, Statement
 

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import color_of, legend
 from parity_lightning.experiments.estimates import share_estimate
-from parity_lightning.figures.figure import PaperFigure, Plan, Scale
+from parity_lightning.figures.figure import PaperFigure, Plan
 from parity_lightning.figures.runs import Runs
+from parity_lightning.figures.scales import Scale
 from parity_lightning.statistics.memoryless import first_success_pvalue
 from parity_lightning.statistics.survival import quantile_of
 from parity_lightning.studies.claims import Claim, Estimate, Statement

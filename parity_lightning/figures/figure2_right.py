@@ -5,10 +5,11 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from parity_lightning.display.style import color_of, legend, ticks_at
-from parity_lightning.figures.figure import PaperFigure, Plan, Scale
+from parity_lightning.figures.figure import PaperFigure, Plan
 from parity_lightning.figures.medians import draw_medians, draw_published, exponent_of
 from parity_lightning.figures.published import MEDIANS
 from parity_lightning.figures.runs import Runs
+from parity_lightning.figures.scales import Scale
 from parity_lightning.statistics.power_law import PowerLaw, fit_power_law
 from parity_lightning.studies.claims import Claim, Statement
 

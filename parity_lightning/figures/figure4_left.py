@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from parity_lightning.display.style import BLUE, GREEN, VERMILION, legend
-from parity_lightning.figures.figure import PaperFigure, Plan, Scale
+from parity_lightning.figures.figure import PaperFigure, Plan
 from parity_lightning.figures.medians import draw_medians, draw_published, exponent_of, published_claim
 from parity_lightning.figures.published import WIDTHS
 from parity_lightning.figures.runs import Runs
+from parity_lightning.figures.scales import Scale
 from parity_lightning.statistics.power_law import fit_power_law
 from parity_lightning.statistics.survival import quantile_of
 from parity_lightning.studies.claims import Claim, Estimate, Statement

@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import BLUE, GRAY, ORANGE, legend_below
 from parity_lightning.experiments.estimates import share_estimate
-from parity_lightning.figures.figure import PaperFigure, Plan, Scale, say_not_run
+from parity_lightning.figures.figure import PaperFigure, Plan, say_not_run
 from parity_lightning.figures.runs import Curve, Runs
+from parity_lightning.figures.scales import Scale
 from parity_lightning.statistics.survival import quantile_of
 from parity_lightning.studies.claims import Claim, Estimate, Statement
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from parity_lightning.figures.scales import Scale
 from parity_lightning.statistics.survival import quantile_of
 from parity_lightning.studies.cells import Cell
 
@@ -37,12 +38,14 @@ class Runs:
             there is none, as of ``convergence_time`` where a trial was not solved.
         limits: After how many steps the trials of each setting were given up.
         curves: The curves of each setting's first trials; empty where none were asked for.
+        scale: At which scale they were run.
     """
 
     cells: Sequence[Cell]
     outcomes: Sequence[Mapping[str, np.ndarray]]
     limits: Sequence[int]
     curves: Sequence[Sequence[Curve]] = field(default_factory=list)
+    scale: Scale = "laptop"
 
     def places(self, **values: Any) -> list[int]:
         """The settings that have these values, by the last parts of their options.
