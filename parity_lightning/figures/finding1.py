@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from parity_lightning.display.style import BLUE, GRAY, VERMILION, legend_below
+from parity_lightning.display.style import BLUE, VERMILION, legend_below
 from parity_lightning.figures.figure import PaperFigure, Plan
 from parity_lightning.figures.robustness_grid import (
     FEWEST_STEPS,
@@ -162,6 +163,7 @@ def draw(runs: Runs, figure: Figure) -> None:
     _bars(left, [(f"({name.replace('star-', '*')})", _of(found, lambda c: c.setting, name)) for name in names], 1.0)
     left.set_title(f"Cells of each setting, {len(found):,} drawn")
     left.set_xlabel("cells")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     rows: list[tuple[str, list[_State]]] = []
     for axis, value_of in _AXES.items():
         values = sorted({value_of(cell) for cell, *_ in found}, key=lambda value: (not isinstance(value, int), value))
@@ -186,11 +188,10 @@ def _bars(axes: Axes, rows: Sequence[tuple[str, Sequence[_State]]], unit: float 
             axes.barh(place, width, left=begin, color=color, height=0.75)
             begin += width
     for _, color, label in kinds:
-        axes.barh([], [], color=color, label=label)
+        axes.plot([], [], "s", color=color, markersize=8, label=label)
     axes.set_yticks(range(len(rows)), [label for label, _ in rows])
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_color(GRAY)
 
 
 FIGURE = PaperFigure(
