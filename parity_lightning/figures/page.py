@@ -11,6 +11,7 @@ from parity_lightning.display.table import format_value
 from parity_lightning.experiments import EXPERIMENTS
 from parity_lightning.figures import FIGURES
 from parity_lightning.figures.medians import FACTOR
+from parity_lightning.figures.remarks import EASY, HARD, OPEN
 from parity_lightning.figures.verdicts import Score, Verdict, ratios
 
 FOREST = "forest"
@@ -39,17 +40,18 @@ def page_of(verdicts: Sequence[Verdict], folder: str) -> str:
     lines = [
         "# The paper, claim by claim",
         "",
-        f"Scope: {kinds[0]} of {len(FIGURES)} figures and {kinds[1]} of {len(EXPERIMENTS)} experiments on the theory. "
-        "First the score and what did not reproduce; then every number beside the paper's; then every claim, each "
-        "figure with the settings that the paper leaves open and that we chose.",
-        "",
-        "Made by `parity-lightning paper` of the files `verdict.json` beside it. Every claim has a rule that was fixed "
-        "before the runs of its scale were looked at; of a number that was read off a figure, the interval of ours "
+        f"Scope: {kinds[0]} of {len(FIGURES)} figures and {kinds[1]} of {len(EXPERIMENTS)} experiments on the theory, "
+        "made by `parity-lightning paper` of the files `verdict.json` beside this page. Every claim has a rule that was "
+        "fixed before the runs of its scale were looked at; of a number that was read off a figure, the interval of ours "
         f"must lie within a factor of {FACTOR:g} of it (holds) or outside (does not hold). Unsolved trials are "
         "censored and counted.",
         "",
         f"**{total.holds} of {total.tried} claims tried hold, {total.does_not_hold} do not, of {total.cannot_tell} it "
         f"cannot be told; {total.not_attempted} were not attempted.**",
+        "",
+        *_reproduced(ordered),
+        *_remarks(),
+        "## Score",
         "",
         *_scoreboard(ordered, total),
         "",
@@ -68,6 +70,32 @@ def page_of(verdicts: Sequence[Verdict], folder: str) -> str:
     for verdict in ordered:
         lines += [*_section(verdict, folder), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _reproduced(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Which figures and experiments reproduce as a whole, and which in part."""
+    kinds = {
+        "Every claim holds": [each for each in verdicts if each.score.holds == each.score.tried > 0],
+        "None is refuted, but some cannot be told": [
+            each for each in verdicts if each.score.holds < each.score.tried and not each.score.does_not_hold
+        ],
+        "Some claims do not hold": [each for each in verdicts if each.score.does_not_hold],
+    }
+    for words, found in kinds.items():
+        links = (
+            f"[{_title(each.name)}](#{_anchor(each.name)}) ({each.score.holds} of {each.score.tried})" for each in found
+        )
+        if found:
+            yield f"- **{words}**: {', '.join(links)}."
+    yield ""
+
+
+def _remarks() -> Iterator[str]:
+    for title, sentences in (("Easy", EASY), ("Hard", HARD), ("What the paper leaves open", OPEN)):
+        yield f"**{title}**"
+        yield ""
+        yield from (f"- {sentence}" for sentence in sentences)
+        yield ""
 
 
 def _scoreboard(verdicts: Sequence[Verdict], total: Score) -> Iterator[str]:
