@@ -106,10 +106,9 @@ def _run(figure: PaperFigure, home: Path, options: FigureOptions, compiled: bool
     """Runs what is missing of the plan, and of all that follows from what came of it."""
     plan = figure.plan(options.scale)
     seeds = range(options.seed, options.seed + plan.curves)
-    first = len(plan.cells)
+    store = None
     while True:
-        is_first = len(plan.cells) == first
-        store = FigureStore(home / "study.sqlite", plan, options.seed, options.workers or cores(), compiled, is_first)
+        store = FigureStore(home / "study.sqlite", plan, options.seed, options.workers or cores(), compiled, store)
         for line in chain(store.run(), run_curves(home / "curves", store.cells, store.keys, seeds, compiled)):
             show(line)
         more = figure.then(options.scale, _read(store, home, options.scale))

@@ -39,7 +39,8 @@ class FigureStore:
         seed: The seed of the first trial of each setting.
         workers: How many processes.
         compiled: Whether steps are compiled, where that can be.
-        estimate: Whether to say how long it may take, which itself takes some seconds.
+        before: The same figure with fewer settings, which are not parsed again; no estimate of the time is made then,
+            for it takes some seconds.
     """
 
     path: Path
@@ -47,7 +48,7 @@ class FigureStore:
     seed: int
     workers: int
     compiled: bool = True
-    estimate: bool = True
+    before: FigureStore | None = None
 
     def run(self) -> Iterator[str]:
         """Runs what is missing; rows that are there already are kept, and those of a larger scale are used.
@@ -71,7 +72,7 @@ class FigureStore:
             packs = packs_of(each.stack for each in planned.settings)
             make_runner = MakeRunner((), None, self.workers, self.compiled, parsed=planned.parsed)
             yield f"{len(cells):,} settings x {self.plan.trials:,} trials = {total:,}, {count:,} of them to run"
-            if self.estimate:
+            if self.before is None:
                 yield from probe(make_runner, cells, planned.settings, packs, count)
             run_under_bar(store, make_runner, cells, packs, 1, show_progress("trials", "trials", store.total))
             check_none_failed(store)
@@ -85,7 +86,8 @@ class FigureStore:
 
     @cached_property
     def _planned(self) -> FitSettings:
-        return FitSettings((), self.cells, self.compiled)
+        known = self.before._planned.known if self.before else None
+        return FitSettings((), self.cells, self.compiled, known=known)
 
     def missing(self) -> int:
         """How many trials have no row yet and are still needed."""

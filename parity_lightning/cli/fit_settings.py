@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -13,7 +14,7 @@ from parity_lightning.cli.option_types import Option
 from parity_lightning.cli.shipped_configs import announce, instead_of
 from parity_lightning.cli.trial_config import TrialConfigCLI
 from parity_lightning.errors import SettingError, UsageError, check_int
-from parity_lightning.studies.cells import Cell, options_of, values_of
+from parity_lightning.studies.cells import Cell, Grid, options_of, values_of
 from parity_lightning.studies.settings import Settings, column_of, flat
 from parity_lightning.studies.variations import as_text
 
@@ -37,6 +38,7 @@ class FitSettings:
         cells: What each gives beside.
         compiled: Whether steps are compiled, where that can be.
         own: The options that the command has for itself, to suggest one of them where another is unknown.
+        known: The settings of cells that were parsed before, as `known` has them.
 
     Raises:
         SettingError: If seeds are varied, which are replicates.
@@ -48,16 +50,22 @@ class FitSettings:
         first: The first cell, parsed.
         parsed: The cells that were parsed, by what they have to be parsed for; of very many only the first.
         settings: What decides the trials of each cell.
+        known: The same, by what they have to be parsed for.
         paths: The path of each varied option in the configuration, where it has one.
     """
 
     def __init__(
-        self, options: Sequence[str], cells: Sequence[Cell], compiled: bool, own: Mapping[str, Option] | None = None
+        self,
+        options: Sequence[str],
+        cells: Sequence[Cell],
+        compiled: bool,
+        own: Mapping[str, Option] | None = None,
+        known: Mapping[str, Settings] | None = None,
     ) -> None:
         self._options = tuple(options)
         self._compiled = compiled
         self._own = own
-        self._known: dict[str, Settings] = {}
+        self.known: dict[str, Settings] = {}
         self.parsed: dict[str, TrialConfigCLI] = {}
         names = options_of(cells)
         for name in names:
@@ -70,6 +78,7 @@ class FitSettings:
         distinct = {without_seed(cell) for cell in cells}
         self._checks_all = len(distinct) <= _MOST_CHECKED
         self._parse(cells[0])
+        self.known |= known or {}
         self.first = self.parsed[without_seed(cells[0])]
         announce(self._shipped(cells))
         self.settings = list(self._put_together(cells))
@@ -96,9 +105,9 @@ class FitSettings:
 
     def _parse(self, cell: Cell) -> Settings:
         name = without_seed(cell)
-        if name not in self._known:
-            self._known[name] = self._settings_of(TrialConfigCLI(command_line(self._options, cell), self._own), cell)
-        return self._known[name]
+        if name not in self.known:
+            self.known[name] = self._settings_of(TrialConfigCLI(command_line(self._options, cell), self._own), cell)
+        return self.known[name]
 
     def _settings_of(self, cli: TrialConfigCLI, cell: Cell) -> Settings:
         if self._checks_all or not self.parsed:
@@ -120,20 +129,21 @@ class FitSettings:
         """The settings of cells, of those of each value: parsed once for each structure."""
         bases: dict[str, _Base] = {}
         numbers = {name: _extremes(list(values_of(cells, name))) for name in options_of(cells)}
+        new = [cell for cell in cells if without_seed(cell) not in self.known] if self.known else cells
+        scattered = _scattered(new)
         for cell in cells:
-            structure = json.dumps(
-                [value for option, value in cell.items() if _is_structure(option, value)], default=str
-            )
-            if structure not in bases:
-                bases[structure] = _Base(cell, self._parse(cell), self._parse, numbers)
-            name = without_seed(cell)
-            if name not in self._known:
+            name, structure = without_seed(cell), _structure_of(cell)
+            if name not in self.known and structure in scattered:
+                self._parse(cell)
+            if name not in self.known:
+                if structure not in bases:
+                    bases[structure] = _Base(cell, self._parse(cell), self._parse, numbers)
                 found = bases[structure].settings_of(cell)
                 if found is None or (self._checks_all and not self._can_be(bases[structure].cell, found)):
                     # The parser says what is wrong.
                     found = self._parse(cell)
-                self._known[name] = found
-            yield self._seeded(self._known[name], cell)
+                self.known[name] = found
+            yield self._seeded(self.known[name], cell)
 
     def _can_be(self, base: Cell, settings: Settings) -> bool:
         """Whether the objects of a cell can be made that was put together; each of its values alone was parsed."""
@@ -197,6 +207,25 @@ def _extremes(values: Sequence[Any]) -> list[Any]:
     if len(values) <= _MOST_NUMBERS or any(type(value) not in (int, float) for value in values):
         return []
     return [min(values), max(values)]
+
+
+def _structure_of(cell: Cell) -> str:
+    """What decides which options a cell has."""
+    return json.dumps([value for option, value in cell.items() if _is_structure(option, value)], default=str)
+
+
+def _scattered(cells: Sequence[Cell]) -> set[str]:
+    """The structures with fewer cells than values: to parse each cell is less work than to parse each value."""
+    if isinstance(cells, Grid):
+        return set()
+    counts: Counter[str] = Counter()
+    values: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for cell in cells:
+        structure = _structure_of(cell)
+        counts[structure] += 1
+        values[structure] |= {(option, json.dumps(value, default=str)) for option, value in cell.items()}
+    # The first cell has a value of each option.
+    return {structure for structure, count in counts.items() if len(values[structure]) - len(cells[0]) >= count}
 
 
 def _is_structure(option: str, value: Any) -> bool:

@@ -41,9 +41,9 @@ def page_of(verdicts: Sequence[Verdict], folder: str) -> str:
         "# The paper, claim by claim",
         "",
         f"Scope: {kinds[0]} of {len(FIGURES)} figures and {kinds[1]} of {len(EXPERIMENTS)} experiments on the theory, "
-        "made by `parity-lightning paper` of the files `verdict.json` beside this page. Every claim has a rule that was "
-        "fixed before the runs of its scale were looked at; of a number that was read off a figure, the interval of ours "
-        f"must lie within a factor of {FACTOR:g} of it (holds) or outside (does not hold). Unsolved trials are "
+        "made by `parity-lightning paper` of the files `verdict.json` beside this page. Every claim has a rule that "
+        "was fixed before the runs of its scale were looked at; of a number that was read off a figure, the interval "
+        f"of ours must lie within a factor of {FACTOR:g} of it (holds) or outside (does not hold). Unsolved trials are "
         "censored and counted.",
         "",
         f"**{total.holds} of {total.tried} claims tried hold, {total.does_not_hold} do not, of {total.cannot_tell} it "

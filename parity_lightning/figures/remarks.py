@@ -1,4 +1,4 @@
-"""What the page on the paper says in words: what was easy to reproduce, what was hard, and what the paper leaves open."""
+"""What the page on the paper says in words: what was easy, what was hard, and what the paper leaves open."""
 
 from __future__ import annotations
 
