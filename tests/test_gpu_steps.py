@@ -15,8 +15,8 @@ from torch import Tensor
 
 import parity_lightning.engine.native as native
 from parity_lightning.engine.computation import Training
+from parity_lightning.engine.native.compiler import find_compiler
 from parity_lightning.engine.native.gpu_steps import GpuSteps
-from parity_lightning.engine.native.library import find_compiler
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.stack import Stack

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as parquet
 import pytest
 import torch
+from conftest import CONFIGS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -18,7 +23,8 @@ from parity_lightning.data.parity_stack import ParityStack
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.engine.native.build import build_once
-from parity_lightning.engine.native.library import find_compiler, load_library
+from parity_lightning.engine.native.compiler import find_compiler, system_compiler
+from parity_lightning.engine.native.library import load_library
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.optimizer_options import OptimizerOptions
@@ -326,6 +332,8 @@ def test_without_a_compiler_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) 
         load_library.__wrapped__(torch.float32)
     monkeypatch.delenv("CXX")
     monkeypatch.setenv("PATH", "")
+    # As if it were not installed, whatever is.
+    monkeypatch.setitem(sys.modules, "ziglang", None)
     with pytest.raises(NotCompiled, match="no C\\+\\+ compiler"):
         load_library.__wrapped__(torch.float32)
     with pytest.raises(NotCompiled, match="bfloat16"):
@@ -360,6 +368,32 @@ def test_a_damaged_library_is_built_again(
     assert library.stat().st_mode & 0o077 == 0
     load_library.__wrapped__(torch.float32)
     assert capsys.readouterr().err == ""
+
+
+def test_a_compiler_can_come_as_a_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "ziglang").mkdir()
+    (tmp_path / "ziglang" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find_compiler() == [sys.executable, "-m", "ziglang", "c++"]
+    # PyTorch's compiler would need one of its own.
+    assert system_compiler() is None
+
+
+@pytest.mark.slow
+def test_the_compiler_of_the_package_makes_steps_that_learn(tmp_path: Path) -> None:
+    """Takes a minute or two: it compiles the standard library of C++ first."""
+    pytest.importorskip("ziglang")
+    (tmp_path / "libraries").mkdir(mode=0o700)
+    command = [sys.executable, "-m", "parity_lightning", "trials", "--config", str(CONFIGS / "online.yaml")]
+    command += ["--data.n=10", "--trials=8", "--workers=1", f"--output={tmp_path / 'rows.parquet'}"]
+    compiler = shlex.join([sys.executable, "-m", "ziglang", "c++"])
+    place = {"CXX": compiler, "PARITY_LIGHTNING_CACHE": str(tmp_path / "libraries")}
+    subprocess.run(command, check=True, env={**os.environ, **place})
+    rows = parquet.read_table(tmp_path / "rows.parquet").to_pylist()
+    assert {row["stop_reason"] for row in rows} == {"solved"}
+    assert all(row["computed"].startswith("C++ ") for row in rows)
 
 
 def test_what_has_a_checksum_that_is_no_text_is_built_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

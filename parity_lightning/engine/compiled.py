@@ -30,7 +30,7 @@ from parity_lightning.engine.library_cache import (
     is_whole,
     private_cache,
 )
-from parity_lightning.engine.native.library import find_compiler
+from parity_lightning.engine.native.compiler import system_compiler
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.errors import SettingError
 from parity_lightning.terminal.output import complain, note
@@ -61,7 +61,8 @@ def compile_stacked(function: Callable[..., Any], example: Sequence[Tensor], sha
         OSError: If there is no room on the disk.
     """
     # Tracing takes seconds, and would be for nothing.
-    find_compiler()
+    if system_compiler() is None:
+        raise NotCompiled("PyTorch's compiler needs a C++ compiler; install g++")
     # Imported here: PyTorch's compiler takes seconds to import, and most runs never need it.
     from torch.fx.experimental.proxy_tensor import make_fx
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-import shlex
-import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -16,6 +14,7 @@ import torch
 
 from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.engine.native.build import build_once
+from parity_lightning.engine.native.compiler import find_compiler
 from parity_lightning.engine.not_compiled import NotCompiled
 
 # The first includes the others.
@@ -74,22 +73,6 @@ def load_library(kind: torch.dtype) -> Library:
     raise NotCompiled(
         f"the library that was built cannot be loaded ({why}); set PARITY_LIGHTNING_CACHE to another folder"
     )
-
-
-def find_compiler() -> list[str]:
-    """The C++ compiler and what its command begins with: ``$CXX``, or the first that is found.
-
-    Raises:
-        NotCompiled: If there is none.
-    """
-    if given := shlex.split(os.environ.get("CXX", "")):
-        if shutil.which(given[0]) is None:
-            raise NotCompiled(f"CXX={os.environ['CXX']}: no such program; name a C++ compiler")
-        return given
-    for name in ("g++", "clang++", "c++"):
-        if shutil.which(name):
-            return [name]
-    raise NotCompiled("there is no C++ compiler; install g++, or set CXX")
 
 
 def _run(command: list[str]) -> bytes:
