@@ -21,6 +21,7 @@ from parity_lightning.errors import SettingError
 from parity_lightning.experiments.findings import Findings, write_findings
 from parity_lightning.figures import figure_of
 from parity_lightning.figures.figure import PaperFigure
+from parity_lightning.figures.minutes import minutes_of
 from parity_lightning.figures.runs import Runs
 from parity_lightning.figures.scales import Scale
 from parity_lightning.run_dir.stopwatch import Stopwatch
@@ -72,6 +73,9 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
             "--output", options.output, f"cannot be written ({error.strerror}); name a folder that can"
         ) from None
     show(f"Figure {name}, {options.scale}: {figure.title}")
+    minutes = minutes_of(name, options.scale, options.workers or cores())
+    if minutes is not None:
+        show(f"about {max(minutes, 1):.0f} min as a whole, by what it took where it was measured")
     with Stopwatch(home / "time.json") as watch:
         store = _run(figure, home, options, compiled)
     runs = _read(store, home, options.scale)

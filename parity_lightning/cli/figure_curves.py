@@ -37,7 +37,7 @@ def run_curves(
         cells: The settings.
         keys: Their names.
         seeds: The seeds of the runs of each.
-        compiled: Whether long runs change to compiled steps, where that can be.
+        compiled: Whether steps are compiled, where that can be.
 
     Yields:
         A line for each run that is made, before it is.
@@ -45,7 +45,8 @@ def run_curves(
     Raises:
         RunError: If a run is refused.
     """
-    beside = [] if compiled else ["--model.compile_after=null"]
+    # As in trials, whose numbers they then have, bit for bit.
+    beside = [f"--model.compile_after={0 if compiled else 'null'}"]
     missing = [
         (number, seed)
         for number in range(len(cells))
