@@ -87,6 +87,7 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
         figure.choices,
         tables,
         figure.size,
+        figure.notes(runs),
     )
     show_findings(findings)
     command = f"parity-lightning figure {name} --scale {options.scale}"

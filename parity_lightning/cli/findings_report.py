@@ -11,12 +11,14 @@ from parity_lightning.terminal.output import path, record, show
 
 
 def show_findings(findings: Findings) -> None:
-    """Prints the table, our choices and the claims."""
+    """Prints the table, our choices, the claims and what else was found."""
     show(findings.table())
     for choice in findings.choices:
         show(f"our choice: {choice}")
     for claim in findings.claims:
         show(str(claim))
+    for note in findings.notes:
+        show(note)
 
 
 def tell_files(command: str, folder: Path, given: str) -> None:

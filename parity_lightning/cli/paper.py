@@ -106,6 +106,6 @@ def _newest(output: Path, name: str) -> Path | None:
 
 def _copy(source: Path, target: Path, name: str) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    for file in ("verdict.json", "data.csv", f"{name}.png", f"{name}.svg"):
+    for file in ("verdict.json", "data.csv", "cells.csv", f"{name}.png", f"{name}.svg"):
         if (source / file).is_file():
             shutil.copyfile(source / file, target / file)

@@ -46,6 +46,7 @@ class Findings:
         choices: Settings that the paper does not state: ours.
         more: Other tables for files of their own, by name, such as single trials or trajectories.
         size: Width and height of the picture in inches.
+        notes: What was found beside, in sentences.
     """
 
     rows: Sequence[Row]
@@ -54,6 +55,7 @@ class Findings:
     choices: Sequence[str] = ()
     more: Mapping[str, Sequence[Row]] = dataclasses.field(default_factory=dict)
     size: tuple[float, float] = (8.0, 5.0)
+    notes: Sequence[str] = ()
 
     def table(self) -> str:
         """The rows as a table for a terminal."""
@@ -105,6 +107,7 @@ def write_findings(
         "claims": [{**claim.as_dict(), **beside} for claim in findings.claims],
         "holds": all_hold(list(findings.claims)),
         "our_choices": choices,
+        "notes": list(findings.notes),
         "seconds": round(watch.seconds, 1),
         "core_seconds": round(watch.core_seconds, 1),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",

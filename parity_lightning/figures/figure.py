@@ -52,6 +52,7 @@ class PaperFigure:
         then: Settings to run beside those that have been run, decided by what came of these; none at the end. It is
             asked again and again until there are none, and must not depend on anything else.
         tables: Tables to write, by the names of their files; that of the name ``data`` is printed.
+        notes: What was found beside, in sentences.
     """
 
     title: str
@@ -62,6 +63,7 @@ class PaperFigure:
     size: tuple[float, float] = (8.0, 5.0)
     then: Callable[[Scale, Runs], Sequence[Cell]] = no_more
     tables: Callable[[Runs], Mapping[str, Sequence[Row]]] = lambda runs: {"data": runs.rows()}
+    notes: Callable[[Runs], Sequence[str]] = lambda runs: ()
 
 
 def say_not_run(axes: Axes) -> None:

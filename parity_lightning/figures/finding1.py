@@ -93,6 +93,22 @@ def tables(runs: Runs) -> Mapping[str, Sequence[SettingRow | CellRow]]:
     return {"data": [row for row in data if row.cells], "cells": cells}
 
 
+def notes(runs: Runs) -> list[str]:
+    """The cells that are not solvable, and how many are not decided."""
+    found = list(states(runs.scale, runs))
+    refuted = [cell for cell, solvable, _ in found if solvable is False]
+    undecided = sum(solvable is None for _, solvable, _ in found)
+    names = (
+        f"({cell.setting.replace('star-', '*')}) at ({cell.n}, {cell.k}), B={cell.batch_size:,}, "
+        f"{cell.initialization}, {cell.loss.replace('_', ' ')}"
+        for cell in sorted(refuted)
+    )
+    return [
+        f"not solvable: {'; '.join(names) or 'none'}",
+        f"undecided: {undecided:,} of {len(found):,} cells, see cells.csv",
+    ]
+
+
 _WORDS = {True: "yes", False: "no", None: "undecided"}
 
 
@@ -203,4 +219,5 @@ FIGURE = PaperFigure(
     (11.0, 7.5),
     then=next_cells,
     tables=tables,
+    notes=notes,
 )

@@ -170,6 +170,9 @@ def _section(verdict: Verdict, folder: str) -> Iterator[str]:
         verdict_text = claim["verdict"] if claim["verdict"] != "does not hold" else "**does not hold**"
         cells = [text, source, _paper(claim), _ours(claim), *counts, verdict_text]
         yield f"| {' | '.join(map(_cell, cells))} |"
+    if notes := content.get("notes"):
+        yield ""
+        yield from (f"- {note}" for note in notes)
 
 
 def _paper(claim: Mapping[str, Any]) -> str:
