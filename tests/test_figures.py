@@ -37,7 +37,7 @@ from parity_lightning.studies.cells import Extent, Grid
 from parity_lightning.studies.claims import Claim
 from parity_lightning.studies.settings import Settings
 from parity_lightning.studies.store import Store
-from parity_lightning.studies.stored_study import StoredStudy
+from parity_lightning.studies.stored_study import StoredStudy, reached
 
 
 def runs_of(figure: PaperFigure, scale: Scale, seed: int = 0, solved: float = 1.0) -> Runs:
@@ -52,7 +52,7 @@ def runs_of(figure: PaperFigure, scale: Scale, seed: int = 0, solved: float = 1.
         outcomes.append(
             {
                 "convergence_time": times,
-                "first_reached": 0.5 * times,
+                **{reached(threshold): 0.5 * times for threshold in (0.55, *cell.get("model.accuracy_thresholds", ()))},
                 "onset": 0.8 * times,
                 "steps": np.nan_to_num(times, nan=20_000),
                 "val_accuracy": np.where(np.isnan(times), 0.5, 1.0),
@@ -105,23 +105,25 @@ def test_a_figure_can_be_drawn_at_every_scale(name: str) -> None:
         assert all(axes.get_title(loc="center") + axes.get_title(loc="left") for axes in drawn.axes)
 
 
-def test_the_first_of_the_thresholds_is_read_from_a_store(tmp_path: Path) -> None:
+def test_steps_to_each_threshold_are_read_from_a_store(tmp_path: Path) -> None:
     """As Figure 4 (left) needs it for networks that cannot express the parity."""
     found = results_of(np.array([[100.0, np.inf, np.inf]]))
     reached: list[tuple[int | None, ...]] = [(20, 60), (30, None), (None, None)]
     results = [result._replace(reached=steps) for result, steps in zip(found, reached, strict=True)]
-    store = Store(tmp_path / "s.sqlite", Grid({}), [Settings({}, {}, {})], Extent(3))
+    settings = Settings({"model.init_args.accuracy_thresholds": [0.55, 1.0]}, {}, {})
+    store = Store(tmp_path / "s.sqlite", Grid({}), [settings], Extent(3))
     store.add(results)
     store.close()
     study = StoredStudy(tmp_path / "s.sqlite")
     numbers = study.numbers_of(0, 3)
     study.close()
-    assert numbers["first_reached"].tolist() == pytest.approx([20, 30, np.nan], nan_ok=True)
+    assert numbers["reached_0.55"].tolist() == pytest.approx([20, 30, np.nan], nan_ok=True)
+    assert numbers["reached_1"].tolist() == pytest.approx([60, np.nan, np.nan], nan_ok=True)
     assert numbers["convergence_time"].tolist() == pytest.approx([100, np.nan, np.nan], nan_ok=True)
     # Of networks whose module has no thresholds there is nothing.
     write_sweep(tmp_path / "t.sqlite", np.array([[5.0]]), [10])
     study = StoredStudy(tmp_path / "t.sqlite")
-    assert np.isnan(study.numbers_of(0, 1)["first_reached"]).all()
+    assert not [name for name in study.numbers_of(0, 1) if name.startswith("reached")]
     study.close()
 
 
@@ -158,7 +160,7 @@ def test_published_numbers_give_claims_that_hold() -> None:
 def test_random_search_would_be_told_from_diminishing_returns() -> None:
     figure = figure_of("4-left")
     cells = figure.plan("laptop").cells
-    times = [dict.fromkeys(("convergence_time", "first_reached"), np.full(50, 1e7 // c["model.width"])) for c in cells]
+    times = [dict.fromkeys(("convergence_time", "reached_0.55"), np.full(50, 1e7 // c["model.width"])) for c in cells]
     claims = {claim.statement.id: claim for claim in figure.claims(Runs(cells, times, [10**8] * len(cells)))}
     assert claims["diminishing"].verdict == "does not hold"
     assert claims["plateau"].verdict == "does not hold"

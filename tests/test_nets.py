@@ -15,6 +15,23 @@ from parity_lightning.nets import DisjointPolyNetwork, TwoLayerMLP, initialize
 from parity_lightning.optim.losses import find_loss
 
 
+def test_initial_weights_are_multiplied_and_then_added_to() -> None:
+    """And nothing else is: what is not named is drawn as before, bit for bit."""
+
+    def drawn(**settings: Any) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        module = MLP(6, 2, width=3, initialization="uniform", **settings)
+        return {name: each.detach() for name, each in module.network.named_parameters()}
+
+    before = drawn()
+    same = drawn(initialization_factors={}, initialization_offsets=None)
+    assert all(map(torch.equal, same.values(), before.values()))
+    after = drawn(initialization_factors={"hidden": 2.0}, initialization_offsets={"hidden.bias": -3.0, "output": 0.5})
+    assert torch.equal(after["hidden.weight"], 2 * before["hidden.weight"])
+    assert torch.equal(after["hidden.bias"], 2 * before["hidden.bias"] - 3)
+    assert torch.equal(after["output.weight"], before["output.weight"] + 0.5)
+
+
 @pytest.mark.parametrize("activation", ["relu", "power"])
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_network_is_the_formula(activation: str, bias: bool) -> None:
@@ -210,6 +227,14 @@ def test_zero_and_nan_predict_no_sign() -> None:
         (
             {"param_groups": {"hidden": {}, "hidden.bias": {}}},
             "param_groups=hidden.bias: no such layer, or listed before",
+        ),
+        (
+            {"initialization_factors": {"hiden": 2.0}},
+            "initialization_factors=hiden: no such layer; did you mean hidden",
+        ),
+        (
+            {"initialization_offsets": {"hidden.bias": math.nan}},
+            "initialization_offsets=hidden.bias: nan: must be a finite number",
         ),
         ({"activation": "polynomial", "k": 31}, "k=31: must be at most 30"),
         ({"initialization": "ones"}, "initialization=ones: makes no sense for MLP; valid: bernoulli, default"),

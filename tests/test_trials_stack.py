@@ -74,6 +74,10 @@ CASES = {
         "online", ("--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size=40", "--model.lr_scheduler.gamma=0.8")
     ),
     "layers": Case("online", ("--model.param_groups={output: {lr: 0.02}}",)),
+    "initial weights": Case(
+        "online",
+        ("--model.initialization_factors={hidden.bias: 2.5}", "--model.initialization_offsets={output: 0.01}"),
+    ),
     "float64": Case("online", ("--trainer.precision=64",)),
     "power": Case("architectures/iv", ()),
     "zigzag": Case("architectures/vii", ()),

@@ -112,6 +112,7 @@ REPEATED: dict[str, Callable[[], Reinitializable]] = {
     "bernoulli": lambda: MLP(N, K, 10, initialization="bernoulli"),
     "sign": lambda: PolyNet(N, K, initialization="sign"),
     "neuron": lambda: Neuron(N, K),
+    "rescaled": lambda: MLP(N, K, 10, initialization_factors={"output": 0.1}, initialization_offsets={"hidden": 1.5}),
     "user's own": Plain,
 }
 MADE: dict[str, Callable[[], Reinitializable]] = {

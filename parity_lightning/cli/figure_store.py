@@ -22,7 +22,7 @@ from parity_lightning.studies.coordinator import check_none_failed
 from parity_lightning.studies.export import tables_of, write_table
 from parity_lightning.studies.packs import packs_of
 from parity_lightning.studies.store import Store
-from parity_lightning.studies.stored_study import NUMBERS, StoredStudy
+from parity_lightning.studies.stored_study import StoredStudy, numbers_in
 from parity_lightning.terminal.show_progress import show_progress
 
 Outcomes = list[dict[str, np.ndarray]]
@@ -97,14 +97,14 @@ class FigureStore:
 
     def outcomes(self) -> Outcomes:
         """What came of the trials that have a row, as many of each setting as the plan has."""
-        nothing = dict.fromkeys(NUMBERS, np.array([]))
+        nothing = [dict.fromkeys(numbers_in(each), np.array([])) for each in self._planned.settings]
         if not self.path.is_file():
-            return [nothing for _ in self.cells]
+            return nothing
         study = StoredStudy(self.path)
         try:
             return [
-                nothing if place is None else study.numbers_of(place, self.plan.trials)
-                for place in self._places_in(study)
+                none if place is None else study.numbers_of(place, self.plan.trials)
+                for none, place in zip(nothing, self._places_in(study), strict=True)
             ]
         finally:
             study.close()

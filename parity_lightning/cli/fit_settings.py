@@ -26,6 +26,9 @@ _MOST_CHECKED = 256
 # Of an option with more numbers than that only the first, the smallest and the largest are parsed.
 _MOST_NUMBERS = 64
 
+# Options that came after stores were begun: at their default they are not named, so that these stores go on.
+_LATER = ("model.init_args.initialization_factors", "model.init_args.initialization_offsets")
+
 # Options that decide which other options there are. Their combinations are all parsed.
 _STRUCTURE = ("config", "data", "model", "model.optimizer", "model.lr_scheduler", "trainer")
 
@@ -112,7 +115,7 @@ class FitSettings:
     def _settings_of(self, cli: TrialConfigCLI, cell: Cell) -> Settings:
         if self._checks_all or not self.parsed:
             self.parsed[without_seed(cell)] = cli
-        values = flat(cli.whole_config())
+        values = {path: each for path, each in flat(cli.whole_config()).items() if each or path not in _LATER}
         if cli.follows_seed:
             # Each trial's own.
             values["data.init_args.seed"] = None

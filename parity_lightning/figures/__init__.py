@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 FIGURES = {
     "1-left": Entry("figure1_left", "training curves of eight networks on the (50, 3)-parity"),
     "1-right": Entry("figure1_right", "median convergence time against n for k from 2 to 8, four architectures"),
+    "1-right-hypotheses": Entry(
+        "figure1_right_hypotheses", "settings and criteria that the paper leaves open, scored on all four panels"
+    ),
     "finding-1": Entry("finding1", "which cells of the robustness grid are solvable, on cells drawn at random"),
     "2-left": Entry("figure2_left", "histograms of convergence times, none early, against random search"),
     "2-center": Entry("figure2_center", "the same initializations with other batches: what explains t_c"),

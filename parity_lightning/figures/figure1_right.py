@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 from matplotlib.figure import Figure
 
 from parity_lightning.display.style import color_of, legend_below, ticks_at
+from parity_lightning.figures.agreement import Agreement
 from parity_lightning.figures.figure import PaperFigure, Plan
-from parity_lightning.figures.medians import FACTOR, draw_medians_by_k, draw_published, published_claim
+from parity_lightning.figures.medians import draw_medians_by_k, draw_published, published_claim
 from parity_lightning.figures.published import MEDIANS
 from parity_lightning.figures.runs import Runs
 from parity_lightning.figures.scales import Scale
 from parity_lightning.studies.cells import Cell
-from parity_lightning.studies.claims import Claim, Estimate, Statement
+from parity_lightning.studies.claims import Claim
 
-_SECTION = "Figure 1 (right)"
-_QUOTE = (
+SECTION = "Figure 1 (right)"
+QUOTE = (
     "A variety of neural networks, with standard training and initialization, can solve the (n, k)-parity learning "
     "problem, with a number of iterations scaling as n^O(k)."
 )
-_TITLES = {
+TITLES = {
     "relu": "width-100 ReLU MLP",
     "power": r"width-100 $x^k$ MLP",
     "sinusoid": "width-1 sin(w·x+b)",
@@ -66,44 +64,19 @@ def claims(runs: Runs) -> list[Claim]:
             times = runs.times(config=f"1-right-{panel}", k=k, n=n)
             if len(times):
                 points.append(
-                    published_claim(f"{panel}-k{k}-n{n}", f"{panel}, ({n}, {k})", _SECTION, _QUOTE, by_k[k][n], times)
+                    published_claim(f"{panel}-k{k}-n{n}", f"{panel}, ({n}, {k})", SECTION, QUOTE, by_k[k][n], times)
                 )
-        made += [*points, *_of_panel(panel, points, runs)] if points else []
+        if points:
+            limits = [runs.limit(config=f"1-right-{panel}")] * len(points)
+            made += [*points, *Agreement.of(points, limits).claims(panel, panel, SECTION, QUOTE)]
     return made
-
-
-def _of_panel(panel: str, points: list[Claim], runs: Runs) -> list[Claim]:
-    limit = runs.limit(config=f"1-right-{panel}")
-    off = Statement(
-        f"{panel}-off", f"{panel}: geometric mean of how many times medians are off", _SECTION, _QUOTE, paper=1.0
-    )
-    share = Statement(f"{panel}-near", f"{panel}: share of medians within x{FACTOR:g}", _SECTION, _QUOTE, paper=1.0)
-    value, low, high = np.exp(np.mean([_off(point, limit) for point in points], axis=0)).tolist()
-    near = [_off(point, limit)[0] <= math.log(FACTOR) for point in points]
-    # At least those whose whole interval is near, at most those that may be.
-    verdicts = [point.verdict for point in points]
-    count = len(points)
-    least, most = verdicts.count("holds") / count, 1 - verdicts.count("does not hold") / count
-    found = Estimate(sum(near) / count, least, most, count)
-    return [
-        Claim.at_most(off, Estimate(value, low, high, len(points)), 1.25, support="estimate", tolerance=0.25),
-        Claim.at_least(share, found, 0.9, support="estimate", tolerance=0.1),
-    ]
-
-
-def _off(point: Claim, limit: int) -> tuple[float, float, float]:
-    """How far a median is off, as a logarithm, and the ends of that; at least, where it was not reached."""
-    low, high = point.found.ends
-    paper = float(point.statement.paper)
-    value, first, last = (math.log(min(max(end, 1.0), limit) / paper) for end in (float(point.found.value), low, high))
-    return abs(value), 0.0 if first <= 0 <= last else min(abs(first), abs(last)), max(abs(first), abs(last))
 
 
 def draw(runs: Runs, figure: Figure) -> None:
     """Draws a panel for each architecture, medians on logarithmic axes, a colour for each k."""
     panels = figure.subplots(2, 2, sharex=True, sharey=True).flat
     for axes, (panel, by_k) in zip(panels, MEDIANS.items(), strict=True):
-        axes.set_title(_TITLES[panel])
+        axes.set_title(TITLES[panel])
         colors = {k: color_of(number) for number, k in enumerate(range(2, 9))}
         draw_medians_by_k(axes, runs, f"1-right-{panel}", colors)
         for k, by_n in by_k.items():

@@ -67,8 +67,7 @@ def _times(runs: Runs, width: int) -> np.ndarray:
     """The times of a width: to 55 % accuracy of one that cannot express the parity, else to no error."""
     if width >= _K:
         return runs.times(width=width)
-    reached = runs.column("first_reached", width=width)
-    return np.where(np.isnan(reached), np.inf, reached)
+    return runs.times_to(0.55, width=width)
 
 
 def _diminishing(runs: Runs) -> Claim:

@@ -196,10 +196,12 @@ def _title(name: str) -> str:
     Example:
         >>> _title("4-left"), _title("15"), _title("finding-1"), _title("kernels")
         ('Figure 4 (left)', 'Figure 15', 'Finding 1', 'Theory: kernels')
+        >>> _title("1-right-hypotheses")
+        'Figure 1 (right, hypotheses)'
     """
     number, _, part = name.partition("-")
     if number.isdigit():
-        return f"Figure {number} ({part})" if part else f"Figure {number}"
+        return f"Figure {number} ({part.replace('-', ', ')})" if part else f"Figure {number}"
     return f"Theory: {name}" if name in EXPERIMENTS else name.capitalize().replace("-", " ")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from parity_lightning.figures.scales import Scale
 from parity_lightning.statistics.survival import quantile_of
 from parity_lightning.studies.cells import Cell
+from parity_lightning.studies.stored_study import reached
 
 Curve = Mapping[str, np.ndarray]
 """What ``metrics.csv`` has of a run, by column; ``step`` among them. NaN where there is no value."""
@@ -62,6 +63,16 @@ class Runs:
     def times(self, **values: Any) -> np.ndarray:
         """The convergence times of all trials of these settings, infinite where one was not solved."""
         times = self.column("convergence_time", **values)
+        return np.where(np.isnan(times), np.inf, times)
+
+    def times_to(self, accuracy: float, **values: Any) -> np.ndarray:
+        """The steps at which trials of these settings first had an accuracy, infinite where one had not.
+
+        Args:
+            accuracy: One of the ``accuracy_thresholds`` of these settings.
+            values: Which settings.
+        """
+        times = self.column(reached(accuracy), **values)
         return np.where(np.isnan(times), np.inf, times)
 
     def column(self, name: str, **values: Any) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -30,7 +30,7 @@ from parity_lightning.modules.forbid_trainer_access import forbid_trainer_access
 from parity_lightning.modules.optimizer_factory import OptimizerFactory
 from parity_lightning.modules.reinitialize import Reinitializable, needs_network_only
 from parity_lightning.nets.closed_form import ClosedForm
-from parity_lightning.nets.initializations import check_initialization, initialize
+from parity_lightning.nets.initializations import check_initialization, initialize, rescale
 from parity_lightning.optim.losses import LOSSES, find_loss
 
 _TEST_BATCH = 1024
@@ -73,6 +73,9 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
             networks: 0 for the first, None for never. Compiling takes some seconds, once; or half a minute for each
             network that has no closed form. Compiled steps round differently, so which ones are compiled depends on the
             step number only.
+        initialization_factors: By how much the initial weights of single layers are multiplied, ``{"output": 0.1}``, or
+            single parameters, ``{"hidden.bias": 2.0}``; by default none is.
+        initialization_offsets: What is then added to the initial weights of single layers or parameters.
 
     Raises:
         SettingError: If a setting is out of range.
@@ -95,10 +98,12 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
         val_screen_size: int = 1024,
         accuracy_thresholds: tuple[float, ...] = (),
         compile_after: int | None = 20_000,
+        initialization_factors: dict[str, float] | None = None,
+        initialization_offsets: dict[str, float] | None = None,
     ) -> None:
         super().__init__()
         if needs_network_only():
-            initialize(network, initialization)
+            _draw(network, initialization, initialization_factors, initialization_offsets)
             self.network = network
             return
         # Callables stay out: a checkpoint that holds one cannot be loaded with weights_only.
@@ -109,7 +114,7 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
         self.val_screen_size = check_int("val_screen_size", val_screen_size, at_least=1)
         self.accuracy_thresholds = _check_thresholds(accuracy_thresholds)
         self.compile_after = None if compile_after is None else check_int("compile_after", compile_after, at_least=0)
-        initialize(network, initialization)
+        _draw(network, initialization, initialization_factors, initialization_offsets)
         self.network = network
         self._optimizer_factory = OptimizerFactory(optimizer, lr_scheduler, param_groups or {})
         self._optimizer_factory.check(self)
@@ -335,6 +340,13 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes it over, for training to go on as if it had never stopped."""
         self.driver.load(checkpoint)
+
+
+def _draw(
+    network: nn.Module, initialization: str, factors: Mapping[str, float] | None, offsets: Mapping[str, float] | None
+) -> None:
+    initialize(network, initialization)
+    rescale(network, factors or {}, offsets or {})
 
 
 def _check_thresholds(thresholds: Sequence[float]) -> tuple[float, ...]:

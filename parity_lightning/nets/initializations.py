@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -118,3 +118,46 @@ def initialize(network: nn.Module, name: str) -> None:
         for parameter in layer.parameters(recurse=False):
             if parameter.requires_grad:
                 draw(parameter, *fans)
+
+
+@torch.no_grad()
+def rescale(network: nn.Module, factors: Mapping[str, float], offsets: Mapping[str, float]) -> None:
+    """Multiplies initial weights and biases, and then adds to them.
+
+    A network that scales its weights by a constant s can be trained in this way, too: gradient descent on ``f(s w)``
+    from w at a rate eta is gradient descent on ``f(v)`` from ``v = s w`` at a rate ``s^2 eta``.
+
+    Args:
+        network: Its parameters are changed in place.
+        factors: By how much the parameters of a layer are multiplied. A layer, or one parameter, goes by its name in
+            the network, such as ``"hidden"`` or ``"hidden.bias"``; one that is named twice is multiplied twice.
+        offsets: What is then added to each element of the parameters of a layer.
+
+    Raises:
+        SettingError: If a layer is unknown or a number is not finite.
+
+    Example:
+        >>> network = nn.Sequential(nn.Linear(5, 1))
+        >>> initialize(network, "sign")
+        >>> rescale(network, {"0": 3.0}, {"0.bias": 10.0})
+        >>> network[0].weight.abs().tolist(), network[0].bias.item() in (7.0, 13.0)
+        ([[3.0, 3.0, 3.0, 3.0, 3.0]], True)
+    """
+    for layer, factor in factors.items():
+        for parameter in _named(network, layer, factor, "initialization_factors"):
+            parameter.mul_(factor)
+    for layer, offset in offsets.items():
+        for parameter in _named(network, layer, offset, "initialization_offsets"):
+            parameter.add_(offset)
+
+
+def _named(network: nn.Module, layer: str, number: float, option: str) -> list[nn.Parameter]:
+    """The parameters of a layer, or one parameter."""
+    if not math.isfinite(number):
+        raise SettingError(option, f"{layer}: {number}", "must be a finite number")
+    found = [each for name, each in network.named_parameters() if f"{name}.".startswith(f"{layer}.")]
+    if not found:
+        paths = (name.split(".") for name, _ in network.named_parameters())
+        known = {".".join(parts[:depth]) for parts in paths for depth in range(1, len(parts) + 1)}
+        raise SettingError(option, layer, f"no such layer; {nearest(layer, known)}")
+    return found

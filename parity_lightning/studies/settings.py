@@ -101,16 +101,19 @@ def _digest(values: Mapping[str, Any]) -> str:
 
 
 def flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Nested settings by their paths; lists and empty mappings are values.
+    """Nested settings by their paths; lists, empty mappings and those with dotted names are values.
 
     Example:
         >>> flat({"model": {"class_path": "MLP", "init_args": {"width": 3, "param_groups": []}}})
         {'model.class_path': 'MLP', 'model.init_args.width': 3, 'model.init_args.param_groups': []}
+        >>> flat({"model": {"initialization_factors": {"hidden.bias": 2.0}}})
+        {'model.initialization_factors': {'hidden.bias': 2.0}}
     """
     found: dict[str, Any] = {}
     for name, value in values.items():
         here = f"{path}.{name}" if path else str(name)
-        if isinstance(value, Mapping) and value:
+        # A path could not tell a dotted name of a parameter from two names.
+        if isinstance(value, Mapping) and value and not any("." in str(each) for each in value):
             found |= flat(value, here)
         else:
             found[here] = value

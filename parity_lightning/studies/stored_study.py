@@ -21,12 +21,32 @@ OUTCOMES = (
 """What a row of a trial has, by column."""
 
 
-NUMBERS = {
-    **{name: name for name in ("convergence_time", "onset", "steps", "val_accuracy", "hidden_progress")},
-    "first_reached": "json_extract(reached, '$[0]')",
-}
-"""What a row has of numbers, or null, by their names, as SQLite reads them; ``first_reached`` is the step at which the
-first of the module's ``accuracy_thresholds`` was reached."""
+NUMBERS = ("convergence_time", "onset", "steps", "val_accuracy", "hidden_progress")
+"""What every row has of numbers, or null, by column."""
+
+
+def reached(threshold: float) -> str:
+    """What the number is called of the first evaluated step at which an accuracy was reached.
+
+    Args:
+        threshold: One of the module's ``accuracy_thresholds``.
+
+    Example:
+        >>> reached(0.55), reached(1.0)
+        ('reached_0.55', 'reached_1')
+    """
+    return f"reached_{threshold:g}"
+
+
+def numbers_in(settings: Settings) -> dict[str, str]:
+    """The numbers in rows of a cell by their names, as SQLite reads them: `NUMBERS`, and a step for each threshold.
+
+    Args:
+        settings: What decides the trials of the cell.
+    """
+    thresholds = settings.values.get("model.init_args.accuracy_thresholds") or ()
+    steps = {reached(each): f"json_extract(reached, '$[{place}]')" for place, each in enumerate(thresholds)}
+    return {**{name: name for name in NUMBERS}, **steps}
 
 
 class StoredStudy:
@@ -126,12 +146,13 @@ class StoredStudy:
             trials: How many trials.
 
         Returns:
-            Of each of `NUMBERS` an array of shape ``(rows,)``, NaN where there is none.
+            Of each of `numbers_in` an array of shape ``(rows,)``, NaN where there is none.
         """
-        query = f"SELECT {', '.join(NUMBERS.values())} FROM trials WHERE cell = ? AND trial < ? ORDER BY trial"
+        names = numbers_in(Settings(self._common, self._settings[place], {}))
+        query = f"SELECT {', '.join(names.values())} FROM trials WHERE cell = ? AND trial < ? ORDER BY trial"
         found = self._database.execute(query, (self.numbers[place], trials)).fetchall()
-        columns = np.array(found, dtype=float).reshape(-1, len(NUMBERS)).T
-        return dict(zip(NUMBERS, columns, strict=True))
+        columns = np.array(found, dtype=float).reshape(-1, len(names)).T
+        return dict(zip(names, columns, strict=True))
 
     def close(self) -> None:
         """Closes the file."""
