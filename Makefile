@@ -66,6 +66,7 @@ screenshots: $(VENV)/.installed-dev ## draw reports, TensorBoard and this site i
 
 bench: $(VENV)/.installed-dev ## measure speed as ratios against peers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/fit_seconds.py
 	$(BIN)/python benchmarks/fit_overhead.py
 	$(BIN)/python benchmarks/stacked_trials.py speed
 	$(BIN)/python benchmarks/stacked_trials.py cold
