@@ -9,13 +9,15 @@ from parity_lightning.display.style import GRAY, color_of, legend
 from parity_lightning.figures.figure import PaperFigure, Plan
 from parity_lightning.figures.runs import Runs
 from parity_lightning.figures.scales import Scale
+from parity_lightning.studies.cells import Cell
 from parity_lightning.studies.claims import Claim, Estimate, Statement
 
 _SECTION = "Figure 16 of the extended version"
 _CHOICES = (
     "width-100 ReLU MLP on (50, 3), eta=0.1 and 5 seeds are the paper's; hinge loss, uniform initialization, the "
     "probabilities and batch sizes ours",
-    "accuracy on 1,024 held-out examples with true labels, the last of 100,000 steps, or 1 where a trial was solved",
+    "accuracy on 1,024 held-out examples with true labels after the last step, or 1 where a trial was solved; the last "
+    "step is 100,000, at 49 % a million: after 100,000, our first choice, nothing had been learned",
 )
 _RUN: dict[Scale, tuple[tuple[float, ...], tuple[int, ...]]] = {
     "smoke": ((0.1, 0.2), (32,)),
@@ -27,8 +29,12 @@ _RUN: dict[Scale, tuple[tuple[float, ...], tuple[int, ...]]] = {
 def plan(scale: Scale) -> Plan:
     """The probabilities of a flip by the batch sizes."""
     noises, batches = _RUN[scale]
-    cells = [{"config": "16.yaml", "data.batch_size": b, "data.label_noise": p} for b in batches for p in noises]
-    return Plan(cells, 5)
+    return Plan([_cell(p, b) for b in batches for p in noises], 5)
+
+
+def _cell(p: float, b: int) -> Cell:
+    limit = 1_000_000 if p > 0.45 else 100_000
+    return {"config": "16.yaml", "data.batch_size": b, "data.label_noise": p, "trainer.max_steps": limit}
 
 
 def claims(runs: Runs) -> list[Claim]:
@@ -60,12 +66,12 @@ def draw(runs: Runs, figure: Figure) -> None:
         x = noises + 0.004 * (number - 1)
         accuracy.plot(x, reached, "o", color=color, markersize=4, alpha=0.6)
         accuracy.plot(x, np.median(reached, 1), color=color, label=f"B={b:,}")
-        limit = runs.limit(batch_size=b)
+        limits = np.array([runs.limit(batch_size=b, label_noise=p) for p in noises])
         solved = np.stack([runs.times(batch_size=b, label_noise=p) for p in noises])
         for trial in solved.T:
             done = np.isfinite(trial)
             times.plot(x[done], trial[done], "o", color=color, markersize=4, alpha=0.6)
-            times.plot(x[~done], np.full((~done).sum(), limit), "^", color=color, fillstyle="none")
+            times.plot(x[~done], limits[~done], "^", color=color, fillstyle="none")
     accuracy.set_title("Accuracy on true labels, in the end")
     accuracy.set(xlabel="probability that a label is flipped", ylabel="accuracy", ylim=(0.45, 1.02))
     times.set_title("t_c of each trial (triangles: not solved)")
