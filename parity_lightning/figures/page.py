@@ -17,12 +17,7 @@ from parity_lightning.figures.verdicts import Score, Verdict, ratios
 FOREST = "forest"
 """The name of the picture of all ratios."""
 
-_MISSING = {
-    "3": "hidden progress; `parity-lightning theory hidden-progress` has it",
-    "finding-1": "random cells of the robustness grid; not attempted",
-    "12": "Fourier gaps along SGD (extended version); in part in `parity-lightning theory hidden-progress`",
-    "13": "weight trajectories (extended version); not attempted",
-}
+_MISSING = {"finding-1": "random cells of the robustness grid; not attempted"}
 """What the paper has and no command of ours runs."""
 
 
