@@ -60,8 +60,8 @@ def runs_of(figure: PaperFigure, scale: Scale, seed: int = 0, solved: float = 1.
         )
         steps = np.arange(1, 30) * 100.0
         right = np.clip(steps / 2000, 0.5, 1)
-        names = ("train/accuracy", "val/accuracy", "val/loss", "train/loss", "hidden_progress", "fourier_gap")
-        names += ("fourier_gap/strongest", "fourier_gap/irrelevant", "weights/0/relevant/1", "weights/0/irrelevant/2")
+        names = ["train/accuracy", "val/accuracy", "val/loss", "train/loss", "hidden_progress", "fourier_gap"]
+        names += ["fourier_gap/strongest", "fourier_gap/irrelevant", "weights/0/relevant/1", "weights/0/irrelevant/2"]
         curve = {"step": steps, "val/errors": 1000 * (1 - right), **dict.fromkeys(names, right)}
         curves.append([curve] * plan.curves)
     return Runs(plan.cells, outcomes, [20_000] * len(plan.cells), curves, scale)

@@ -47,9 +47,9 @@ def test_gaps_of_weights_of_one_size_are_those_by_hand() -> None:
     # The same difference as the measure of a network's gradient takes.
     weights = np.random.default_rng(0).uniform(-1, 1, (10_000, 15))[0]
     gradient = torch.from_numpy(sinusoid_gradient(weights / math.sqrt(15), range(4)))
-    found = fourier_gap(gradient, range(4))
-    assert figure12._gaps("uniform", 4).smallest[0] == pytest.approx(found.gap)
-    assert figure12._gaps("uniform", 4).largest[0] == pytest.approx(found.strongest - found.irrelevant)
+    measured = fourier_gap(gradient, range(4))
+    assert figure12._gaps("uniform", 4).smallest[0] == pytest.approx(measured.gap)
+    assert figure12._gaps("uniform", 4).largest[0] == pytest.approx(measured.strongest - measured.irrelevant)
 
 
 SHORT = ("--data.n=8", "--data.k=2", "--trainer.max_steps=40", "--trainer.val_check_interval=20", "--model.width=3")

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import BLACK, GRAY, color_of
 from parity_lightning.experiments.estimates import share_estimate
-from parity_lightning.figures.figure import PaperFigure, Plan, Scale
+from parity_lightning.figures.figure import PaperFigure, Plan
 from parity_lightning.figures.runs import Curve, Runs
+from parity_lightning.figures.scales import Scale
 from parity_lightning.figures.trajectories import OFF_CHANCE, RED, leaves_chance
 from parity_lightning.statistics.survival import quantile_of
 from parity_lightning.studies.claims import Claim, Estimate, Statement
@@ -136,7 +137,7 @@ def _along_sgd(curves: Sequence[Curve]) -> list[Claim]:
 
 def draw(runs: Runs, figure: Figure) -> None:
     """Draws densities of the gap at random weights, and beside them validation error above the gap along SGD."""
-    left, right = figure.subfigures(1, 2, width_ratios=[3, 2])
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[3, 2])[0]
     panels = left.subplots(len(_WEIGHTS), len(_KS))
     for row, weights in zip(panels, _WEIGHTS, strict=True):
         for axes, k in zip(row, _KS, strict=True):

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import legend_below
 from parity_lightning.experiments.estimates import share_estimate
-from parity_lightning.figures.figure import PaperFigure, Plan, Scale, say_not_run
+from parity_lightning.figures.figure import PaperFigure, Plan, say_not_run
 from parity_lightning.figures.medians import plateau_share_of
 from parity_lightning.figures.runs import Curve, Runs
+from parity_lightning.figures.scales import Scale
 from parity_lightning.figures.trajectories import (
     OFF_CHANCE,
     draw_loss,

@@ -49,7 +49,8 @@ def weights_of(curve: Curve) -> Weights:
 
     def columns(kind: str) -> np.ndarray:
         by_unit = [[name for name, match in found if (int(match[1]), match[2]) == (unit, kind)] for unit in units]
-        return np.stack([np.array([curve[name] for name in names]) for names in by_unit]).transpose(2, 0, 1)
+        values: np.ndarray = np.array([[curve[name] for name in names] for names in by_unit]).transpose(2, 0, 1)
+        return values
 
     evaluations = len(next(iter(curve.values())))
     has_bias = any(match[2] == "bias" for _, match in found)
@@ -122,7 +123,7 @@ def draw_loss(axes: Axes, curve: Curve) -> None:
     """Draws training loss and validation error."""
     axes.plot(curve["step"], curve["train/loss"], color=BLUE, alpha=0.4, linewidth=0.8, label="training loss")
     axes.plot(curve["step"], 1 - curve["val/accuracy"], color=BLUE, linewidth=1.6, label="validation error")
-    axes.set(ylim=(-0.05, 1.35))
+    axes.set(ylim=(-0.05, max(1.25, 1.05 * float(curve["train/loss"].max()))))
     axes.grid(color="#e0e0e0", linewidth=0.6)
 
 
