@@ -49,6 +49,8 @@ _CHOICES = (
     "loss and the uniform initialization ours, and eta=0.03, at which trials take about as many steps as the paper's",
     "right: claims on the gap by Definition 1, and one on that of the largest coefficients, which is drawn, as on the "
     "left",
+    "fixed later than the other rules: the factor of ten, after medians of uniform and Gaussian weights had been seen, "
+    "and the claim on the largest coefficients along SGD, after that by Definition 1 had been tried",
     f"comparable: within a factor of {_COMPARED:g}; start: the first evaluation, after 40 steps; leaving chance: the "
     f"first with an accuracy of at least {OFF_CHANCE:g}; trials that never do count as failed",
 )
