@@ -66,7 +66,7 @@ def test_units_may_lie_along_several_axes() -> None:
     gradient[1, 2] = torch.tensor([-3.0, 1.0, 2.0, -0.5])
     gradient[0, 1] = torch.tensor([0.5, 0.0, 0.5, 0.0])
     found = fourier_gap(gradient, [0, 2])
-    assert (found.relevant, found.irrelevant) == (2.0, 1.0)
+    assert (found.relevant, found.irrelevant, found.strongest) == (2.0, 1.0, 3.0)
     # All inputs are in the support: none stands beside it.
     assert fourier_gap(gradient, range(4)).irrelevant == 0.0
 

@@ -12,6 +12,7 @@ from parity_lightning.callbacks.run_summary import RunSummary
 from parity_lightning.callbacks.step_checkpoint import StepCheckpoint
 from parity_lightning.callbacks.stopping import StopWhenDiverged, StopWhenSolved
 from parity_lightning.callbacks.tensorboard_layout import TensorBoardLayout
+from parity_lightning.callbacks.weight_trajectories import WeightTrajectories
 
 __all__ = [
     "FourierGap",
@@ -24,4 +25,5 @@ __all__ = [
     "StopWhenDiverged",
     "StopWhenSolved",
     "TensorBoardLayout",
+    "WeightTrajectories",
 ]

@@ -20,9 +20,10 @@ class FourierGap(Callback):
 
     At each evaluation it logs ``fourier_gap``, the largest difference, over the units of the first layer, between the
     smallest gradient of an input of the support and the largest of another, and both of them as
-    ``fourier_gap/relevant`` and ``fourier_gap/irrelevant``; see `fourier_gap`. The gradient is that of the correlation
-    loss: of the population if n is small enough for all 2^n inputs, and otherwise of a sample, which cannot show gaps
-    much below ``1 / sqrt(examples)``.
+    ``fourier_gap/relevant`` and ``fourier_gap/irrelevant``; and of the same unit ``fourier_gap/strongest``, the largest
+    gradient of an input of the support; see `fourier_gap`. The gradient is that of the correlation loss: of the
+    population if n is small enough for all 2^n inputs, and otherwise of a sample, which cannot show gaps much below
+    ``1 / sqrt(examples)``.
 
     It costs as much as so many examples of training, at each evaluation. It needs a module whose ``first_layer`` is a
     parameter, and a datamodule with a ``parity``.
@@ -64,6 +65,7 @@ class FourierGap(Callback):
         pl_module.log("fourier_gap", found.gap, sync_dist=True)
         pl_module.log("fourier_gap/relevant", found.relevant, sync_dist=True)
         pl_module.log("fourier_gap/irrelevant", found.irrelevant, sync_dist=True)
+        pl_module.log("fourier_gap/strongest", found.strongest, sync_dist=True)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Releases the inputs."""

@@ -17,14 +17,6 @@ from parity_lightning.figures.verdicts import Score, Verdict, ratios
 FOREST = "forest"
 """The name of the picture of all ratios."""
 
-_MISSING = {
-    "3": "hidden progress; `parity-lightning theory hidden-progress` has it",
-    "finding-1": "random cells of the robustness grid; not attempted",
-    "12": "Fourier gaps along SGD (extended version); in part in `parity-lightning theory hidden-progress`",
-    "13": "weight trajectories (extended version); not attempted",
-}
-"""What the paper has and no command of ours runs."""
-
 
 def page_of(verdicts: Sequence[Verdict], folder: str) -> str:
     """Makes the page, in Markdown.
@@ -123,8 +115,6 @@ def _not_run(by_name: Mapping[str, Verdict]) -> Iterator[str]:
         if name not in by_name:
             kind = "figure" if name in FIGURES else "theory"
             yield f"- `parity-lightning {kind} {name}` was not run: {_summary(name)}"
-    for name, what in _MISSING.items():
-        yield f"- {_title(name)}: {what}"
 
 
 def _failures(verdicts: Sequence[Verdict]) -> Iterator[str]:

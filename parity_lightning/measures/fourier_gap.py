@@ -23,10 +23,12 @@ class GradientGap(NamedTuple):
     Attributes:
         relevant: The smallest of the k inputs of the support.
         irrelevant: The largest of all others; 0 if there are none.
+        strongest: The largest of the k inputs of the support.
     """
 
     relevant: float
     irrelevant: float
+    strongest: float
 
     @property
     def gap(self) -> float:
@@ -46,7 +48,7 @@ def fourier_gap(gradient: Tensor, support: Sequence[int]) -> GradientGap:
 
     Example:
         >>> fourier_gap(torch.tensor([[0.5, 0.0, -0.25], [0.0, 1.0, 0.0]]), support=[0, 2])
-        GradientGap(relevant=0.25, irrelevant=0.0)
+        GradientGap(relevant=0.25, irrelevant=0.0, strongest=0.5)
     """
     by_unit = gradient.abs().reshape(-1, gradient.shape[-1])
     is_relevant = torch.zeros(by_unit.shape[-1], dtype=torch.bool, device=by_unit.device)
@@ -54,7 +56,7 @@ def fourier_gap(gradient: Tensor, support: Sequence[int]) -> GradientGap:
     relevant, others = by_unit[:, is_relevant].amin(1), by_unit[:, ~is_relevant]
     irrelevant = others.amax(1) if others.shape[1] else torch.zeros_like(relevant)
     best = (relevant - irrelevant).argmax()
-    return GradientGap(float(relevant[best]), float(irrelevant[best]))
+    return GradientGap(float(relevant[best]), float(irrelevant[best]), float(by_unit[best, is_relevant].max()))
 
 
 def correlation_gradient(predict: Callable[[Tensor], Tensor], weight: Tensor, x: Tensor, y: Tensor) -> Tensor:
