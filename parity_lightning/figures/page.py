@@ -109,12 +109,13 @@ def _minutes(verdicts: Sequence[Verdict]) -> str:
 
 
 def _not_run(by_name: Mapping[str, Verdict]) -> Iterator[str]:
-    yield "**Not on this page:**"
-    yield ""
-    for name in (*FIGURES, *EXPERIMENTS):
-        if name not in by_name:
-            kind = "figure" if name in FIGURES else "theory"
-            yield f"- `parity-lightning {kind} {name}` was not run: {_summary(name)}"
+    missing = [name for name in (*FIGURES, *EXPERIMENTS) if name not in by_name]
+    if missing:
+        yield "**Not on this page:**"
+        yield ""
+    for name in missing:
+        kind = "figure" if name in FIGURES else "theory"
+        yield f"- `parity-lightning {kind} {name}` was not run: {_summary(name)}"
 
 
 def _failures(verdicts: Sequence[Verdict]) -> Iterator[str]:
