@@ -33,7 +33,7 @@ from parity_lightning.figures.runs import Runs
 from parity_lightning.figures.scales import SCALES, Scale
 from parity_lightning.figures.verdicts import Score, Verdict, ratios
 from parity_lightning.statistics.variance_share import share_between
-from parity_lightning.studies.cells import Extent, Grid
+from parity_lightning.studies.cells import Cell, Extent, Grid
 from parity_lightning.studies.claims import Claim
 from parity_lightning.studies.settings import Settings
 from parity_lightning.studies.store import Store
@@ -215,7 +215,7 @@ def test_a_figure_is_run_once_kept_and_grows(
     options = FigureOptions("smoke", str(tmp_path), workers=1)
     folder = run_figure("4-left", options, compiled=False)
     told = capsys.readouterr().out
-    assert "1 settings x 2 trials = 2, 2 of them to run" in told
+    assert "1 setting x 2 trials = 2, 2 of them to run" in told
     assert "at most" in told
     assert folder == tmp_path / "figure-4-left" / "smoke"
     assert {file.name for file in folder.iterdir()} == {
@@ -235,7 +235,7 @@ def test_a_figure_is_run_once_kept_and_grows(
     assert read_curve(curve)["val/accuracy"][-1] == pytest.approx(first[0]["val_accuracy"])
 
     # What it took is not worth a refusal.
-    (tmp_path / "figure-4-left" / "time.json").write_text('{"sec')
+    (tmp_path / "figure-4-left" / "time-smoke.json").write_text('{"sec')
     large = run_figure("4-left", replace(options, scale="laptop"), compiled=False)
     assert "2 settings x 3 trials = 6, 4 of them to run" in capsys.readouterr().out
     rows = parquet.read_table(large / "trials.parquet").to_pylist()
@@ -253,8 +253,46 @@ def test_a_figure_is_run_once_kept_and_grows(
 
     with pytest.raises(SettingError, match="--output"):
         run_figure("4-left", replace(options, scale="paper"), compiled=False)
-    with pytest.raises(SettingError, match="--output"):
+    with pytest.raises(SettingError, match="begin with seed 0; give --seed=0 or another --output") as refused:
         run_figure("4-left", replace(options, seed=5), compiled=False)
+    assert str(refused.value).startswith("--seed=5: ")
+
+    # A scale whose trials another one has run has taken no time of its own.
+    time = json.loads((folder.parent / "time-smoke.json").read_text())["seconds"]
+    run_figure("4-left", options, compiled=False)
+    assert json.loads((folder.parent / "time-smoke.json").read_text())["seconds"] == time
+
+
+def test_a_figure_goes_on_in_rounds_from_wherever_it_was_stopped(
+    tiny: PaperFigure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stops = [True]
+
+    def then(scale: Scale, runs: Runs) -> Sequence[Cell]:
+        widths = runs.values_of("width")
+        if len(widths) == 2 and stops and stops.pop():
+            raise KeyboardInterrupt
+        # Each round a unit less than in the narrowest so far, which its own trials decide to be enough at 17.
+        return [{**runs.cells[-1], "model.width": min(widths) - 1}] if min(widths) > 17 else []
+
+    monkeypatch.setattr(figure4_left, "FIGURE", replace(tiny, then=then, claims=lambda runs: []))
+    options = FigureOptions("smoke", str(tmp_path), workers=1)
+    with pytest.raises(KeyboardInterrupt):
+        run_figure("4-left", options, compiled=False)
+    assert "round 2: 2 settings x 2 trials = 4, 2 of them to run" in capsys.readouterr().out
+    folder = run_figure("4-left", options, compiled=False)
+    told = capsys.readouterr().out
+    # The two rounds that had been run are not run again, and neither tells of it twice.
+    assert told.count("all there already") == 1
+    assert "round 2" not in told
+    assert "round 4: 4 settings x 2 trials = 8, 2 of them to run" in told
+    rows = parquet.read_table(folder / "trials.parquet").to_pylist()
+    assert [row["width"] for row in rows] == [20, 20, 19, 19, 18, 18, 17, 17]
+    # A larger scale may go on in another way, so it has trials of its own.
+    run_figure("4-left", replace(options, scale="laptop"), compiled=False)
+    assert "to run" in capsys.readouterr().out
+    stores = {file.name for file in (tmp_path / "figure-4-left").glob("*.sqlite")}
+    assert stores == {"study-smoke.sqlite", "study-laptop.sqlite"}
 
 
 def test_the_list_and_what_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from parity_lightning.cli.cores import cores
-from parity_lightning.cli.figure_curves import curve_file, read_curve, run_curves
+from parity_lightning.cli.figure_curves import curve_file, missing_curves, read_curve, run_curves
 from parity_lightning.cli.figure_options import FigureOptions
 from parity_lightning.cli.figure_store import FigureStore
 from parity_lightning.cli.findings_report import show_findings, tell_files
@@ -20,12 +20,15 @@ from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.errors import SettingError
 from parity_lightning.experiments.findings import Findings, write_findings
 from parity_lightning.figures import figure_of
-from parity_lightning.figures.figure import PaperFigure
+from parity_lightning.figures.figure import PaperFigure, no_more
 from parity_lightning.figures.minutes import minutes_of
 from parity_lightning.figures.runs import Runs
 from parity_lightning.figures.scales import Scale
 from parity_lightning.run_dir.stopwatch import Stopwatch
 from parity_lightning.terminal.output import show
+
+# From so many settings on, parsing takes so long that one wonders.
+_MANY = 100
 
 
 def run(options: Mapping[str, Any]) -> None:
@@ -76,8 +79,10 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
     minutes = minutes_of(name, options.scale, options.workers or cores())
     if minutes is not None:
         show(f"about {max(minutes, 1):.0f} min as a whole, by what it took where it was measured")
-    with Stopwatch(home / "time.json") as watch:
-        store = _run(figure, home, options, compiled)
+    with Stopwatch(home / f"time-{options.scale}.json") as watch:
+        store, anything = _run(figure, home, options, compiled)
+        if not anything:
+            watch.forget()
     runs = _read(store, home, options.scale)
     tables = dict(figure.tables(runs))
     findings = Findings(
@@ -107,27 +112,40 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
     return folder
 
 
-def _run(figure: PaperFigure, home: Path, options: FigureOptions, compiled: bool) -> FigureStore:
-    """Runs what is missing of the plan, and of all that follows from what came of it."""
+def _run(figure: PaperFigure, home: Path, options: FigureOptions, compiled: bool) -> tuple[FigureStore, bool]:
+    """Runs what is missing of the plan, and of all that follows from what came of it.
+
+    Returns:
+        The trials, and whether any was run, or a curve.
+    """
     plan = figure.plan(options.scale)
-    seeds = range(options.seed, options.seed + plan.curves)
-    store = None
+    # What follows from the trials of one scale may not follow from those of another.
+    file = home / ("study.sqlite" if figure.then is no_more else f"study-{options.scale}.sqlite")
+    store, anything = None, False
     while True:
-        store = FigureStore(home / "study.sqlite", plan, options.seed, options.workers or cores(), compiled, store)
-        for line in chain(store.run(), run_curves(home / "curves", store.cells, store.keys, seeds, compiled)):
+        if store is None and len(plan.cells) > _MANY:
+            show(f"parsing {len(plan.cells):,} settings, up to a fifth of a second each")
+        store = FigureStore(file, plan, options.seed, options.workers or cores(), compiled, store)
+        store.check_seed()
+        trials, curves = store.missing(), missing_curves(home / "curves", store.keys, _seeds(store))
+        for line in chain(store.run(trials), run_curves(home / "curves", store.cells, store.keys, curves, compiled)):
             show(line)
+        anything = anything or trials > 0 or bool(curves)
         more = figure.then(options.scale, _read(store, home, options.scale))
         if not more:
-            return store
+            return store, anything
         plan = replace(plan, cells=[*plan.cells, *more])
+
+
+def _seeds(store: FigureStore) -> range:
+    """The seeds of the runs whose curves are kept."""
+    return range(store.seed, store.seed + store.plan.curves)
 
 
 def _read(store: FigureStore, home: Path, scale: Scale) -> Runs:
     """What came of the runs of a store."""
-    plan = store.plan
-    seeds = range(store.seed, store.seed + plan.curves)
-    curves = [[read_curve(curve_file(home / "curves", key, seed)) for seed in seeds] for key in store.keys]
-    return Runs(plan.cells, store.outcomes(), store.limits, curves, scale)
+    curves = [[read_curve(curve_file(home / "curves", key, seed)) for seed in _seeds(store)] for key in store.keys]
+    return Runs(store.plan.cells, store.outcomes(), store.limits, curves, scale)
 
 
 @dataclass(frozen=True)

@@ -27,16 +27,33 @@ def curve_file(folder: Path, key: str, seed: int) -> Path:
     return folder / f"{key}-seed{seed}.csv"
 
 
+Wanted = tuple[int, int]
+"""The place of a setting, and the seed of a run."""
+
+
+def missing_curves(folder: Path, keys: Sequence[str], seeds: Sequence[int]) -> list[Wanted]:
+    """The runs whose curves are not there yet.
+
+    Args:
+        folder: Where curves are kept.
+        keys: The names of the settings.
+        seeds: The seeds of the runs of each.
+    """
+    return [
+        (place, seed) for place, key in enumerate(keys) for seed in seeds if not curve_file(folder, key, seed).is_file()
+    ]
+
+
 def run_curves(
-    folder: Path, cells: Sequence[Cell], keys: Sequence[str], seeds: Sequence[int], compiled: bool = True
+    folder: Path, cells: Sequence[Cell], keys: Sequence[str], missing: Sequence[Wanted], compiled: bool = True
 ) -> Iterator[str]:
-    """Makes the runs whose curves are not there yet.
+    """Makes runs of ``fit`` and keeps their curves.
 
     Args:
         folder: Where curves are kept.
         cells: The settings.
         keys: Their names.
-        seeds: The seeds of the runs of each.
+        missing: Which runs.
         compiled: Whether steps are compiled, where that can be.
 
     Yields:
@@ -47,20 +64,14 @@ def run_curves(
     """
     # As in trials, whose numbers they then have, bit for bit.
     beside = [f"--model.compile_after={0 if compiled else 'null'}"]
-    missing = [
-        (number, seed)
-        for number in range(len(cells))
-        for seed in seeds
-        if not curve_file(folder, keys[number], seed).is_file()
-    ]
-    for count, (number, seed) in enumerate(missing, 1):
-        yield f"curve {count:,} of {len(missing):,}: seed {seed}"
+    for count, (place, seed) in enumerate(missing, 1):
+        yield f"curve {count:,} of {len(missing):,}: setting {place + 1:,} of {len(cells):,}, seed {seed}"
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as place:
-            options = [*command_line((), cells[number]), f"--seed_everything={seed}", *beside]
-            fit_quietly(options, Path(place))
-            (metrics,) = Path(place).glob("*/metrics.csv")
-            shutil.move(metrics, curve_file(folder, keys[number], seed))
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            options = [*command_line((), cells[place]), f"--seed_everything={seed}", *beside]
+            fit_quietly(options, Path(temporary))
+            (metrics,) = Path(temporary).glob("*/metrics.csv")
+            shutil.move(metrics, curve_file(folder, keys[place], seed))
 
 
 def read_curve(path: Path) -> Curve:

@@ -50,8 +50,11 @@ class FigureStore:
     compiled: bool = True
     before: FigureStore | None = None
 
-    def run(self) -> Iterator[str]:
+    def run(self, missing: int) -> Iterator[str]:
         """Runs what is missing; rows that are there already are kept, and those of a larger scale are used.
+
+        Args:
+            missing: How many trials are, as `missing` says.
 
         Yields:
             Lines for the user: what is run, and how long it may take.
@@ -62,22 +65,45 @@ class FigureStore:
             SettingsFailed: If a setting fails three times.
         """
         cells, planned = self.cells, self._planned
-        total = len(cells) * self.plan.trials
-        if (count := self.missing()) == 0:
-            yield f"{len(cells):,} settings x {self.plan.trials:,} trials: all there already"
+        count = "1 setting" if len(cells) == 1 else f"{len(cells):,} settings"
+        if missing == 0:
+            if self.before is None:
+                yield f"{count} x {self.plan.trials:,} trials: all there already"
             return
         extent = Extent(self.plan.trials, self.seed, self.plan.decided_at)
         store = Store(self.path, cells, planned.settings, extent, "--output", varied=planned.columns)
         try:
             packs = packs_of(each.stack for each in planned.settings)
             make_runner = MakeRunner((), None, self.workers, self.compiled, parsed=planned.parsed)
-            yield f"{len(cells):,} settings x {self.plan.trials:,} trials = {total:,}, {count:,} of them to run"
+            yield f"{self._round}{count} x {self.plan.trials:,} trials = {store.total:,}, {missing:,} of them to run"
             if self.before is None:
-                yield from probe(make_runner, cells, planned.settings, packs, count)
+                yield from probe(make_runner, cells, planned.settings, packs, missing)
             run_under_bar(store, make_runner, cells, packs, 1, show_progress("trials", "trials", store.total))
             check_none_failed(store)
         finally:
             store.close()
+
+    @property
+    def _round(self) -> str:
+        """Which round it is, of a figure that goes on in rounds, for a line that begins with it."""
+        number, store = 1, self.before
+        while store is not None:
+            number, store = number + 1, store.before
+        return "" if number == 1 else f"round {number}: "
+
+    def check_seed(self) -> None:
+        """Refuses another seed than that of the trials that are there.
+
+        Raises:
+            SettingError: If they have another.
+        """
+        if self.path.is_file():
+            study = StoredStudy(self.path)
+            known = study.extent.first_seed
+            study.close()
+            if known != self.seed:
+                hint = f"the trials in this folder begin with seed {known}; give --seed={known} or another --output"
+                raise SettingError("--seed", self.seed, hint)
 
     @property
     def cells(self) -> list[Cell]:

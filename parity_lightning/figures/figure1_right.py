@@ -68,7 +68,7 @@ def claims(runs: Runs) -> list[Claim]:
                 )
         if points:
             limits = [runs.limit(config=f"1-right-{panel}")] * len(points)
-            made += [*points, *Agreement.of(points, limits).claims(panel, panel, SECTION, QUOTE)]
+            made += [*points, *Agreement.of(points, limits).claims(panel, panel)]
     return made
 
 

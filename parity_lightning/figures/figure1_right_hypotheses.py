@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from parity_lightning.figures.agreement import MOST_OFF, Agreement, claim_off
+from parity_lightning.figures.agreement import MOST_OFF, OFF, Agreement
 from parity_lightning.figures.figure import PaperFigure, Plan
-from parity_lightning.figures.figure1_right import QUOTE, SECTION, TITLES
+from parity_lightning.figures.figure1_right import TITLES
 from parity_lightning.figures.hypotheses import CRITERIA, HYPOTHESES, LIMIT, POINTS, Hypothesis, Point
 from parity_lightning.figures.medians import FACTOR, published_claim
 from parity_lightning.figures.published import MEDIANS
@@ -142,7 +142,7 @@ def claims(runs: Runs) -> list[Claim]:
     made: list[Claim] = []
     for panel in MEDIANS:
         own = scores.of_panel(panel)
-        made += own[best_of(own)].claims(f"{panel}-best", f"{panel}, the best setting and criterion", SECTION, QUOTE)
+        made += own[best_of(own)].claims(f"{panel}-best", f"{panel}, the best setting and criterion")
         made += [_held_out(panel, even, odd), _full_accuracy(panel, scores)]
     return [*made, _one_criterion(scores)]
 
@@ -151,17 +151,14 @@ def _held_out(panel: str, even: Scores, odd: Scores) -> Claim:
     """The score of settings where they were not chosen."""
     statement = Statement(
         f"{panel}-held-out",
-        f"{panel}: geometric mean of how many times medians are off, each k by the setting and the criterion that are "
-        "best at the other k in other trials",
-        SECTION,
-        QUOTE,
+        f"{panel}: {OFF}, each k by the setting and the criterion that are best at the other k in other trials",
         paper=1.0,
     )
     degrees = even.degrees(panel)
     if len(degrees) < 2:
         return Claim.not_attempted(statement, "needs points of several k")
     points = [own for k in degrees for own in odd.at(even.best_without(panel, k), k)]
-    return claim_off(statement, _score(points).off)
+    return _score(points).claim_off(statement)
 
 
 def _full_accuracy(panel: str, scores: Scores) -> Claim:
@@ -187,25 +184,22 @@ def _full_accuracy(panel: str, scores: Scores) -> Claim:
 
 def _one_criterion(scores: Scores) -> Claim:
     """Whether one criterion explains all panels, each by a setting of its own."""
-    statement = Statement(
-        "one-criterion",
-        "with one criterion for all panels, each with its best setting: how many times medians are off, as a geometric "
-        "mean, on the worst panel",
-        SECTION,
-        QUOTE,
-        paper=1.0,
-    )
+    text = f"with one criterion for all panels, each with its best setting: {OFF}, on the worst panel"
     worst = _worst_panels(scores)
-    return claim_off(statement, min(worst.values(), key=lambda off: float(off.value)))
+    return min(worst.values(), key=_times_off).claim_off(Statement("one-criterion", text, paper=1.0))
 
 
-def _worst_panels(scores: Scores) -> dict[float, Estimate]:
-    """By criterion, how far the panel is off that its own best setting explains least."""
+def _worst_panels(scores: Scores) -> dict[float, Agreement]:
+    """By criterion, the score of the panel that its own best setting explains least."""
     worst = {}
     for criterion in CRITERIA:
         panels = [scores.of_panel(panel, [criterion]) for panel in MEDIANS]
-        worst[criterion] = max((own[best_of(own)].off for own in panels), key=lambda off: float(off.value))
+        worst[criterion] = max((own[best_of(own)] for own in panels), key=_times_off)
     return worst
+
+
+def _times_off(score: Agreement) -> float:
+    return float(score.off.value)
 
 
 def notes(runs: Runs) -> list[str]:
@@ -217,8 +211,13 @@ def notes(runs: Runs) -> list[str]:
         ranked = sorted(own, key=lambda key: float(own[key].off.value))
         words = "; ".join(f"{key}: {own[key].off.value:.3g}, {own[key].near.value:.0%}" for key in ranked[:_RANKED])
         made.append(f"{panel}, the best of {len(own)} (times off, share within x{FACTOR:g}): {words}")
-    worst = ", ".join(f"{criterion:.0%}: {off.value:.3g}" for criterion, off in _worst_panels(scores).items())
-    return [*made, f"one criterion for all panels, each with its best setting, times off on the worst panel: {worst}"]
+    criteria = ", ".join(
+        f"{criterion:.0%}: {worst.off.value:.3g}" for criterion, worst in _worst_panels(scores).items()
+    )
+    return [
+        *made,
+        f"one criterion for all panels, each with its best setting, times off on the worst panel: {criteria}",
+    ]
 
 
 class ScoreRow(NamedTuple):
@@ -241,7 +240,8 @@ def tables(runs: Runs) -> Mapping[str, Sequence[TableRow | ScoreRow]]:
         ScoreRow(*key, score.off.n or 0, float(score.off.value), *score.off.ends, float(score.near.value))
         for key, score in scores.items()
     ]
-    return {"data": [_row(each, scores) for each in HYPOTHESES], "scores": every}
+    run = {key.hypothesis for key in scores}
+    return {"data": [_row(each, scores) for each in HYPOTHESES if each.name in run], "scores": every}
 
 
 def _row(hypothesis: Hypothesis, scores: Mapping[Key, Agreement]) -> TableRow:
@@ -251,8 +251,8 @@ def _row(hypothesis: Hypothesis, scores: Mapping[Key, Agreement]) -> TableRow:
         best = best_of(own) if own else None
         values |= {
             f"{panel} off": None if best is None else own[best].off.value,
-            f"{panel} at": None if best is None else best.criterion,
-            f"{panel} off at 1": None if best is None else own[best._replace(criterion=1.0)].off.value,
+            f"{panel} accuracy": None if best is None else best.criterion,
+            f"{panel} off at 100 %": None if best is None else own[best._replace(criterion=1.0)].off.value,
         }
     return TableRow(values)
 

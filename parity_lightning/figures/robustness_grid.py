@@ -62,7 +62,7 @@ _STEP, _EXAMPLE = 5_000, 300
 
 
 class GridCell(NamedTuple):
-    """A cell of the grid, one learning rate as good as the other."""
+    """A cell of the grid, without a learning rate."""
 
     setting: str
     n: int
@@ -176,7 +176,7 @@ def next_cells(scale: Scale, runs: Runs) -> list[Cell]:
 
 @cache
 def _pilots() -> frozenset[GridCell]:
-    # At every scale the same, so that a larger one tries them as a smaller one did.
+    # Enough to judge all others by, whose number makes no more work then.
     return frozenset(drawn("laptop"))
 
 

@@ -50,6 +50,10 @@ class Stopwatch:
             with atomic_write(self._file) as new:
                 new.write_text(json.dumps({"seconds": self.seconds, "core_seconds": self.core_seconds}) + "\n")
 
+    def forget(self) -> None:
+        """Leaves out what was done inside of ``with`` so far."""
+        self._began = time.monotonic(), _core_seconds()
+
 
 def _core_seconds() -> float:
     used = os.times()
