@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -17,8 +17,10 @@ from parity_lightning.cli.fit_settings import command_line
 from parity_lightning.cli.trial_config import TrialConfigCLI
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.trial_config import TrialConfig
+from parity_lightning.figures.agreement import Agreement
 from parity_lightning.figures.figure1_right_hypotheses import FIGURE, Key, Scores, best_of
 from parity_lightning.figures.hypotheses import BASE, CRITERIA, HYPOTHESES, LIMIT, POINTS, Hypothesis, Point
+from parity_lightning.figures.medians import published_claim
 from parity_lightning.figures.published import MEDIANS
 from parity_lightning.figures.runs import Runs
 from parity_lightning.modules import ParityModule
@@ -239,3 +241,52 @@ def test_held_out_scores_use_other_trials_and_other_points() -> None:
 
     claims = {claim.statement.id: claim for claim in FIGURE.claims(runs_with(factor))}
     assert [claims[f"{panel}-held-out"].found.value for panel in MEDIANS] == pytest.approx([2.0] * 4)
+
+
+def agreement_of(times: Sequence[float], trials: int = 25, limit: float = 1_000.0) -> Agreement:
+    """Points whose published median is 100 steps, and whose trials all take so many."""
+    points = [published_claim("", "", "", "", 100.0, np.full(trials, time)) for time in times]
+    return Agreement.of(points, [limit] * len(points))
+
+
+def verdicts(score: Agreement) -> list[str]:
+    return [claim.verdict for claim in score.claims("panel", "a panel")]
+
+
+def test_a_median_that_was_not_reached_is_no_exact_number() -> None:
+    exact, one_missing = agreement_of([100.0] * 18), agreement_of([100.0] * 17 + [np.inf], limit=150.0)
+    assert verdicts(exact) == ["holds", "holds"]
+    # Off by little, as far as its trials went; nobody knows how much.
+    assert one_missing.off.value == pytest.approx(1.5 ** (1 / 18))
+    assert (one_missing.off.high, one_missing.off.censored) == (math.inf, 1)
+    assert verdicts(one_missing)[0] == "cannot tell"
+    # Where it is off enough as it is, it is refuted.
+    assert verdicts(agreement_of([np.inf] * 18)) == ["does not hold", "does not hold"]
+
+
+def test_too_early_weighs_as_much_as_too_late_or_never() -> None:
+    assert agreement_of([1.0]).off.value == pytest.approx(agreement_of([np.inf]).off.value) == pytest.approx(10.0)
+    assert agreement_of([50.0]).off.value == pytest.approx(agreement_of([200.0]).off.value) == pytest.approx(2.0)
+
+
+def test_few_trials_decide_nothing() -> None:
+    assert verdicts(agreement_of([100.0] * 18, trials=11)) == ["cannot tell", "cannot tell"]
+    assert verdicts(agreement_of([500.0] * 18, trials=11)) == ["cannot tell", "cannot tell"]
+
+
+def test_the_ends_of_a_score_are_those_of_its_medians() -> None:
+    """Of nine trials the exact interval of the median reaches from the second to the eighth."""
+    times = np.array([50.0, 80, 90, 95, 100, 105, 110, 130, 500])
+    score = Agreement.of([published_claim("", "", "", "", 100.0, times)], [1_000.0])
+    assert (score.off.value, score.off.low, score.off.high) == pytest.approx((1.0, 1.0, 1.3))
+    assert (score.near.low, score.near.high) == (1.0, 1.0)
+    wide = Agreement.of([published_claim("", "", "", "", 100.0, times * 1.4)], [1_000.0])
+    assert (wide.off.low, wide.off.high) == pytest.approx((1.12, 1.82))
+    assert (wide.near.value, wide.near.low, wide.near.high) == (1.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(("times_worse", "verdict"), [(1.04, "holds"), (1.06, "does not hold")])
+def test_full_accuracy_may_be_a_twentieth_worse(times_worse: float, verdict: str) -> None:
+    runs = runs_with(lambda hypothesis, point, criterion: 1.1 * (times_worse if criterion == 1.0 else 1.0))
+    claims = {claim.statement.id: claim for claim in FIGURE.claims(runs)}
+    assert {claims[f"{panel}-criterion"].verdict for panel in MEDIANS} == {verdict}

@@ -106,6 +106,8 @@ def _newest(output: Path, name: str) -> Path | None:
 
 def _copy(source: Path, target: Path, name: str) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    for file in ("verdict.json", "data.csv", "cells.csv", f"{name}.png", f"{name}.svg"):
-        if (source / file).is_file():
-            shutil.copyfile(source / file, target / file)
+    # Of experiments on the theory the other tables are single trials and trajectories: large, and drawn.
+    tables = sorted(source.glob("*.csv")) if name in FIGURES else [source / "data.csv"]
+    for file in (source / "verdict.json", *tables, source / f"{name}.png", source / f"{name}.svg"):
+        if file.is_file():
+            shutil.copyfile(file, target / file.name)

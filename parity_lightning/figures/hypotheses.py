@@ -1,4 +1,4 @@
-"""What the paper may have run for Figure 1 (right) and does not state: settings that differ from ours by one thing.
+"""What the paper may have run for Figure 1 (right) and does not state: settings that differ from ours by one idea.
 
 The list was written before this scan was run. A hypothesis is one setting for all n and k of a panel; where a value
 depends on them, it does so by the formula that the hypothesis states. Some change what the network computes. These run
