@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -32,17 +32,18 @@ def page_of(verdicts: Sequence[Verdict], folder: str) -> str:
     lines = [
         "# The paper, claim by claim",
         "",
-        f"Scope: {kinds[0]} of {len(FIGURES)} figures and {kinds[1]} of {len(EXPERIMENTS)} experiments on the theory, "
-        "made by `parity-lightning paper` of the files `verdict.json` beside this page. Every claim has a rule that "
-        "was fixed before the runs of its scale were looked at; of a number that was read off a figure, the interval "
-        f"of ours must lie within a factor of {FACTOR:g} of it (holds) or outside (does not hold). Unsolved trials are "
+        f"Scope: {kinds[0]} of {len(FIGURES)} figures, findings and scans, and {kinds[1]} of {len(EXPERIMENTS)} "
+        "experiments on the theory, made by `parity-lightning paper` of the files `verdict.json` beside this page. "
+        "The rule of a claim does not depend on what was found, and was fixed before the runs of its scale were looked "
+        "at, unless the claim says otherwise. Of a number that was read off a figure, the interval of ours must lie "
+        f"within a factor of {FACTOR:g} of it (holds) or outside (does not hold). Unsolved trials are "
         "censored and counted.",
         "",
         f"**{total.holds} of {total.tried} claims tried hold, {total.does_not_hold} do not, of {total.cannot_tell} it "
         f"cannot be told; {total.not_attempted} were not attempted.**",
         "",
         *_reproduced(ordered),
-        *_remarks(),
+        *_remarks(by_name),
         "## Score",
         "",
         *_scoreboard(ordered, total),
@@ -82,12 +83,17 @@ def _reproduced(verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield ""
 
 
-def _remarks() -> Iterator[str]:
-    for title, sentences in (("Easy", EASY), ("Hard", HARD), ("What the paper leaves open", OPEN)):
-        yield f"**{title}**"
-        yield ""
-        yield from (f"- {sentence}" for sentence in sentences)
-        yield ""
+def _remarks(known: Container[str]) -> Iterator[str]:
+    """What was easy and hard, of that which was run, and what the paper leaves open."""
+    easy, hard = (
+        [each.text for each in remarks if all(name in known for name in each.about)] for remarks in (EASY, HARD)
+    )
+    for title, sentences in (("Easy", easy), ("Hard", hard), ("What the paper leaves open", OPEN)):
+        if sentences:
+            yield f"**{title}**"
+            yield ""
+            yield from (f"- {sentence}" for sentence in sentences)
+            yield ""
 
 
 def _scoreboard(verdicts: Sequence[Verdict], total: Score) -> Iterator[str]:
