@@ -55,7 +55,7 @@ PANELS = (
     *(_single("star-i", 0.1), _single("star-ii", 0.01), _single("vii", 0.1)),
     *(_single("viii", 0.1), _single("xi", 0.1), _single("xii", 0.1)),
     *(_wide("iii", 1, 0.1, 100_000), _wide("iii", 1024, 0.1, 20_000, "paper")),
-    *(_wide("vi", 1, 0.001, 50_000), _wide("vi", 1024, 0.01, 2_000)),
+    *(_wide("vi", 1, 0.001, 50_000), _wide("vi", 1024, 0.01, 4_000)),
     *(_wide("star-iii", 32, 0.0003, 5_000, "paper"), _wide("star-iii", 1024, 0.0003, 1_000, "paper")),
 )
 """Row by row, in the order of the paper."""
