@@ -65,7 +65,7 @@ _CHOICES = (
     "(50, 3) in the third and fourth row; ReLU of the first row of width 100, where the appendix once says 10",
     "loss and initialization as in Figure 1 (left), those of rows three and four as in configs/architectures",
     "solved: the rule of Finding 1, at least 20 % of the runs",
-    "ended after so many steps as the largest t_c expected, times about 5, where that is affordable: 4,000 to 4,000,000, by panel",
+    "ended after about 5 times the largest t_c expected, where that is affordable: 4,000 to 4,000,000, by panel",
     "(30, 6), (iii) with B=1024 and the Transformer run at the paper's scale only",
 )
 
