@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pytest
 import torch
+import yaml
 from conftest import CONFIGS, Run, complaint
 
 from parity_lightning.figures import figure12, figure_of
@@ -17,6 +18,7 @@ from parity_lightning.figures.runs import Curve, Runs
 from parity_lightning.figures.trajectories import leaves_chance, relevant_lead, weights_of
 from parity_lightning.measures.coefficients import all_inputs
 from parity_lightning.measures.fourier_gap import fourier_gap
+from parity_lightning.studies.claims import Claim
 from parity_lightning.theory.majority import majority_coefficient
 from parity_lightning.theory.sinusoid import sinusoid_gradient
 
@@ -97,49 +99,241 @@ def test_weights_are_read_by_unit_and_kind() -> None:
     assert leaves_chance({"val/accuracy": np.array([0.5, 0.59])}) is None
 
 
-def _curve(leads_at: int, rho: float = 1.0) -> Curve:
-    """A run that leaves chance at the eighth of ten evaluations, and whose relevant weight leads from one on."""
+LEFT, HALF_WAY = 7, 3
+"""The evaluations at which a made-up run leaves chance, and the first from half of these steps on."""
+
+
+def _curve(leads_at: int = LEFT, rho: float = 1.0, *, leaves: bool = True, **columns: np.ndarray) -> Curve:
+    """A run of ten evaluations that leaves chance at the eighth, or never; its relevant weight leads from one on."""
     places = np.arange(10)
     weight = np.where(places >= leads_at, 2.0, 0.1)
-    right = np.where(places >= 7, 1.0, 0.5)
-    names = {"val/accuracy": right, "train/loss": 2 * (1 - right), "hidden_progress": rho * places / 10.0}
+    right = np.where((places >= LEFT) & leaves, 1.0, 0.5)
     return {
         "step": 10.0 * (places + 1),
-        **names,
+        "val/accuracy": right,
+        "train/loss": 2 * (1 - right),
+        "hidden_progress": rho * places / 10.0,
         "weights/0/relevant/0": weight,
         "weights/0/irrelevant/1": 1 + 0 * weight,
+        **columns,
     }
 
 
-def _verdicts(figure: PaperFigure, curves: Sequence[Sequence[Curve]]) -> dict[str, str]:
+def _claims(figure: PaperFigure, curves: Sequence[Sequence[Curve]]) -> dict[str, Claim]:
+    """The claims of a figure on made-up curves of each setting; a run that leaves chance is solved at step 100."""
     cells = figure.plan("laptop").cells
-    outcomes = [dict.fromkeys(("convergence_time", "onset"), np.full(20, 80.0))] * len(cells)
+    times = [np.array([np.nan if leaves_chance(curve) is None else 100.0 for curve in own]) for own in curves]
+    outcomes = [{"convergence_time": own, "onset": np.full(len(own), 80.0)} for own in times]
     runs = Runs(cells, outcomes, [100] * len(cells), curves)
-    return {claim.statement.id: claim.verdict for claim in figure.claims(runs)}
+    return {claim.statement.id: claim for claim in figure.claims(runs)}
+
+
+def _verdicts(figure: PaperFigure, curves: Sequence[Sequence[Curve]]) -> dict[str, str]:
+    return {name: claim.verdict for name, claim in _claims(figure, curves).items()}
+
+
+def _some_never(runs: int, never: int) -> list[Curve]:
+    return [_curve(leaves=False)] * never + [_curve()] * (runs - never)
 
 
 @pytest.mark.parametrize(
     ("leads_at", "then", "before"),
-    [(7, "holds", "holds"), (8, "does not hold", "holds"), (0, "holds", "does not hold")],
+    [
+        (LEFT, "holds", "holds"),
+        (LEFT + 1, "does not hold", "holds"),
+        (HALF_WAY, "holds", "does not hold"),
+        (HALF_WAY + 1, "holds", "holds"),
+    ],
 )
 def test_figure_13_asks_whether_relevant_weights_lead_then_and_not_before(
     leads_at: int, then: str, before: str
 ) -> None:
-    figure = figure_of("13")
-    found = _verdicts(figure, [[_curve(leads_at)] * 10] * 8)
-    assert {verdict for name, verdict in found.items() if name.endswith("then")} == {then}
-    assert {verdict for name, verdict in found.items() if name.endswith("before")} == {before}
+    found = _claims(figure_of("13"), [[_curve(leads_at)] * 10] * 8)
+    assert {claim.verdict for name, claim in found.items() if name.endswith("then")} == {then}
+    assert {claim.verdict for name, claim in found.items() if name.endswith("before")} == {before}
+    assert {claim.tolerance for claim in found.values()} == {0.5}
+
+
+@pytest.mark.parametrize(
+    ("never", "share", "verdict"), [(1, 0.9, "holds"), (4, 0.6, "cannot tell"), (10, 0.0, "does not hold")]
+)
+def test_figure_13_counts_runs_that_never_leave_chance_as_failed(never: int, share: float, verdict: str) -> None:
+    found = _claims(figure_of("13"), [_some_never(10, never)] * 8)
+    assert {(c.found.value, c.found.n, c.found.censored, c.verdict) for c in found.values()} == {
+        (share, 10, never, verdict)
+    }
+
+
+def _noise(rho: float) -> Curve:
+    return _curve(rho=rho, leaves=False)
+
+
+def _figure_3(learning: Sequence[Curve], random: Sequence[Curve]) -> dict[str, Claim]:
+    """The claims of Figure 3 by name, which are the same for both batch sizes."""
+    found = _claims(figure_of("3"), [learning, random] * 2)
+    small, large = (
+        {name.removeprefix(size): claim for name, claim in found.items() if name.startswith(size)}
+        for size in ("b32-", "b1024-")
+    )
+    assert {name: claim.verdict for name, claim in small.items()} == {n: c.verdict for n, c in large.items()}
+    return small
 
 
 @pytest.mark.parametrize(("noise", "verdict"), [(0.5, "holds"), (2.0, "does not hold")])
 def test_figure_3_compares_progress_with_that_on_noise(noise: float, verdict: str) -> None:
-    random = {**_curve(0, rho=noise), "val/accuracy": np.full(10, 0.5)}
-    # One run on noise that moves far is enough.
-    found = _verdicts(
-        figure_of("3"), [[_curve(0)] * 20, [{**random, "hidden_progress": 0 * random["step"]}] * 19 + [random]] * 2
-    )
-    assert found == {
-        f"b{size}-{name}": verdict if name in ("leaving", "half-way") else "holds"
-        for size in (32, 1024)
+    found = _figure_3([_curve()] * 20, [_noise(noise)] * 20)
+    assert {name: claim.verdict for name, claim in found.items()} == {
+        name: verdict if name in ("leaving", "half-way") else "holds"
         for name in ("plateau", "flat", "moved", "leaving", "half-way", "noise")
     }
+    assert [found[name].tolerance for name in ("leaving", "half-way", "noise")] == [0.5, 0.5, 0.2]
+
+
+def test_figure_3_compares_each_run_with_the_one_of_its_own_seed() -> None:
+    """Every pair is its own: a run on noise that moves far fails its twin and no other."""
+    learning = [_curve(rho=1.0), _curve(rho=4.0)] * 10
+    for twins, share in (((0.5, 2.0), 1.0), ((2.0, 0.5), 0.5), ((0.5, 5.0), 0.5)):
+        found = _figure_3(learning, [_noise(rho) for rho in twins * 10])
+        assert [found[name].found.value for name in ("leaving", "half-way")] == [share, share]
+    one_far = _figure_3([_curve(), _curve(leaves=False), *[_curve()] * 18], [*[_noise(0.5)] * 19, _noise(9.0)])
+    for name in ("leaving", "half-way"):
+        assert one_far[name].found[::4] == (18 / 20, 1)
+        assert one_far[name].verdict == "holds"
+
+
+def test_figure_3_compares_at_the_same_evaluation() -> None:
+    """On noise progress is ahead half-way and has stopped by the end; and a run that ended early has what it had."""
+    early = {**_noise(1.0), "hidden_progress": np.full(10, 0.5)}
+    short = {name: values[:2] for name, values in early.items()}
+    for twin in (early, short):
+        found = _figure_3([_curve()] * 20, [twin] * 20)
+        assert [found[name].found.value for name in ("leaving", "half-way")] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(("never", "verdict"), [(1, "holds"), (14, "cannot tell"), (20, "does not hold")])
+def test_figure_3_counts_runs_that_never_leave_chance_as_failed(never: int, verdict: str) -> None:
+    found = _figure_3(_some_never(20, never), [_noise(0.5)] * 20)
+    for name in ("plateau", "flat", "moved"):
+        assert (found[name].verdict, found[name].found.n, found[name].found.censored) == (verdict, 20, never)
+    shares = {(found[name].found.value, found[name].found.censored) for name in ("leaving", "half-way")}
+    assert shares == {((20 - never) / 20, never)}
+
+
+@pytest.mark.parametrize(
+    ("loss", "flat", "moved_by", "moved"),
+    [(0.91, "holds", 0.26, "holds"), (0.89, "does not hold", 0.24, "does not hold")],
+)
+def test_figure_3_has_bounds_on_what_is_flat_and_what_is_gradual(
+    loss: float, flat: str, moved_by: float, moved: str
+) -> None:
+    losses, progress = np.full(10, 3.0), np.linspace(0, 1, 10)
+    losses[HALF_WAY], progress[HALF_WAY], progress[LEFT] = 3.0 * loss, 0.5 * moved_by, 0.5
+    curve = _curve(**{"train/loss": losses, "hidden_progress": progress})
+    found = _figure_3([curve] * 20, [_noise(0.0)] * 20)
+    assert (found["flat"].verdict, found["moved"].verdict) == (flat, moved)
+    assert (found["flat"].found.value, found["moved"].found.value) == pytest.approx((loss, moved_by))
+
+
+def _gap_curve(by_definition: tuple[float, float], by_largest: tuple[float, float], *, leaves: bool = True) -> Curve:
+    """A run with these gaps at the start, in units of that of majority, and with others when it leaves chance."""
+    majority = figure12._majority_gap(4)
+
+    def along(ends: tuple[float, float]) -> np.ndarray:
+        return majority * np.where(np.arange(10) == LEFT, ends[1], ends[0])
+
+    irrelevant = np.full(10, 0.01)
+    return _curve(
+        leaves=leaves,
+        **{
+            "fourier_gap": along(by_definition),
+            "fourier_gap/irrelevant": irrelevant,
+            "fourier_gap/strongest": irrelevant + along(by_largest),
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("gap", "positive", "below", "grown"),
+    [
+        ((0.5, 2.0), True, True, True),
+        ((1.1, 2.0), True, False, True),
+        ((-0.1, 2.0), False, True, True),
+        ((0.5, 0.4), True, True, False),
+    ],
+)
+def test_figure_12_has_the_same_claims_on_both_gaps(
+    gap: tuple[float, float], positive: bool, below: bool, grown: bool
+) -> None:
+    """What is wrong with one of the two gaps is not with the other, which has nothing wrong."""
+    wanted, good = {"positive": positive, "below-majority": below, "amplifies": grown}, (0.5, 2.0)
+    cases = (("sgd", "sgd-largest", _gap_curve(gap, good)), ("sgd-largest", "sgd", _gap_curve(good, gap)))
+    for name, other, curve in cases:
+        found = _claims(figure_of("12"), [[curve] * 10])
+        assert {what: found[f"{name}-{what}"].holds for what in wanted} == wanted
+        assert all(found[f"{other}-{what}"].holds for what in wanted)
+
+
+def test_figure_12_counts_trials_that_never_leave_chance_as_failed() -> None:
+    never, grows = _gap_curve((0.5, 2.0), (0.5, 2.0), leaves=False), _gap_curve((0.5, 2.0), (0.5, 2.0))
+    found = _claims(figure_of("12"), [[never] * 4 + [grows] * 6])
+    for name in ("sgd-amplifies", "sgd-largest-amplifies"):
+        assert found[name].found[::4] == (0.6, 4)
+        assert found[name].verdict == "cannot tell"
+
+
+def test_figure_12_says_which_gap_and_from_when_a_rule_is() -> None:
+    found = _claims(figure_of("12"), [[_gap_curve((0.5, 2.0), (0.5, 2.0))] * 10])
+    for name, claim in found.items():
+        text = claim.statement.text
+        largest = name.startswith("sgd-largest") or name[-2:] in ("k2", "k4", "k6")
+        assert ("gap by the largest coefficients, as drawn," in text) == largest
+        assert ("gap by Definition 1" in text) == (not largest)
+        late = largest or name in ("uniform-positive", "bernoulli-positive")
+        assert text.endswith("(rule fixed after a first look)") == late
+        assert claim.tolerance == (0.5 if name.startswith("sgd") else None)
+    config = yaml.safe_load((CONFIGS / "figures" / "12.yaml").read_text())
+    first = config["trainer"]["val_check_interval"]
+    assert f"at the first evaluation, after {first} steps" in found["sgd-positive"].statement.text
+
+
+def test_figure_12_finds_gaps_comparable_within_a_factor_of_ten() -> None:
+    """Medians over those of majority by another way: the largest sines and cosines, without the closed form."""
+    found = _claims(figure_of("12"), [[_gap_curve((0.5, 2.0), (0.5, 2.0))] * 10])
+    drawn = np.abs(np.random.default_rng(5).uniform(-1, 1, (20_000, 15))) / math.sqrt(15)
+    for k, verdict in ((2, "holds"), (4, "holds"), (6, "does not hold")):
+        inside, outside = drawn[:, :k], drawn[:, k:]
+        product = np.sin(inside).prod(1) * np.cos(outside).prod(1)
+        gaps = product / np.tan(inside).min(1) - product * np.tan(outside).max(1)
+        claim = found[f"uniform-k{k}"]
+        assert claim.found.value == pytest.approx(np.median(gaps) / figure12._majority_gap(k), rel=0.1)
+        assert claim.verdict == verdict
+        assert found[f"bernoulli-k{k}"].found.low is None
+        assert found[f"bernoulli-k{k}"].verdict == "holds"
+
+
+def test_figure_12_states_what_is_certain_as_exact() -> None:
+    """No weights of at most 1 have a lower ratio of a relevant to an irrelevant coefficient; those of size 1 do."""
+    found = _claims(figure_of("12"), [[_gap_curve((0.5, 2.0), (0.5, 2.0))] * 10])
+    for name in ("uniform", "bernoulli"):
+        claim = found[f"{name}-positive"]
+        assert (claim.found.low, claim.found.n, claim.verdict) == (None, None, "holds")
+    least = found["bernoulli-positive"].found.value
+    random = np.random.default_rng(1)
+    for weights in (random.uniform(-1, 1, (10_000, 15)), random.choice([-1.0, 1.0], (10, 15))):
+        for k in (2, 4, 6):
+            sizes = np.abs(sinusoid_gradient(weights / math.sqrt(15), range(k)))
+            assert (sizes[:, :k].min(1) / sizes[:, k:].max(1)).min() >= least * (1 - 1e-9)
+    assert (sizes[:, :k].min(1) / sizes[:, k:].max(1)) == pytest.approx(np.full(10, least))
+    # Of Gaussian weights it may fail, so it is counted.
+    assert 0.95 < found["gaussian-positive"].found.value < 1
+
+
+def test_histograms_show_nothing_positive_left_of_0() -> None:
+    for k in (2, 4, 6):
+        majority = figure12._majority_gap(k)
+        bins = figure12._bins(-0.2 * majority, 1.25 * majority)
+        assert bins[0] <= -0.2 * majority
+        assert bins[-1] >= 1.25 * majority
+        assert 0.0 in bins
+        counts, edges = np.histogram(figure12._gaps("uniform", k).smallest, bins)
+        assert not counts[edges[1:] <= 0].any()

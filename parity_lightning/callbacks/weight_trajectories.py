@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
@@ -51,7 +50,7 @@ class WeightTrajectories(Callback):
         pl_module.log_dict(values, sync_dist=True)
 
 
-def _bias_of(module: nn.Module, weight: Tensor) -> torch.Tensor | None:
+def _bias_of(module: nn.Module, weight: Tensor) -> Tensor | None:
     """The bias of the layer that has this weight; None if it has none."""
     layer = next((each for each in module.modules() if getattr(each, "weight", None) is weight), None)
     bias = getattr(layer, "bias", None)

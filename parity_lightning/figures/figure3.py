@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from parity_lightning.display.style import legend_below
 from parity_lightning.experiments.estimates import share_estimate
 from parity_lightning.figures.figure import PaperFigure, Plan, say_not_run
-from parity_lightning.figures.medians import plateau_share_of
 from parity_lightning.figures.runs import Curve, Runs
 from parity_lightning.figures.scales import Scale
 from parity_lightning.figures.trajectories import (
+    FAILED,
+    LATE,
+    LATE_FAILED,
     OFF_CHANCE,
+    departures,
     draw_loss,
     draw_progress,
     draw_weights,
     first_that_learns,
-    half_of,
-    leaves_chance,
-    median_of_some,
+    median_of_all,
+    share_of_all,
     shown_until,
 )
 from parity_lightning.studies.cells import Cell
@@ -50,11 +53,15 @@ _RHO = "hidden_progress"
 _CHOICES = (
     "sin(w·x+b) with a trained bias and u = 1, and B=1,024 of the right panels are the paper's; (50, 3), hinge loss "
     "and the uniform initialization ours, as in Figure 1 (left)",
-    "B=32 with eta=0.03, B=1,024 with eta=0.01: of 0.1, 0.03 and 0.01 those whose median t_c lies where the paper's "
-    "axes end, at 1,200 and 3,000 steps; ended after 5,000 and 10,000 steps",
+    "B=32 with eta=0.03, B=1,024 with eta=0.01: of 0.1, 0.03 and 0.01 those whose median t_c lies nearest to where the "
+    "paper's axes end, at 1,200 and 3,000 steps; ended after 5,000 and 10,000 steps",
     "random labels: each is flipped with probability 1/2; accuracy is that on true labels",
     f"leaving chance: the first evaluation with an accuracy of at least {OFF_CHANCE:g} on 1,024 examples; half-way: "
-    "the first from half of these steps on; runs that never leave chance are censored in medians, and failed in shares",
+    "the first from half of these steps on",
+    "runs that never leave chance, and for the plateau those that are not solved, count as failed: in shares, and in "
+    "medians as minus infinity; that they do in medians was fixed after a first look, at which they were left out",
+    "fixed after a first look: rho is compared with that of the run of the same seed on random labels, at the same "
+    "evaluation; before it was compared with the most of all runs on random labels, for which no interval is right",
     "bounds of ours, where the paper has words: the loss is flat from 90 % of its first value on; progress is gradual "
     "if a quarter of that at leaving chance is there half-way",
     "drawn: the first run that leaves chance, and the run of the same seed on random labels",
@@ -91,35 +98,40 @@ def _of_batch(size: int, runs: Runs) -> list[Claim]:
     plateau = statement("plateau", "median share of t_c on the plateau", _PLATEAU, "long")
     flat = statement("flat", "half-way to leaving chance, median training loss over the first", _HIDDEN, "plateau")
     moved = statement("moved", "half-way, median rho over that at leaving chance", _HIDDEN, "gradual")
-    leaving = statement("leaving", "leaving chance, share of runs with rho above all on noise", _TOLD_APART, "all")
-    half_way = statement("half-way", "half-way, share of runs with rho above all on noise", _TOLD_APART, "all")
+    above = f"share of runs with rho above that of the run of their seed on noise {LATE}"
+    leaving = statement("leaving", f"leaving chance, {above}", _TOLD_APART, "all")
+    half_way = statement("half-way", f"half-way, {above}", _TOLD_APART, "all")
     noise = statement("noise", "share of runs on random labels that leave chance", _TOLD_APART, "none")
     if not runs.places(batch_size=size):
         statements = (plateau, flat, moved, leaving, half_way, noise)
         return [Claim.not_attempted(each, "runs at the scales laptop and paper") for each in statements]
     where = {"batch_size": size, "label_noise": _TRUE}
     learning, random = _curves(runs, size, _TRUE), _curves(runs, size, _RANDOM)
-    left = [(curve, end, half_of(curve, end)) for curve in learning if (end := leaves_chance(curve)) is not None]
-    losses = [curve["train/loss"][half] / curve["train/loss"][0] for curve, _, half in left]
-    moves = [curve[_RHO][half] / curve[_RHO][end] for curve, end, half in left]
-    at_end = sum(curve[_RHO][end] > _most(random, end) for curve, end, _ in left)
-    at_half = sum(curve[_RHO][half] > _most(random, half) for curve, _, half in left)
-    count = len(learning)
+    left, count = departures(learning), len(learning)
+    plateaus = runs.column("onset", **where) / runs.times(**where)
+    losses = [each.curve["train/loss"][each.half] / each.curve["train/loss"][0] for each in left]
+    moves = [each.curve[_RHO][each.half] / each.curve[_RHO][each.end] for each in left]
+    at_end = [each.curve[_RHO][each.end] > _progress(random[each.run], each.end) for each in left]
+    at_half = [each.curve[_RHO][each.half] > _progress(random[each.run], each.half) for each in left]
+    solved = plateaus[np.isfinite(runs.times(**where))].tolist()
     return [
-        Claim.at_least(plateau, plateau_share_of(runs.column("onset", **where), runs.times(**where)), 0.5),
-        Claim.at_least(flat, median_of_some(losses, count), 0.9),
-        Claim.at_least(moved, median_of_some(moves, count), 0.25),
-        Claim.at_least(leaving, share_estimate(at_end, count), 0.5),
-        Claim.at_least(half_way, share_estimate(at_half, count), 0.5),
-        Claim.at_most(
-            noise, share_estimate(sum(leaves_chance(each) is not None for each in random), count), 0.2, tolerance=0.2
+        Claim.at_least(
+            plateau,
+            median_of_all(solved, count),
+            0.5,
+            caveat="unsolved runs count as failed (fixed after a first look)",
         ),
+        Claim.at_least(flat, median_of_all(losses, count), 0.9, caveat=LATE_FAILED),
+        Claim.at_least(moved, median_of_all(moves, count), 0.25, caveat=LATE_FAILED),
+        Claim.at_least(leaving, share_of_all(at_end, count), 0.5, caveat=FAILED, tolerance=0.5),
+        Claim.at_least(half_way, share_of_all(at_half, count), 0.5, caveat=FAILED, tolerance=0.5),
+        Claim.at_most(noise, share_estimate(len(departures(random)), len(random)), 0.2, tolerance=0.2),
     ]
 
 
-def _most(curves: Sequence[Curve], at: int) -> float:
-    """The most hidden progress that a run has at an evaluation; of runs that ended before, at their end."""
-    return max(float(curve[_RHO][: at + 1][-1]) for curve in curves)
+def _progress(curve: Curve, at: int) -> float:
+    """The hidden progress of a run at an evaluation; at its end if it ended before."""
+    return float(curve[_RHO][: at + 1][-1])
 
 
 def draw(runs: Runs, figure: Figure) -> None:
@@ -134,7 +146,8 @@ def draw(runs: Runs, figure: Figure) -> None:
                 say_not_run(axes)
                 axes.set(xticks=[], yticks=[])
             continue
-        curve = first_that_learns(_curves(runs, size, _TRUE))
+        curves = _curves(runs, size, _TRUE)
+        curve = curves[first_that_learns(curves)]
         draw_loss(column[0], curve)
         draw_weights(column[1], curve)
         for axes in column:
@@ -151,7 +164,7 @@ def _draw_apart(runs: Runs, panels: Sequence[Axes]) -> None:
     """Draws loss and hidden progress, on true labels above and on random ones below, on the same scales."""
     size = runs.values_of("batch_size")[-1]
     learning = _curves(runs, size, _TRUE)
-    number = next((place for place, curve in enumerate(learning) if leaves_chance(curve) is not None), 0)
+    number = first_that_learns(learning)
     end = shown_until(learning[number])
     top = 1.1 * float(learning[number][_RHO].max())
     for axes, labels, title in zip(panels, (_TRUE, _RANDOM), ("parity", "noise"), strict=True):

@@ -10,12 +10,20 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from parity_lightning.display.style import BLACK, BLUE, GRAY, color_of
+from parity_lightning.experiments.estimates import share_estimate
 from parity_lightning.figures.runs import Curve
 from parity_lightning.statistics.survival import quantile_of
 from parity_lightning.studies.claims import Estimate
 
 OFF_CHANCE = 0.6
 """Accuracy has left chance once it is at least this; a guess on 1,024 examples is 6 standard deviations below."""
+
+LATE = "(rule fixed after a first look)"
+"""What the text of a claim ends with if its rule was fixed after results had been seen."""
+
+FAILED = "runs that never leave chance count as failed"
+LATE_FAILED = f"{FAILED} (fixed after a first look)"
+"""What a rule adds of runs that never leave chance: as it was from the start, and where it was fixed later."""
 
 MAGENTA, RED = "#bf00bf", "#ff0000"
 """The colours that the paper has for relevant weights and for hidden progress."""
@@ -85,26 +93,72 @@ def relevant_lead(curve: Curve) -> np.ndarray:
     return lead
 
 
-def half_of(curve: Curve, end: int) -> int:
-    """The number of the first evaluation from half of the steps of another one on.
+class Departure(NamedTuple):
+    """When a run leaves chance.
+
+    Attributes:
+        run: Its number among the runs.
+        curve: The run.
+        end: The number of the first evaluation at which accuracy has left chance.
+        half: The number of the first evaluation from half of the steps of that one on.
+    """
+
+    run: int
+    curve: Curve
+    end: int
+    half: int
+
+
+def departures(curves: Sequence[Curve]) -> list[Departure]:
+    """When each run leaves chance; runs that never do are left out.
+
+    What is counted over these runs goes through `share_of_all` or `median_of_all`, where the others count as failed.
 
     Example:
-        >>> half_of({"step": np.array([10.0, 20.0, 30.0, 40.0, 50.0])}, end=4)
-        2
+        >>> step, never = np.array([10.0, 20.0, 30.0, 40.0]), np.full(4, 0.5)
+        >>> right = np.array([0.5, 0.5, 0.5, 1.0])
+        >>> found = departures([{"step": step, "val/accuracy": never}, {"step": step, "val/accuracy": right}])
+        >>> [(each.run, each.end, each.half) for each in found]
+        [(1, 3, 1)]
     """
-    return int(np.searchsorted(curve["step"], curve["step"][end] / 2))
+    ends = [(run, curve, leaves_chance(curve)) for run, curve in enumerate(curves)]
+    return [
+        Departure(run, curve, end, int(np.searchsorted(curve["step"], curve["step"][end] / 2)))
+        for run, curve, end in ends
+        if end is not None
+    ]
 
 
-def median_of_some(values: Sequence[float], runs: int) -> Estimate:
-    """The median of a number that only some runs have; the others count as censored.
+def share_of_all(held: Sequence[bool], runs: int) -> Estimate:
+    """The share of all runs for which something held; those that it could not be asked of count as failed.
+
+    Args:
+        held: Whether it held, for each run that leaves chance.
+        runs: How many runs there are; the others are censored.
 
     Example:
-        >>> median_of_some([1.0, 2.0, 3.0], runs=4).censored, median_of_some([], runs=4).value
-        (1, 'none')
+        >>> found = share_of_all([True, True, False], runs=4)
+        >>> found.value, found.n, found.censored
+        (0.5, 4, 1)
     """
-    if not values:
-        return Estimate("none", n=runs, censored=runs)
-    return Estimate(*quantile_of(np.array(values), least=-np.inf), n=runs, censored=runs - len(values))
+    return share_estimate(sum(bool(each) for each in held), runs)._replace(censored=runs - len(held))
+
+
+def median_of_all(values: Sequence[float], runs: int) -> Estimate:
+    """The median over all runs of a number that should be large; it is minus infinity for runs that do not have it.
+
+    Args:
+        values: The number, of each run that has it.
+        runs: How many runs there are; the others are censored.
+
+    Example:
+        >>> median_of_all([1.0, 2.0, 3.0], runs=4).value, median_of_all([1.0, 2.0, 3.0], runs=4).censored
+        (1.5, 1)
+        >>> median_of_all([], runs=4).value
+        -inf
+    """
+    lacking = runs - len(values)
+    return Estimate(*quantile_of([*values, *[-np.inf] * lacking], least=-np.inf), n=runs, censored=lacking)
 
 
 def shown_until(curve: Curve) -> float:
@@ -114,9 +168,9 @@ def shown_until(curve: Curve) -> float:
     return min(last, 1.5 * float(curve["step"][right[0]])) if len(right) else last
 
 
-def first_that_learns(curves: Sequence[Curve]) -> Curve:
-    """The first run whose accuracy leaves chance, for a picture of one run; the first one if none does."""
-    return next((curve for curve in curves if leaves_chance(curve) is not None), curves[0])
+def first_that_learns(curves: Sequence[Curve]) -> int:
+    """The number of the first run that leaves chance, for a picture of one run; that of the first if none does."""
+    return next((each.run for each in departures(curves)), 0)
 
 
 def draw_loss(axes: Axes, curve: Curve) -> None:
@@ -129,7 +183,8 @@ def draw_loss(axes: Axes, curve: Curve) -> None:
 
 def draw_weights(axes: Axes, curve: Curve) -> None:
     """Draws each weight: of one unit relevant ones magenta, others grey, the bias black; of several a colour a unit."""
-    weights, units = weights_of(curve), weights_of(curve).relevant.shape[1]
+    weights = weights_of(curve)
+    units = weights.relevant.shape[1]
     alone = units == 1
     for unit in range(units):
         color = color_of(unit)
