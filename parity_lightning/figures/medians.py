@@ -38,7 +38,9 @@ def exponent_of(law: PowerLaw | None) -> Estimate:
 
 
 def plateau_share_of(onsets: np.ndarray, times: np.ndarray) -> Estimate:
-    """The median share of its time that a trial was on the plateau, of those that were solved.
+    """The median share of its time that a trial was on the plateau.
+
+    Of a trial that was not solved it is not known: it counts as 0 for the lower end and as 1 for the upper one.
 
     Args:
         onsets: When each trial left the plateau, in steps.
@@ -49,11 +51,17 @@ def plateau_share_of(onsets: np.ndarray, times: np.ndarray) -> Estimate:
         0.8
         >>> plateau_share_of(np.array([80.0]), np.array([np.inf])).value
         'none solved'
+        >>> many = plateau_share_of(np.full(30, 80.0), np.where(np.arange(30) < 24, 100.0, np.inf))
+        >>> many.low, many.high, many.censored
+        (0.8, 0.8, 6)
     """
-    shares = (onsets / times)[np.isfinite(times)]
-    if not len(shares):
-        return Estimate("none solved", n=len(times), censored=len(times))
-    return Estimate(*quantile_of(shares), n=len(times), censored=len(times) - len(shares))
+    solved = np.isfinite(times)
+    censored = len(times) - int(solved.sum())
+    if not solved.any():
+        return Estimate("none solved", n=len(times), censored=censored)
+    shares = onsets / times
+    low, high = (quantile_of(np.where(solved, shares, unknown)) for unknown in (0.0, 1.0))
+    return Estimate(quantile_of(shares[solved]).value, low.low, min(high.high, 1.0), n=len(times), censored=censored)
 
 
 def published_claim(name: str, what: str, section: str, quote: str, published: float, times: np.ndarray) -> Claim:
