@@ -23,7 +23,10 @@ _CHOICES = (
 _LARGE = tuple(range(45, 111, 5)) + tuple(range(120, 151, 10))
 _NS: dict[Scale, dict[int, tuple[int, ...]]] = {
     "smoke": {2: (10, 20)},
-    "laptop": {2: (10, 20, 30, 40, 60, 80, 100, 120, 150), 3: (10, 20, 30, 40, 60, 80, 100), 4: (10, 20, 30, 40)},
+    "laptop": {
+        **dict.fromkeys((2, 3), (10, 20, 30, 40, 60, 80, 100, 120, 150)),
+        4: (10, 20, 30, 40, 60, 70, 80),
+    },
     "paper": {k: (*range(10, 41), *(_LARGE if k <= 4 else ())) for k in range(2, 9)},
 }
 
