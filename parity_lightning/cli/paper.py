@@ -25,6 +25,8 @@ from parity_lightning.figures.verdicts import Verdict, ratios
 from parity_lightning.run_dir.atomic_write import atomic_write
 from parity_lightning.terminal.output import path, record
 
+_LARGEST_SVG = 2**20
+
 
 def run(options: Mapping[str, Any]) -> None:
     """Runs ``parity-lightning paper``.
@@ -109,5 +111,6 @@ def _copy(source: Path, target: Path, name: str) -> None:
     # Of experiments on the theory the other tables are single trials and trajectories: large, and drawn.
     tables = sorted(source.glob("*.csv")) if name in FIGURES else [source / "data.csv"]
     for file in (source / "verdict.json", *tables, source / f"{name}.png", source / f"{name}.svg"):
-        if file.is_file():
+        # The page shows the PNG files; curves of thousands of points make a vector picture of several megabytes.
+        if file.is_file() and (file.suffix != ".svg" or file.stat().st_size < _LARGEST_SVG):
             shutil.copyfile(file, target / file.name)
