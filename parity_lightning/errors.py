@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import operator
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -54,10 +55,16 @@ def nearest(name: object, valid: Iterable[str]) -> str:
         >>> nearest("zzz", ["square", "hinge"])
         'valid: hinge, square'
     """
-    names = sorted(valid)
+    names = sorted(valid, key=_with_numbers)
     close = difflib.get_close_matches(str(name), names, n=1)
     listed = ", ".join(names)
     return f"did you mean {close[0]}? Valid: {listed}" if close else f"valid: {listed}"
+
+
+def _with_numbers(name: str) -> list[tuple[int, int, str]]:
+    """A key to sort names by in which numbers count as such: 10 comes after 2-left."""
+    parts = [part for part in re.split(r"(\d+)", name) if part]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def nearest_one(name: object, valid: Iterable[str]) -> str:

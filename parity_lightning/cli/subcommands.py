@@ -81,7 +81,8 @@ def _add_report_options(parser: ArgumentParser) -> None:
 def _add_list(parser: ArgumentParser, entries: Mapping[str, Entry], what: str) -> None:
     class List(argparse._HelpAction):
         def __call__(self, parser: Any, *_: Any, **__: Any) -> None:
-            print_page("\n".join(f"  {name:<16} {entry.summary}" for name, entry in entries.items()))
+            width = max(map(len, entries))
+            print_page("\n".join(f"  {name:<{width}}  {entry.summary}" for name, entry in entries.items()))
             parser.exit()
 
     parser.add_argument("--list", action=List, help=f"list the {what} and exit")
