@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from parity_lightning.cli.fit_once import fit_quietly
 from parity_lightning.cli.fit_settings import command_line
@@ -62,8 +63,9 @@ def run_curves(
     Raises:
         RunError: If a run is refused.
     """
-    # As in trials, whose numbers they then have, bit for bit.
+    # As in trials, whose numbers they then have, bit for bit; on one thread, too.
     beside = [f"--model.compile_after={0 if compiled else 'null'}"]
+    torch.set_num_threads(1)
     for count, (place, seed) in enumerate(missing, 1):
         yield f"curve {count:,} of {len(missing):,}: setting {place + 1:,} of {len(cells):,}, seed {seed}"
         folder.mkdir(parents=True, exist_ok=True)
