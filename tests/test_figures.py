@@ -212,7 +212,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> PaperFigure:
 def test_a_figure_is_run_once_kept_and_grows(
     tiny: PaperFigure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = FigureOptions("smoke", str(tmp_path), workers=1)
+    options = FigureOptions("smoke", str(tmp_path))
     folder = run_figure("4-left", options, compiled=False)
     told = capsys.readouterr().out
     assert "1 setting x 2 trials = 2, 2 of them to run" in told
@@ -276,7 +276,7 @@ def test_a_figure_goes_on_in_rounds_from_wherever_it_was_stopped(
         return [{**runs.cells[-1], "model.width": min(widths) - 1}] if min(widths) > 17 else []
 
     monkeypatch.setattr(figure4_left, "FIGURE", replace(tiny, then=then, claims=lambda runs: []))
-    options = FigureOptions("smoke", str(tmp_path), workers=1)
+    options = FigureOptions("smoke", str(tmp_path))
     with pytest.raises(KeyboardInterrupt):
         run_figure("4-left", options, compiled=False)
     assert "round 2: 2 settings x 2 trials = 4, 2 of them to run" in capsys.readouterr().out

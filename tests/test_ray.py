@@ -296,3 +296,13 @@ def test_a_cluster_without_its_head_ends_the_sweep_in_a_line(
     )
     assert last.endswith("the same command goes on from here")
     assert count_of(storm.store) > 0
+
+
+@pytest.mark.slow
+def test_a_figure_that_ray_runs_is_the_same(tmp_path: Path) -> None:
+    tables = []
+    for executor in ("ray", "embedded"):
+        command = [str(PROGRAM), "figure", "4-left", "--scale=smoke", "--executor", executor, "--workers=2"]
+        subprocess.run([*command, f"--output={tmp_path / executor}"], check=True, capture_output=True)
+        tables.append((tmp_path / executor / "figure-4-left" / "smoke" / "data.csv").read_text())
+    assert tables[0] == tables[1]

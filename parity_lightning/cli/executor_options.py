@@ -62,6 +62,11 @@ class ExecutorOptions:
     sbatch: list[str] = field(default_factory=list)
     spool: str | None = None
 
+    @classmethod
+    def taken_from(cls, given: dict[str, Any]) -> ExecutorOptions:
+        """Takes these options out of all that a command was given."""
+        return cls(**{each.name: given.pop(each.name) for each in fields(cls)})
+
     def check(self, spelled: str = "--") -> None:
         """Refuses what cannot work, before anything is parsed.
 

@@ -9,10 +9,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from parity_lightning.cli.cores import cores
+from parity_lightning.cli.executor_options import ExecutorOptions
 from parity_lightning.cli.figure_curves import curve_file, missing_curves, read_curve, run_curves
 from parity_lightning.cli.figure_options import FigureOptions
-from parity_lightning.cli.figure_store import FigureStore
+from parity_lightning.cli.figure_store import FigureStore, config_name
 from parity_lightning.cli.findings_report import show_findings, tell_files
 from parity_lightning.cli.one_line_errors import one_line_errors
 from parity_lightning.cli.quiet import quieten
@@ -41,17 +41,21 @@ def run(options: Mapping[str, Any]) -> None:
         SystemExit: With 2 for a usage error, 1 if settings failed or files cannot be written, 130 if interrupted.
     """
     given = dict(options)
-    name = given.pop("name")
+    name, executor = given.pop("name"), ExecutorOptions.taken_from(given)
     with one_line_errors("figure", resumes=True):
-        run_figure(name, FigureOptions(**given))
+        executor.check()
+        run_figure(name, FigureOptions(**given), executor)
 
 
-def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path:
+def run_figure(
+    name: str, options: FigureOptions, executor: ExecutorOptions | None = None, compiled: bool = True
+) -> Path:
     """Runs what is missing of a figure, prints its table and its claims, and writes its files.
 
     Args:
         name: The figure's name.
         options: How to run it.
+        executor: Who runs its trials; by default this machine.
         compiled: Whether steps are compiled, where that can be.
 
     Returns:
@@ -76,11 +80,12 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
             "--output", options.output, f"cannot be written ({error.strerror}); name a folder that can"
         ) from None
     show(f"Figure {name}, {options.scale}: {figure.title}")
-    minutes = minutes_of(name, options.scale, options.workers or cores())
+    executor = executor or ExecutorOptions()
+    minutes = minutes_of(name, options.scale, executor.on_a_machine)
     if minutes is not None:
         show(f"about {max(minutes, 1):.0f} min as a whole, by what it took where it was measured")
     with Stopwatch(home / f"time-{options.scale}.json") as watch:
-        store, anything = _run(figure, home, options, compiled)
+        store, anything = _run(figure, home, options, executor, compiled)
         if not anything:
             watch.forget()
     runs = _read(store, home, options.scale)
@@ -93,6 +98,7 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
         tables,
         figure.size,
         figure.notes(runs),
+        sorted({config_name(cell["config"]) for cell in runs.cells}),
     )
     show_findings(findings)
     command = f"parity-lightning figure {name} --scale {options.scale}"
@@ -112,7 +118,9 @@ def run_figure(name: str, options: FigureOptions, compiled: bool = True) -> Path
     return folder
 
 
-def _run(figure: PaperFigure, home: Path, options: FigureOptions, compiled: bool) -> tuple[FigureStore, bool]:
+def _run(
+    figure: PaperFigure, home: Path, options: FigureOptions, executor: ExecutorOptions, compiled: bool
+) -> tuple[FigureStore, bool]:
     """Runs what is missing of the plan, and of all that follows from what came of it.
 
     Returns:
@@ -125,7 +133,7 @@ def _run(figure: PaperFigure, home: Path, options: FigureOptions, compiled: bool
     while True:
         if store is None and len(plan.cells) > _MANY:
             show(f"parsing {len(plan.cells):,} settings, up to a fifth of a second each")
-        store = FigureStore(file, plan, options.seed, options.workers or cores(), compiled, store)
+        store = FigureStore(file, plan, options.seed, executor, compiled, store)
         store.check_seed()
         trials, curves = store.missing(), missing_curves(home / "curves", store.keys, _seeds(store))
         for line in chain(store.run(trials), run_curves(home / "curves", store.cells, store.keys, curves, compiled)):

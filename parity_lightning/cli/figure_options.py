@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import NonNegativeInt
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,11 @@ class FigureOptions:
     Args:
         scale: smoke takes seconds, laptop at most half an hour on two cores, paper as many runs as the paper has.
         output: Below which folder to write; a figure has one folder there, and goes on with what it holds.
-        workers: How many processes; by default one for each core, the first alone for the first seconds.
         seed: The seed of the first trial of each setting; the others count on from it.
     """
 
     scale: Literal["smoke", "laptop", "paper"] = "laptop"
     output: str = "runs"
-    workers: PositiveInt | None = None
     seed: NonNegativeInt = 0
 
 
@@ -32,7 +30,6 @@ class PaperOptions(FigureOptions):
     Args:
         scale: smoke takes minutes and leaves the experiments on the theory out; laptop takes hours, paper days.
         output: Below which folder figures and experiments are, or are looked for.
-        workers: How many processes; by default one for each core.
         seed: The seed of the first trial of each setting of a figure.
         page: The page, a Markdown file; pictures and verdicts go into a folder beside it of the same name. By default
             paper.md below the output.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from parity_lightning.cli.executor_options import ExecutorOptions
 from parity_lightning.cli.fit_settings import FitSettings
 from parity_lightning.cli.make_runner import MakeRunner
 from parity_lightning.cli.probe import probe
@@ -37,7 +38,7 @@ class FigureStore:
         path: The file.
         plan: What is run.
         seed: The seed of the first trial of each setting.
-        workers: How many processes.
+        executor: Who runs them.
         compiled: Whether steps are compiled, where that can be.
         before: The same figure with fewer settings, which are not parsed again; no estimate of the time is made then,
             for it takes some seconds.
@@ -46,7 +47,7 @@ class FigureStore:
     path: Path
     plan: Plan
     seed: int
-    workers: int
+    executor: ExecutorOptions
     compiled: bool = True
     before: FigureStore | None = None
 
@@ -74,11 +75,12 @@ class FigureStore:
         store = Store(self.path, cells, planned.settings, extent, "--output", varied=planned.columns)
         try:
             packs = packs_of(each.stack for each in planned.settings)
-            make_runner = MakeRunner((), None, self.workers, self.compiled, parsed=planned.parsed)
+            make_runner = MakeRunner((), None, self.executor.on_a_machine, self.compiled, parsed=planned.parsed)
             yield f"{self._round}{count} x {self.plan.trials:,} trials = {store.total:,}, {missing:,} of them to run"
             if self.before is None:
                 yield from probe(make_runner, cells, planned.settings, packs, missing)
-            run_under_bar(store, make_runner, cells, packs, 1, show_progress("trials", "trials", store.total))
+            bar, threads = show_progress("trials", "trials", store.total), self.executor.threads
+            run_under_bar(store, make_runner, cells, packs, threads, bar, self.executor.made(self.path))
             check_none_failed(store)
         finally:
             store.close()
@@ -171,6 +173,16 @@ class FigureStore:
             study.close()
 
 
+def config_name(name: str) -> str:
+    """The name of a configuration below ``configs``, of what a figure calls it.
+
+    Example:
+        >>> config_name("4-left.yaml"), config_name("architectures/xv.yaml")
+        ('figures/4-left.yaml', 'architectures/xv.yaml')
+    """
+    return name if "/" in name else f"figures/{name}"
+
+
 def config_file(name: str) -> Path:
     """A configuration of a figure: one of those that come with the package.
 
@@ -180,7 +192,7 @@ def config_file(name: str) -> Path:
     Raises:
         SettingError: If there is no such file.
     """
-    path = named(name if "/" in name else f"figures/{name}")
+    path = named(config_name(name))
     if path is None:
         raise SettingError("figure", name, "no such configuration of a figure; see parity-lightning configs")
     return path

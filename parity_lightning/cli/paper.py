@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from parity_lightning.cli import theory
+from parity_lightning.cli.executor_options import ExecutorOptions
 from parity_lightning.cli.experiment_options import options_class
 from parity_lightning.cli.figure import run_figure
 from parity_lightning.cli.figure_options import FigureOptions, PaperOptions
@@ -38,14 +39,18 @@ def run(options: Mapping[str, Any]) -> None:
         SystemExit: With 2 for a usage error, 1 if settings failed or files cannot be written, 130 if interrupted.
     """
     with one_line_errors("paper", resumes=True):
-        run_paper(PaperOptions(**options))
+        given = dict(options)
+        executor = ExecutorOptions.taken_from(given)
+        executor.check()
+        run_paper(PaperOptions(**given), executor)
 
 
-def run_paper(options: PaperOptions) -> Path:
+def run_paper(options: PaperOptions, executor: ExecutorOptions | None = None) -> Path:
     """Runs what is missing, and writes the page.
 
     Args:
         options: How.
+        executor: Who runs the trials of figures; by default this machine.
 
     Returns:
         The page.
@@ -55,7 +60,7 @@ def run_paper(options: PaperOptions) -> Path:
     if options.run == "missing":
         given = {field.name: getattr(options, field.name) for field in dataclasses.fields(FigureOptions)}
         for name in FIGURES:
-            run_figure(name, FigureOptions(**given))
+            run_figure(name, FigureOptions(**given), executor)
         # Experiments have one size, which takes minutes.
         for name, entry in EXPERIMENTS.items() if options.scale != "smoke" else ():
             if _newest(output, name) is None:

@@ -68,6 +68,12 @@ def _add_figure_options(parser: ArgumentParser) -> None:
     parser.add_argument("name", metavar="ID", help="the figure: one of those that --list lists")
     _add_list(parser, FIGURES, "figures")
     add_options(parser, FigureOptions)
+    add_options(parser, ExecutorOptions)
+
+
+def _add_paper_options(parser: ArgumentParser) -> None:
+    add_options(parser, PaperOptions)
+    add_options(parser, ExecutorOptions)
 
 
 def _add_report_options(parser: ArgumentParser) -> None:
@@ -132,7 +138,7 @@ SUBCOMMANDS = {
         "run all figures and experiments, and write one page on their claims",
         "Run every figure of the paper and every experiment on its theory, as far as they have not been, and write "
         "one page: the score, a forest plot of all numbers beside the paper's, and a row for each claim.",
-        fill=partial(add_options, source=PaperOptions),
+        fill=_add_paper_options,
     ),
     "report": Subcommand(
         "show runs, trials, sweeps and experiments on one HTML page",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def run(options: Mapping[str, Any]) -> None:
     quieten()
     given = dict(options)
     file = given.pop("file")
-    executor = ExecutorOptions(**{each.name: given.pop(each.name) for each in fields(ExecutorOptions)})
+    executor = ExecutorOptions.taken_from(given)
     with one_line_errors("sweep", resumes=True):
         _run(file, SweepOptions(**given), executor)
 

@@ -47,6 +47,7 @@ class Findings:
         more: Other tables for files of their own, by name, such as single trials or trajectories.
         size: Width and height of the picture in inches.
         notes: What was found beside, in sentences.
+        configs: The configurations that were run, by their names below ``configs``.
     """
 
     rows: Sequence[Row]
@@ -56,6 +57,7 @@ class Findings:
     more: Mapping[str, Sequence[Row]] = dataclasses.field(default_factory=dict)
     size: tuple[float, float] = (8.0, 5.0)
     notes: Sequence[str] = ()
+    configs: Sequence[str] = ()
 
     def table(self) -> str:
         """The rows as a table for a terminal."""
@@ -108,6 +110,7 @@ def write_findings(
         "holds": all_hold(list(findings.claims)),
         "our_choices": choices,
         "notes": list(findings.notes),
+        "configs": list(findings.configs),
         "seconds": round(watch.seconds, 1),
         "core_seconds": round(watch.core_seconds, 1),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",

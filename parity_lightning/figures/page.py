@@ -157,6 +157,9 @@ def _section(verdict: Verdict, folder: str) -> Iterator[str]:
     yield ""
     yield from (f"- {choice}" for choice in content["our_choices"])
     yield ""
+    if configs := content.get("configs"):
+        yield f"Configurations: {', '.join(f'`configs/{each}`' for each in configs)}."
+        yield ""
     yield "| claim | says | paper | ours (interval) | n | censored | verdict |"
     yield "|---|---|---|---|---|---|---|"
     for claim in verdict.claims:
