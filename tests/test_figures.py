@@ -27,6 +27,7 @@ from parity_lightning.errors import SettingError
 from parity_lightning.figures import FIGURES, figure4_left, figure_of
 from parity_lightning.figures.figure import PaperFigure, Plan
 from parity_lightning.figures.medians import published_claim
+from parity_lightning.figures.minutes import minutes_of
 from parity_lightning.figures.page import page_of
 from parity_lightning.figures.published import MEDIANS
 from parity_lightning.figures.runs import Runs
@@ -351,6 +352,9 @@ def test_the_page_in_the_docs_is_that_of_the_verdicts_beside_it(tmp_path: Path) 
     for verdict in verdicts:
         folder = page.with_suffix("") / verdict.name
         assert {f"{verdict.name}.png", "data.csv"} <= {file.name for file in folder.iterdir()}
+        # What a figure says before it begins is what the page says that it took.
+        if minutes := minutes_of(verdict.name, "laptop", 1):
+            assert minutes == pytest.approx(verdict.content["core_seconds"] / 60, abs=0.06)
     # The page can be made anywhere.
     write_page(tmp_path / "own.md")
     assert "0 of 0 claims" in (tmp_path / "own.md").read_text()

@@ -43,8 +43,8 @@ _CHOICES = (
     "300 of the 16,038 cells (smoke 6, paper all), drawn before the first run and never replaced",
     f"a cell is solvable once {NEEDED} of {TRIALS} trials are solved at one rate, not solvable once that can no longer "
     "happen at any of the four rates: trials diverged, or had the paper's 100,000 steps; undecided otherwise",
-    "a trial is given up after about 3 x 10^8 multiplications, and tried again with 5 x 10^9 and with 2 x 10^10 if no "
-    "rate solves its cell; with 100,000 steps at the scale paper only",
+    "a trial is given up after about 3 x 10^8 multiplications, and tried again with 5 x 10^9 if no rate solves its "
+    "cell; with 100,000 steps at the scale paper only",
     f"a cell for which that is less than {FEWEST_STEPS} steps, and the Transformer, are not run on a laptop: undecided",
     "rates in the order in which they solved cells alike; evaluated 100 times, on 2^13 examples",
 )
