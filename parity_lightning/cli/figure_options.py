@@ -28,7 +28,8 @@ class PaperOptions(FigureOptions):
     """How to run all figures and experiments, and where to write the page.
 
     Args:
-        scale: smoke takes minutes and leaves the experiments on the theory out; laptop takes an hour of two cores, paper days.
+        scale: smoke takes minutes and leaves the experiments on the theory out; laptop takes an hour of two cores,
+            paper days.
         output: Below which folder figures and experiments are, or are looked for.
         seed: The seed of the first trial of each setting of a figure.
         page: The page, a Markdown file; pictures and verdicts go into a folder beside it of the same name. By default
