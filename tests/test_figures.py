@@ -194,6 +194,21 @@ def test_the_share_of_variance_is_that_of_the_model() -> None:
     assert share_between(random.normal(size=(200, 5))).value < 0.1
 
 
+def test_a_run_that_is_solved_before_it_fits_its_examples_has_no_gap() -> None:
+    """Figure 4 (right): a run ends once it is solved, so train error may not have been seen to vanish by then."""
+    figure = figure_of("4-right")
+    plan = figure.plan("laptop")
+    steps = np.array([100.0, 200, 300])
+    right = {"val/accuracy": np.array([0.5, 0.9, 1.0]), "val/errors": np.array([400.0, 80, 0])}
+    early = {"step": steps, "train/accuracy": np.array([0.5, 0.8, 0.99]), **right}
+    late = {"step": steps, "train/accuracy": np.array([1.0, 1.0, 1.0]), **right}
+    outcomes = [{"convergence_time": np.full(25, 300.0)} for _ in plan.cells]
+    for curve, gap in ((early, 1.0), (late, 3.0)):
+        runs = Runs(plan.cells, outcomes, [100_000] * len(plan.cells), [[curve] * 3] * len(plan.cells))
+        found = {claim.statement.id: claim.found for claim in figure.claims(runs)}
+        assert (found["m10000-gap"].value, found["m10000-gap"].low, found["m10000-gap"].high) == (gap, gap, gap)
+
+
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> PaperFigure:
     """Figure 4 (left) with networks that take no time: a width, then two."""

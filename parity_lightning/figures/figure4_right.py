@@ -38,9 +38,9 @@ def plan(scale: Scale) -> Plan:
 
 
 def _fitted_at(curve: Curve) -> float:
-    """The first evaluation with no train error; infinite if there is none."""
+    """The first evaluation with no train error; the last one if the run, solved, ended before."""
     at = np.flatnonzero(curve["train/accuracy"] >= _FITTED)
-    return float(curve["step"][at[0]]) if len(at) else np.inf
+    return float(curve["step"][at[0] if len(at) else -1])
 
 
 def _solved_at(curve: Curve, limit: float) -> float:
