@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from new_user import clocks
 
 _CONFIG = Path(__file__).parent.parent / "configs" / "online.yaml"
 
@@ -34,14 +34,12 @@ class Seconds(NamedTuple):
 
 def measured(command: Sequence[str]) -> Seconds:
     """Runs a process to its end."""
-    began, before = time.perf_counter(), os.times()
+    began = clocks()
     subprocess.run(command, check=True, capture_output=True)
-    after = os.times()
-    used = after.children_user + after.children_system - before.children_user - before.children_system
-    return Seconds(time.perf_counter() - began, used)
+    return Seconds(*(clocks() - began))
 
 
-def told(values: Sequence[float]) -> str:
+def median_and_range(values: Sequence[float]) -> str:
     """A median and the range."""
     return f"{statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f})"
 
@@ -68,8 +66,9 @@ def main() -> None:
         own = [getattr(each, kind) for each in imports]
         whole = [getattr(each, kind) for each in runs]
         beside = [run - each - trained for run, each, trained in zip(whole, own, training, strict=True)]
-        print(f"by the {kind}: fit {told(whole)}, importing {told(own)}, training {told(training)}")
-        print(f"  beside importing and training {told(beside)}")
+        print(f"by the {kind}: fit {median_and_range(whole)}")
+        print(f"  importing {median_and_range(own)}, training {median_and_range(training)}")
+        print(f"  beside importing and training {median_and_range(beside)}")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class Stage(NamedTuple):
     what: str
     seconds: float
     busy: float
-    told: str = ""
+    output: str = ""
 
 
 def clocks() -> np.ndarray:
@@ -70,9 +70,9 @@ def built_wheel(folder: Path) -> Path:
     return wheel
 
 
-def path_of(name: str, told: str) -> str:
+def printed_path(name: str, output: str) -> str:
     """The path on the line that begins with a name."""
-    (line,) = [line for line in told.splitlines() if line.startswith(f"{name}: ")]
+    (line,) = [line for line in output.splitlines() if line.startswith(f"{name}: ")]
     return line.removeprefix(f"{name}: ")
 
 
@@ -92,9 +92,9 @@ def main() -> None:
             timed(f"pip install {wheel.name}", pip, folder),
             timed("fit --config online.yaml", [program, "fit", "--config", "online.yaml", "--quiet"], folder),
         ]
-        run = str(Path(path_of("summary", stages[-1].told)).parent)
+        run = str(Path(printed_path("summary", stages[-1].output)).parent)
         stages.append(timed("report RUN", [program, "report", run], folder))
-        page = folder / path_of("report", stages[-1].told)
+        page = folder / printed_path("report", stages[-1].output)
         began = clocks()
         with browser_of_tests().browser() as opened:
             opened.open(page)

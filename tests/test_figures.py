@@ -284,7 +284,7 @@ def test_a_figure_goes_on_in_rounds_from_wherever_it_was_stopped(
 ) -> None:
     stops = [True]
 
-    def then(scale: Scale, runs: Runs) -> Sequence[Cell]:
+    def then(runs: Runs) -> Sequence[Cell]:
         widths = runs.values_of("width")
         if len(widths) == 2 and stops and stops.pop():
             raise KeyboardInterrupt

@@ -46,11 +46,11 @@ def outcome(cell: Cell, seconds: float) -> dict[str, np.ndarray]:
 def played(scale: Scale, world: World, most_rounds: int = 12) -> tuple[Runs, int]:
     """All rounds of a scale in a world, and how many there were."""
     runs, rounds = Runs([], [], [], scale=scale), 0
-    while more := next_cells(scale, runs):
+    while more := next_cells(runs):
         rounds += 1
         assert rounds <= most_rounds
         # Whoever is asked again gives the same answer.
-        assert next_cells(scale, runs) == more
+        assert next_cells(runs) == more
         grid = [next(iter(tries_of(Runs([cell], [outcome(cell, np.inf)], [1])))) for cell in more]
         times = [world(own, cell["model.optimizer.lr"]) for own, cell in zip(grid, more, strict=True)]
         cells = [*runs.cells, *more]
@@ -76,7 +76,7 @@ def test_cells_are_drawn_once_and_all_in_the_end() -> None:
 def test_a_cell_is_found_solvable_where_its_budget_reaches() -> None:
     runs, rounds = played("laptop", own_time)
     assert rounds <= len(RATES) * len(BUDGETS["laptop"])
-    found = {cell: solvable for cell, solvable, _ in states("laptop", runs)}
+    found = {cell: solvable for cell, solvable, _ in states(runs)}
     for cell in drawn("laptop"):
         within = steps_within(BUDGETS["laptop"][-1], cell)
         tried = cell.setting != "star-iii" and within >= FEWEST_STEPS
@@ -90,11 +90,11 @@ def test_nothing_is_tried_twice() -> None:
     for tries in tries_of(runs).values():
         assert len({(each.lr, each.steps) for each in tries}) == len(tries)
         assert len({each.lr for each in tries}) == len(RATES)
-    assert {solvable for _, solvable, _ in states("laptop", runs)} == {None, False}
+    assert {solvable for _, solvable, _ in states(runs)} == {None, False}
 
 
 def test_the_rate_that_solved_its_neighbours_is_tried_next() -> None:
-    first = next_cells("laptop", Runs([], [], [], scale="laptop"))
+    first = next_cells(Runs([], [], [], scale="laptop"))
     assert {cell["model.optimizer.lr"] for cell in first} == {RATES[0]}
     alike = [cell for cell in first if cell["config"].endswith("/vii.yaml")]
     solved = [{**cell, "model.optimizer.lr": 0.001} for cell in alike[1:]]
@@ -102,22 +102,22 @@ def test_the_rate_that_solved_its_neighbours_is_tried_next() -> None:
     cells = [*first, *solved]
     next_rate = {
         cell["config"].rpartition("/")[2]: cell["model.optimizer.lr"]
-        for cell in next_cells("laptop", Runs(cells, outcomes, [c["trainer.max_steps"] for c in cells], scale="laptop"))
+        for cell in next_cells(Runs(cells, outcomes, [c["trainer.max_steps"] for c in cells], scale="laptop"))
     }
     assert next_rate["vii.yaml"] == 0.001
     # Of what is solved of a setting others learn less.
     unknown = Runs(first, outcomes[: len(first)], [c["trainer.max_steps"] for c in first], scale="laptop")
-    assert {cell["model.optimizer.lr"] for cell in next_cells("laptop", unknown)} == {RATES[1]}
+    assert {cell["model.optimizer.lr"] for cell in next_cells(unknown)} == {RATES[1]}
 
 
 @pytest.mark.parametrize(("small", "large"), [("smoke", "laptop"), ("laptop", "paper")])
 def test_a_larger_scale_begins_with_the_first_tries_of_a_smaller(small: Scale, large: Scale) -> None:
-    few, many = ({repr(cell) for cell in next_cells(scale, Runs([], [], [], scale=scale))} for scale in (small, large))
+    few, many = ({repr(cell) for cell in next_cells(Runs([], [], [], scale=scale))} for scale in (small, large))
     assert few < many
 
 
 def test_a_trial_that_diverges_early_is_refuted() -> None:
-    (cell, *_) = next_cells("smoke", Runs([], [], [], scale="smoke"))
+    (cell, *_) = next_cells(Runs([], [], [], scale="smoke"))
     limit = cell["trainer.max_steps"]
     nothing = np.full(TRIALS, np.nan)
     early = {"convergence_time": nothing, "steps": np.full(TRIALS, limit // 2)}

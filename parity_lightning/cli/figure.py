@@ -85,20 +85,19 @@ def run_figure(
     if minutes is not None:
         show(f"about {max(minutes, 1):.0f} min as a whole, by what it took where it was measured")
     with Stopwatch(home / f"time-{options.scale}.json") as watch:
-        store, anything = _run(figure, home, options, executor, compiled)
+        store, runs, anything = _run(figure, home, options, executor, compiled)
         if not anything:
             watch.forget()
-    runs = _read(store, home, options.scale)
     tables = dict(figure.tables(runs))
     findings = Findings(
-        tables.pop("data"),
-        figure.claims(runs),
-        partial(figure.draw, runs),
-        figure.choices,
-        tables,
-        figure.size,
-        figure.notes(runs),
-        sorted({config_name(cell["config"]) for cell in runs.cells}),
+        rows=tables.pop("data"),
+        claims=figure.claims(runs),
+        draw=partial(figure.draw, runs),
+        choices=figure.choices,
+        more=tables,
+        size=figure.size,
+        notes=figure.notes(runs),
+        configs=sorted({config_name(cell["config"]) for cell in runs.cells}),
     )
     show_findings(findings)
     command = f"parity-lightning figure {name} --scale {options.scale}"
@@ -120,29 +119,30 @@ def run_figure(
 
 def _run(
     figure: PaperFigure, home: Path, options: FigureOptions, executor: ExecutorOptions, compiled: bool
-) -> tuple[FigureStore, bool]:
+) -> tuple[FigureStore, Runs, bool]:
     """Runs what is missing of the plan, and of all that follows from what came of it.
 
     Returns:
-        The trials, and whether any was run, or a curve.
+        The trials, what came of them, and whether any was run, or a curve.
     """
     plan = figure.plan(options.scale)
     # What follows from the trials of one scale may not follow from those of another.
     file = home / ("study.sqlite" if figure.then is no_more else f"study-{options.scale}.sqlite")
-    store, anything = None, False
+    store = FigureStore(file, plan, options.seed, executor, compiled)
+    store.check_seed()
+    if len(plan.cells) > _MANY:
+        show(f"parsing {len(plan.cells):,} settings, up to a fifth of a second each")
+    anything = False
     while True:
-        if store is None and len(plan.cells) > _MANY:
-            show(f"parsing {len(plan.cells):,} settings, up to a fifth of a second each")
-        store = FigureStore(file, plan, options.seed, executor, compiled, store)
-        store.check_seed()
         trials, curves = store.missing(), missing_curves(home / "curves", store.keys, _seeds(store))
         for line in chain(store.run(trials), run_curves(home / "curves", store.cells, store.keys, curves, compiled)):
             show(line)
         anything = anything or trials > 0 or bool(curves)
-        more = figure.then(options.scale, _read(store, home, options.scale))
+        runs = _read(store, home, options.scale)
+        more = figure.then(runs)
         if not more:
-            return store, anything
-        plan = replace(plan, cells=[*plan.cells, *more])
+            return store, runs, anything
+        store = replace(store, plan=replace(store.plan, cells=[*store.plan.cells, *more]), before=store)
 
 
 def _seeds(store: FigureStore) -> range:

@@ -138,9 +138,8 @@ class FigureStore:
             study.close()
 
     def _places_in(self, study: StoredStudy) -> list[int | None]:
-        """Where a store has the settings of the plan; nowhere if it began with another seed."""
-        same = study.extent.first_seed == self.seed
-        place_of = {each.key: place for place, each in enumerate(study.settings)} if same else {}
+        """Where a store has the settings of the plan."""
+        place_of = {each.key: place for place, each in enumerate(study.settings)}
         return [place_of.get(key) for key in self.keys]
 
     @property

@@ -33,7 +33,7 @@ class Plan:
     decided_at: int | None = None
 
 
-def no_more(scale: Scale, runs: Runs) -> Sequence[Cell]:
+def no_more(runs: Runs) -> Sequence[Cell]:
     """No settings beside those of the plan."""
     return ()
 
@@ -61,7 +61,7 @@ class PaperFigure:
     draw: Callable[[Runs, Figure], None]
     choices: Sequence[str]
     size: tuple[float, float] = (8.0, 5.0)
-    then: Callable[[Scale, Runs], Sequence[Cell]] = no_more
+    then: Callable[[Runs], Sequence[Cell]] = no_more
     tables: Callable[[Runs], Mapping[str, Sequence[Row]]] = lambda runs: {"data": runs.rows()}
     notes: Callable[[Runs], Sequence[str]] = lambda runs: ()
 

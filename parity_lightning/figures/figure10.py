@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from parity_lightning.display.style import color_of, legend_below, ticks_at
 from parity_lightning.figures.figure import PaperFigure, Plan, say_not_run
-from parity_lightning.figures.medians import draw_medians_by_k, exponent_of
+from parity_lightning.figures.medians import draw_medians_by_k, exponent_of, label_medians
 from parity_lightning.figures.runs import Runs
 from parity_lightning.figures.scales import SCALES, Scale
 from parity_lightning.statistics.power_law import fit_power_law
@@ -112,10 +112,7 @@ def draw(runs: Runs, figure: Figure) -> None:
         if not runs.places(config=_config(name)):
             say_not_run(axes)
         ticks_at(axes.xaxis, [10, 20, 40, 100])
-    for axes in figure.axes[3:]:
-        axes.set_xlabel("n")
-    for axes in figure.axes[::3]:
-        axes.set_ylabel("median iterations to convergence")
+    label_medians(figure, 3)
     legend_below(figure, figure.axes[0], columns=6)
 
 

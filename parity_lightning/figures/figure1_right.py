@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from parity_lightning.display.style import color_of, legend_below, ticks_at
 from parity_lightning.figures.agreement import Agreement
 from parity_lightning.figures.figure import PaperFigure, Plan
-from parity_lightning.figures.medians import draw_medians_by_k, draw_published, published_claim
+from parity_lightning.figures.medians import draw_medians_by_k, draw_published, label_medians, published_claim
 from parity_lightning.figures.published import MEDIANS
 from parity_lightning.figures.runs import Runs
 from parity_lightning.figures.scales import Scale
@@ -83,10 +83,7 @@ def draw(runs: Runs, figure: Figure) -> None:
             draw_published(axes, list(by_n), list(by_n.values()), color=colors[k], alpha=0.8)
         axes.plot([], [], color="0.4", marker="x", linestyle=":", label="published")
         ticks_at(axes.xaxis, [10, 20, 30, 40])
-    for axes in figure.axes[2:]:
-        axes.set_xlabel("n")
-    for axes in figure.axes[::2]:
-        axes.set_ylabel("median iterations to convergence")
+    label_medians(figure, 2)
     legend_below(figure, figure.axes[0], columns=5)
 
 

@@ -52,7 +52,7 @@ _CHOICES = (
 
 def plan(scale: Scale) -> Plan:
     """The first try of each cell."""
-    return Plan(next_cells(scale, Runs([], [], [], scale=scale)), TRIALS, decided_at=NEEDED)
+    return Plan(next_cells(Runs([], [], [], scale=scale)), TRIALS, decided_at=NEEDED)
 
 
 class SettingRow(NamedTuple):
@@ -87,7 +87,7 @@ _State = tuple[GridCell, bool | None, Sequence[Try]]
 
 def tables(runs: Runs) -> Mapping[str, Sequence[SettingRow | CellRow]]:
     """A row for each setting; and one for each cell, in a table of its own."""
-    found = list(states(runs.scale, runs))
+    found = list(states(runs))
     whole = runs.scale == SCALES[-1]
     data = [
         _setting_row(name, [each for each in found if each[0].setting == name], whole)
@@ -102,9 +102,8 @@ def tables(runs: Runs) -> Mapping[str, Sequence[SettingRow | CellRow]]:
 
 def notes(runs: Runs) -> list[str]:
     """The cells that are not solvable, and how many are not decided."""
-    found = list(states(runs.scale, runs))
+    found = list(states(runs))
     refuted = [cell for cell, solvable, _ in found if solvable is False]
-    undecided = sum(solvable is None for _, solvable, _ in found)
     names = (
         f"({_short(cell.setting)}) at ({cell.n}, {cell.k}), B={cell.batch_size:,}, "
         f"{cell.initialization}, {cell.loss.replace('_', ' ')}"
@@ -112,7 +111,7 @@ def notes(runs: Runs) -> list[str]:
     )
     return [
         f"not solvable: {'; '.join(names) or 'none'}",
-        f"undecided: {undecided:,} of {len(found):,} cells, see cells.csv",
+        f"undecided: {_count(found, None):,} of {len(found):,} cells, see cells.csv",
     ]
 
 
@@ -125,8 +124,14 @@ def _solved_at(tries: Sequence[Try]) -> float | None:
 
 def _setting_row(name: str, found: Sequence[_State], whole: bool) -> SettingRow:
     estimate = _share(found, whole)
-    yes, no, undecided = (sum(solvable is kind for _, solvable, _ in found) for kind in (True, False, None))
-    return SettingRow(_short(name), len(found), yes, no, undecided, estimate.low, estimate.high)
+    counts = {"solvable": True, "not_solvable": False, "undecided": None}
+    by_state = {column: _count(found, state) for column, state in counts.items()}
+    return SettingRow(_short(name), len(found), **by_state, low=estimate.low, high=estimate.high)
+
+
+def _count(found: Sequence[_State], state: bool | None) -> int:
+    """How many cells are in a state: solvable, not solvable, or undecided."""
+    return sum(solvable is state for _, solvable, _ in found)
 
 
 def _short(setting: str) -> str:
@@ -146,8 +151,7 @@ def _share(found: Sequence[_State], whole: bool) -> Estimate:
         found: The cells.
         whole: Whether these are all cells there are, so that nothing is left to chance.
     """
-    count, solvable = len(found), sum(state is True for _, state, _ in found)
-    undecided = sum(state is None for _, state, _ in found)
+    count, solvable, undecided = len(found), _count(found, True), _count(found, None)
     if not count:
         return Estimate("none drawn", n=0)
     low, high = solvable / count, (solvable + undecided) / count
@@ -158,7 +162,7 @@ def _share(found: Sequence[_State], whole: bool) -> Estimate:
 
 def claims(runs: Runs) -> list[Claim]:
     """Each setting's cells are solvable; those of (*i) to (*iii) where B is at least 16."""
-    found, whole = list(states(runs.scale, runs)), runs.scale == SCALES[-1]
+    found, whole = list(states(runs)), runs.scale == SCALES[-1]
     robust = [each for each in found if each[0].setting in ROBUST]
     made = [_all_solvable("all", "(i) to (xv): share of cells known to be solvable", _QUOTE, robust, whole)]
     # Not those that were decided: most cells can only be decided by being solvable.
@@ -205,7 +209,7 @@ _AXES: Mapping[str, Callable[[GridCell], object]] = {
 
 def draw(runs: Runs, figure: Figure) -> None:
     """Draws how many cells of each setting are solvable, and the shares by everything else."""
-    found = list(states(runs.scale, runs))
+    found = list(states(runs))
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.1])
     names = [name for name in (*ROBUST, *LESS_ROBUST) if any(cell.setting == name for cell, *_ in found)]
     _bars(left, [(f"({_short(name)})", _of(found, lambda c: c.setting, name)) for name in names], 1.0)
@@ -232,7 +236,7 @@ def _bars(axes: Axes, rows: Sequence[tuple[str, Sequence[_State]]], unit: float 
     for place, (_, found) in enumerate(rows):
         begin = 0.0
         for kind, color, _ in kinds:
-            width = sum(solvable is kind for _, solvable, _ in found) * (unit or 1 / len(found))
+            width = _count(found, kind) * (unit or 1 / len(found))
             axes.barh(place, width, left=begin, color=color, height=0.75)
             begin += width
     for _, color, label in kinds:

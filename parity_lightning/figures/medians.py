@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from parity_lightning.figures.runs import Runs
 from parity_lightning.statistics.power_law import PowerLaw
@@ -126,6 +127,19 @@ def draw_medians_by_k(axes: Axes, runs: Runs, config: str, colors: Mapping[int, 
             draw_medians(axes, ns, times, limits, color=color, linestyle="-")
         axes.plot([], [], color=color, marker="o", markersize=4, label=f"k={k}")
     axes.plot([], [], color="0.4", marker="^", linestyle="none", fillstyle="none", label="median not reached")
+
+
+def label_medians(figure: Figure, columns: int) -> None:
+    """Says below and beside a grid of panels that they show medians against n.
+
+    Args:
+        figure: Its axes are the panels, row by row.
+        columns: How many panels stand in a row.
+    """
+    for axes in figure.axes[-columns:]:
+        axes.set_xlabel("n")
+    for axes in figure.axes[::columns]:
+        axes.set_ylabel("median iterations to convergence")
 
 
 def draw_published(axes: Axes, x: Sequence[float], medians: Sequence[float], **style: Any) -> None:

@@ -157,20 +157,19 @@ def is_solvable(tries: Sequence[Try]) -> bool | None:
     return False if refuted == set(RATES) else None
 
 
-def next_cells(scale: Scale, runs: Runs) -> list[Cell]:
+def next_cells(runs: Runs) -> list[Cell]:
     """The next try of each cell that is not decided and has one left.
 
     Args:
-        scale: The scale.
         runs: What has been run so far; nothing before the first tries.
     """
-    tries = tries_of(runs)
-    neighbours = _Neighbours({cell: own for cell, own in tries.items() if cell in _pilots()})
+    found = list(states(runs))
+    pilots = _pilots()
+    neighbours = _Neighbours({cell: tries for cell, _, tries in found if cell in pilots})
     return [
         _options(cell, *chosen)
-        for cell in drawn(scale)
-        if is_solvable(own := tries.get(cell, [])) is None
-        and (chosen := _next_try(scale, cell, own, neighbours)) is not None
+        for cell, solvable, tries in found
+        if solvable is None and (chosen := _next_try(runs.scale, cell, tries, neighbours)) is not None
     ]
 
 
@@ -250,9 +249,9 @@ def _grid_cell(cell: Cell) -> GridCell:
     return GridCell(setting, **{name: cell[path] for name, path in _PATHS.items()})
 
 
-def states(scale: Scale, runs: Runs) -> Iterator[tuple[GridCell, bool | None, Sequence[Try]]]:
-    """Each cell that is looked at, whether it is solvable, and its tries."""
+def states(runs: Runs) -> Iterator[tuple[GridCell, bool | None, Sequence[Try]]]:
+    """Each cell that is looked at at the scale of these runs, whether it is solvable, and its tries."""
     tries = tries_of(runs)
-    for cell in drawn(scale):
+    for cell in drawn(runs.scale):
         own = tries.get(cell, [])
         yield cell, is_solvable(own), own
