@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -34,7 +35,7 @@ constexpr size_t STACK = 1 << 18;
 static std::vector<ucontext_t> threads;
 static std::vector<char> has_ended;
 static ucontext_t scheduler;
-static unsigned char exchanged[1024][16];
+static unsigned char exchanged[1024][32];
 
 static void yield() {
   const unsigned int own = threadIdx.x;
@@ -102,6 +103,47 @@ static inline Number __shfl_xor_sync(unsigned int all, Number value, int distanc
   return __shfl_sync(all, value, static_cast<int>(threadIdx.x % 32) ^ distance);
 }
 static inline int __popc(unsigned int word) { return __builtin_popcount(word); }
+static inline uint32_t __float_as_uint(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, 4);
+  return bits;
+}
+static inline float __uint_as_float(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, 4);
+  return value;
+}
+static inline uint32_t __byte_perm(uint32_t low, uint32_t high, uint32_t selector) {
+  const uint64_t bytes = static_cast<uint64_t>(high) << 32 | low;
+  uint32_t chosen = 0;
+  for (int byte = 0; byte < 4; ++byte) chosen |= static_cast<uint32_t>(bytes >> 8 * (selector >> 4 * byte & 7) & 0xFF) << 8 * byte;
+  return chosen;
+}
+
+// The products of tiles: thread 4 g + t has rows g and g + 8 of a, in columns 2 t, 2 t + 1 and, of 16, 2 t + 8 and 2 t + 9;
+// these rows of b in column g; and rows g and g + 8 of the sum in columns 2 t and 2 t + 1.
+static void multiply_on_cpu(float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], int pairs) {
+  const auto half = [](uint32_t word, int which) { return __uint_as_float(which ? word & 0xFFFF0000u : word << 16); };
+  const auto at = [](int thread) { return reinterpret_cast<uint32_t *>(on_cpu::exchanged[thread]); };
+  const int own = threadIdx.x, warp = own / 32 * 32, g = own % 32 / 4, t = own % 4;
+  memcpy(at(own), a, 16);
+  memcpy(at(own) + 4, b, 8);
+  on_cpu::yield();
+  for (int i = 0; i < 4; ++i)
+    for (int pair = 0; pair < pairs; ++pair)
+      for (int from = 0; from < 4; ++from)
+        for (int which = 0; which < 2; ++which)
+          sum[i] += half(at(warp + 4 * g + from)[2 * pair + i / 2], which) *
+                    half(at(warp + 4 * (2 * t + i % 2) + from)[4 + pair], which);
+  on_cpu::yield();
+}
+static inline void multiply_tile(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  multiply_on_cpu(sum, a, {b0, b1}, 2);
+}
+static inline void multiply_half_tile(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0) {
+  multiply_on_cpu(sum, a, {b0, 0}, 1);
+}
+
 static inline void atomicAdd(unsigned long long *to, unsigned long long value) { *to += value; }
 
 #include "step.cu"

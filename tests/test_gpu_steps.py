@@ -26,6 +26,8 @@ from parity_lightning.optim.losses import LOSSES, find_loss
 
 pytestmark = pytest.mark.compiles
 _HERE = Path(__file__).parent
+# Those that tensor cores compute.
+SUMS = [network for network in NETWORKS if "PolyNet" not in network]
 
 
 class Emulated:
@@ -54,7 +56,15 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> object:
     def load(device: torch.device, *defined: str) -> Emulated:
         library = folder / f"{'-'.join(defined)}.so"
         includes = [f"-I{_HERE}", f"-I{Path(native.__file__).parent}"]
-        options = ["-O1", "-w", "-std=c++17", "-fPIC", "-shared", *(f"-D{each}" for each in defined)]
+        options = [
+            "-O1",
+            "-w",
+            "-fno-strict-aliasing",
+            "-std=c++17",
+            "-fPIC",
+            "-shared",
+            *(f"-D{each}" for each in defined),
+        ]
         command = [*find_compiler(), *options, *includes, str(folder / "kernels.cpp"), "-o", str(library)]
         subprocess.run(command, check=True)
         return Emulated(library)
@@ -75,17 +85,21 @@ class Case:
         units: int = 11,
         batch: int = 32,
         seeds: range = range(2),
+        tiles: bool = False,
     ) -> None:
         self.expected, self.stack = (
-            stack_of(network, optimizer, loss, n, units, batch, seeds, native=False) for _ in range(2)
+            stack_of(network, optimizer, loss, n, units, batch, seeds, kind, native=False)
+            for kind in (torch.float64, torch.float32 if tiles else torch.float64)
         )
-        module = NetworkWithLoss(NETWORKS[network](n, units), find_loss(loss)).double()
+        self.tolerances = {"rtol": 1e-5, "atol": 1e-6} if tiles else {"rtol": 1e-8, "atol": 1e-10}
+        module = NetworkWithLoss(NETWORKS[network](n, units), find_loss(loss)).to(self.stack.tensors[-1].dtype)
         objective = Objective(module, n)
         parameters = objective.parameters_of(module)
         made = OPTIMIZERS[optimizer](parameters)
         rule, groups = find_rule([made]), groups_of(made, parameters)
         self.words, (self.options, self.made, *self.weights) = self.stack.tensors[:4], self.stack.tensors[4:]
-        self.steps = GpuSteps(Training(objective, rule, groups, n, True, batch), self.weights, emulated)  # type: ignore[arg-type]
+        training = Training(objective, rule, groups, n, True, batch)
+        self.steps = GpuSteps(training, self.weights, emulated, tensor_cores=tiles)  # type: ignore[arg-type]
 
     def run(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         return self.steps.run(self.words, self.options, self.made, self.weights, indices)
@@ -97,8 +111,8 @@ class Case:
         """Both do the same but for rounding, and count the same errors."""
         with torch.no_grad():
             for mine, its in zip(self.run(indices), self.expected.run(indices), strict=True):
-                torch.testing.assert_close(mine, its, rtol=1e-9, atol=1e-11)
-        assert_same_weights(self.stack, self.expected, rtol=1e-8, atol=1e-10)
+                torch.testing.assert_close(mine.to(its.dtype), its, **self.tolerances)
+        assert_same_weights(self.stack, self.expected, **self.tolerances)
         with torch.no_grad():
             assert torch.equal(self.errors(range(self.stack.size), 0, 300), self.expected.errors(0, 300))
             assert torch.equal(self.errors([1], 130, 700), self.expected.errors(130, 700, torch.tensor([1])))
@@ -107,12 +121,14 @@ class Case:
 def assert_same_weights(one: Stack, other: Stack, **tolerances: float) -> None:
     assert torch.equal(one.steps_made, other.steps_made)
     for name, weight in one.weights.items():
-        torch.testing.assert_close(weight, other.weights[name], **tolerances)
+        torch.testing.assert_close(weight.to(other.weights[name].dtype), other.weights[name], **tolerances)
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_gradients_are_those_of_autograd(network: str, emulated: object) -> None:
-    Case(emulated, network, "momentum").check(indices_of(4, 32, range(2)))
+@pytest.mark.parametrize(
+    ("network", "tiles"), [*((network, False) for network in NETWORKS), *((network, True) for network in SUMS)]
+)
+def test_gradients_are_those_of_autograd(network: str, tiles: bool, emulated: object) -> None:
+    Case(emulated, network, "momentum", tiles=tiles).check(indices_of(4, 32, range(2)))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -120,30 +136,35 @@ def test_losses_are_those_of_autograd(loss: str, emulated: object) -> None:
     Case(emulated, "relu", loss=loss).check(indices_of(4, 32, range(2)))
 
 
+@pytest.mark.parametrize("tiles", [False, True])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_updates_are_those_of_the_optimizers(optimizer: str, emulated: object) -> None:
+def test_updates_are_those_of_the_optimizers(optimizer: str, tiles: bool, emulated: object) -> None:
     # Square, so that no gradient is 0 but for rounding, of which the sign is anything.
-    Case(emulated, "relu", optimizer, "square").check(indices_of(6, 32, range(2)))
+    Case(emulated, "relu", optimizer, "square", tiles=tiles).check(indices_of(6, 32, range(2)))
 
 
 @pytest.mark.parametrize(
     ("n", "units", "batch"),
     [(1, 1, 1), (5, 33, 3), (50, 100, 32), (33, 65, 40), (140, 40, 70), (10, 129, 31), (7, 300, 64), (130, 3, 33)],
 )
-def test_every_shape(n: int, units: int, batch: int, emulated: object) -> None:
-    Case(emulated, "relu", "SGDW, momentum", "square", n, units, batch).check(indices_of(2, batch, range(2)))
+@pytest.mark.parametrize("tiles", [False, True])
+def test_every_shape(n: int, units: int, batch: int, tiles: bool, emulated: object) -> None:
+    case = Case(emulated, "relu", "SGDW, momentum", "square", n, units, batch, tiles=tiles)
+    case.check(indices_of(2, batch, range(2)))
 
 
-@pytest.mark.parametrize(("network", "batch"), [("relu", 40), ("PolyNet", 32)])
+@pytest.mark.parametrize(
+    ("network", "batch", "tiles"), [("relu", 40, False), ("PolyNet", 32, False), ("relu", 40, True), ("relu", 32, True)]
+)
 def test_a_trial_is_the_same_alone_in_company_and_in_calls_of_any_length(
-    network: str, batch: int, emulated: object
+    network: str, batch: int, tiles: bool, emulated: object
 ) -> None:
     seeds = range(4)
-    together = Case(emulated, network, "Adam", batch=batch, seeds=seeds)
+    together = Case(emulated, network, "Adam", batch=batch, seeds=seeds, tiles=tiles)
     losses, errors = together.run(indices_of(6, batch, seeds))
     for place, seed in enumerate(seeds):
         own = range(seed, seed + 1)
-        alone = Case(emulated, network, "Adam", batch=batch, seeds=own)
+        alone = Case(emulated, network, "Adam", batch=batch, seeds=own, tiles=tiles)
         indices = indices_of(6, batch, own)
         first, last = alone.run(indices[:2]), alone.run(indices[2:])
         assert torch.equal(torch.cat([first[0], last[0]])[:, 0], losses[:, place])

@@ -104,9 +104,9 @@ DEVICE real wave_slope(real z, real k) {
   return rest > 2 ? real(1) : rest < 2 ? real(-1) : rest == 2 ? real(0) : rest;
 }
 
-// The activation, and its derivative if that is wanted.
-template <int KIND, bool WITH_SLOPE>
-DEVICE real activation_of(const Network &net, real z, real &slope) {
+// The activation, and its derivative if that is wanted; of a Network, or of what else has its degree and coefficients.
+template <int KIND, bool WITH_SLOPE, typename Net>
+DEVICE real activation_of(const Net &net, real z, real &slope) {
   if (KIND == RELU) {
     if (WITH_SLOPE) slope = z <= 0 ? real(0) : real(1);
     return z <= 0 ? real(0) : z;

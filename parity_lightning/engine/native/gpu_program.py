@@ -15,7 +15,9 @@ from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.engine.native.build import build_once
 from parity_lightning.engine.not_compiled import NotCompiled
 
-_SOURCE, _HEADER = (Path(__file__).with_name(name) for name in ("step.cu", "arithmetic.h"))
+_SOURCE, *_HEADERS = (
+    Path(__file__).with_name(name) for name in ("step.cu", "block.h", "tiles.h", "units.h", "arithmetic.h")
+)
 
 
 class Program(Protocol):
@@ -107,7 +109,7 @@ def _checked(result: tuple[Any, ...]) -> Any:
 def _image(nvrtc: Any, options: Sequence[str]) -> bytes:
     """The kernels for these options; compiled if that has not been done before."""
     compiler = nvrtc.nvrtcVersion()[1:]
-    parts = (_SOURCE.read_bytes(), _HEADER.read_bytes(), repr((options, compiler)).encode())
+    parts = (*(path.read_bytes() for path in (_SOURCE, *_HEADERS)), repr((options, compiler)).encode())
     digest = hashlib.sha256(b"\0".join(parts)).hexdigest()
     path = private_cache() / f"{digest[:32]}.cubin"
 
@@ -119,9 +121,10 @@ def _image(nvrtc: Any, options: Sequence[str]) -> bytes:
 
 
 def _compile(nvrtc: Any, options: Sequence[str]) -> bytes:
-    source, header = (path.read_bytes() for path in (_SOURCE, _HEADER))
-    name, header_name = _SOURCE.name.encode(), _HEADER.name.encode()
-    program = _checked(nvrtc.nvrtcCreateProgram(source, name, 1, [header], [header_name]))
+    headers, names = ([*each] for each in zip(*((path.read_bytes(), path.name.encode()) for path in _HEADERS)))
+    program = _checked(
+        nvrtc.nvrtcCreateProgram(_SOURCE.read_bytes(), _SOURCE.name.encode(), len(headers), headers, names)
+    )
     error = nvrtc.nvrtcCompileProgram(program, len(options), [option.encode() for option in options])[0]
     if error.value:
         log = b" " * _checked(nvrtc.nvrtcGetProgramLogSize(program))

@@ -15,7 +15,7 @@ from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.nets.activations import InfiniteZigzag, ParityPolynomial, Power, Sinusoid, Zigzag
 
 # By the numbers that arithmetic.h has for them.
-_ACTIVATIONS = {None: 0, nn.ReLU: 1, Power: 2, Zigzag: 3, InfiniteZigzag: 4, ParityPolynomial: 5, Sinusoid: 6}
+ACTIVATIONS = {None: 0, nn.ReLU: 1, Power: 2, Zigzag: 3, InfiniteZigzag: 4, ParityPolynomial: 5, Sinusoid: 6}
 _LOSSES = {"hinge": 0, "square": 1, "cross_entropy": 2, "correlation": 3}
 _int, _pointer = ctypes.c_int64, ctypes.c_void_p
 
@@ -71,7 +71,7 @@ class NativeSteps(Computation):
         assert objective.closed_form is not None
         form, loss = objective.closed_form
         activation = None if form.activation is None else type(form.activation)
-        if activation not in _ACTIVATIONS or loss not in _LOSSES or rule.native is None:
+        if activation not in ACTIVATIONS or loss not in _LOSSES or rule.native is None:
             raise NotCompiled("there is no code for its activation, loss or optimizer")
         named = [form.weight, form.bias, form.output, form.output_bias]
         names = [*objective.names, *objective.frozen_names]
@@ -83,7 +83,7 @@ class NativeSteps(Computation):
         self._loss, self._noisy = _LOSSES[loss], training.noisy
         self._options_each = len(rule.options)
         degree = getattr(form.activation, "degree", getattr(form.activation, "k", 0))
-        self._form = NetworkTensors(n=n, activation=_ACTIVATIONS[activation], degree=degree, is_product=form.is_product)
+        self._form = NetworkTensors(n=n, activation=ACTIVATIONS[activation], degree=degree, is_product=form.is_product)
         self._coefficients = [number for pair in getattr(form.activation, "newton_form", ()) for number in pair]
         self._form.coefficient_count = len(self._coefficients) // 2
         self._update = Update(option_count=(max(training.groups) + 1) * len(rule.options), **rule.native)
