@@ -1,4 +1,4 @@
-"""The kernels for GPUs do what autograd and the optimizers do; they run on a CPU here, by tests/cuda_on_cpu.h."""
+"""The kernels for GPUs do what PyTorch does; they run on a CPU here, by tests/cuda_on_cpu.h."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from test_native_steps import NETWORKS, OPTIMIZERS, indices_of, stack_of
 from torch import Tensor
 
 import parity_lightning.engine.native as native
+from parity_lightning.data.parity_stack import stack_parities
+from parity_lightning.data.sparse_parity import STREAMS, SparseParity
 from parity_lightning.engine.computation import Training
 from parity_lightning.engine.native.compiler import find_compiler
+from parity_lightning.engine.native.gpu_drawing import GpuDrawing
 from parity_lightning.engine.native.gpu_steps import GpuSteps
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.objective import Objective
@@ -48,14 +51,16 @@ class Emulated:
 @pytest.fixture(scope="session")
 def emulated(tmp_path_factory: pytest.TempPathFactory) -> object:
     folder = tmp_path_factory.mktemp("emulated")
-    (folder / "kernels.cpp").write_text('#include "cuda_on_cpu.h"\n')
 
     @cache
-    def load(device: torch.device, *defined: str) -> Emulated:
-        library = folder / f"{'-'.join(defined)}.so"
+    def load(source: str, device: torch.device, *defined: str) -> Emulated:
+        stem = Path(source).stem
+        main = folder / f"{stem}.cpp"
+        main.write_text(f'#include "{stem}_on_cpu.h"\n')
+        library = folder / f"{'-'.join([stem, *defined])}.so"
         includes = [f"-I{_HERE}", f"-I{Path(native.__file__).parent}"]
         options = ["-O1", "-w", "-std=c++17", "-fPIC", "-shared", *(f"-D{each}" for each in defined)]
-        command = [*find_compiler(), *options, *includes, str(folder / "kernels.cpp"), "-o", str(library)]
+        command = [*find_compiler(), *options, *includes, str(main), "-o", str(library)]
         subprocess.run(command, check=True)
         return Emulated(library)
 
@@ -168,3 +173,36 @@ def test_too_large_a_trial_is_left_to_other_code(emulated: object) -> None:
         Case(emulated, "relu", units=1025)
     with pytest.raises(NotCompiled, match="a trial takes 353,056 bytes of a block's 232,448"):
         Case(emulated, "relu", units=400, n=100)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 50, 128, 140])
+def test_examples_are_those_of_pytorch(n: int, kind: torch.dtype, emulated: object) -> None:
+    drawing = GpuDrawing(n, kind, torch.device("cpu"), emulated)  # type: ignore[arg-type]
+    parities = [SparseParity(n, min(n, 3), seed=seed, label_noise=0.2) for seed in (0, 7, 2**40 + 3)]
+    words = stack_parities(parities)
+    generator = torch.Generator().manual_seed(n)
+    # 3 * 50 examples fill a block of threads, and a part of another.
+    index = torch.randint(0, 2**62, (3, 50), generator=generator)
+    index[:, :3] = torch.tensor([0, 2**32, 2**63 - 1])
+    for stream in STREAMS:
+        for noisy in (False, True):
+            for own in (index, index[1], index[:, :1]):
+                x, y = drawing(words, own, stream, noisy)
+                expected_x, expected_y = words.draw(own, n, stream, noisy)
+                assert x.dtype == y.dtype == kind
+                assert torch.equal(x, expected_x.to(kind))
+                assert torch.equal(y, expected_y.to(kind))
+
+
+def test_label_noise_flips_labels(emulated: object) -> None:
+    drawing = GpuDrawing(10, torch.float32, torch.device("cpu"), emulated)  # type: ignore[arg-type]
+    words = stack_parities([SparseParity(10, 3, label_noise=0.2)])
+    index = torch.arange(1000)
+    clean, noisy = (drawing(words, index, "train", noisy)[1] for noisy in (False, True))
+    assert 150 < (clean != noisy).sum() < 250
+
+
+def test_examples_of_other_types_are_left_to_other_code(emulated: object) -> None:
+    with pytest.raises(NotCompiled, match=r"no kernels for torch\.float16"):
+        GpuDrawing(10, torch.float16, torch.device("cpu"), emulated)  # type: ignore[arg-type]

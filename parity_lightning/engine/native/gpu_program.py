@@ -15,7 +15,11 @@ from parity_lightning.engine.library_cache import private_cache
 from parity_lightning.engine.native.build import build_once
 from parity_lightning.engine.not_compiled import NotCompiled
 
-_SOURCE, _HEADER = (Path(__file__).with_name(name) for name in ("step.cu", "arithmetic.h"))
+TYPES = {torch.float32: "float", torch.float64: "double"}
+"""The kinds of number that there are kernels for, by their names there."""
+
+# What all sources include.
+_HEADER = "arithmetic.h"
 
 
 class Program(Protocol):
@@ -43,9 +47,10 @@ class Program(Protocol):
 
 
 class GpuProgram:
-    """The kernels of step.cu on one GPU.
+    """The kernels of a source on one GPU.
 
     Args:
+        source: The name of its file, beside this one.
         device: The GPU.
         defined: What is defined for the compiler, as ``NAME=VALUE``.
 
@@ -54,7 +59,7 @@ class GpuProgram:
         SettingError: If others can write to the folder of compiled functions.
     """
 
-    def __init__(self, device: torch.device, defined: Sequence[str]) -> None:
+    def __init__(self, source: str, device: torch.device, defined: Sequence[str]) -> None:
         try:
             from cuda.bindings import driver, nvrtc
         except ImportError as error:
@@ -63,7 +68,7 @@ class GpuProgram:
         properties: Any = torch.cuda.get_device_properties(device)
         architecture = f"sm_{properties.major}{properties.minor}"
         options = [f"--gpu-architecture={architecture}", "--std=c++17", *(f"--define-macro={each}" for each in defined)]
-        image = _image(nvrtc, options)
+        image = _image(nvrtc, source, options)
         self.version = f"CUDA {hashlib.sha256(image).hexdigest()[:8]}"
         self.most_memory = properties.shared_memory_per_block_optin
         with torch.cuda.device(device):
@@ -91,9 +96,9 @@ class GpuProgram:
 
 
 @cache
-def load_program(device: torch.device, *defined: str) -> GpuProgram:
-    """The kernels on a GPU, compiled once in a process."""
-    return GpuProgram(device, defined)
+def load_program(source: str, device: torch.device, *defined: str) -> GpuProgram:
+    """The kernels of a source on a GPU, compiled once in a process; see `GpuProgram`."""
+    return GpuProgram(source, device, defined)
 
 
 def _checked(result: tuple[Any, ...]) -> Any:
@@ -104,24 +109,28 @@ def _checked(result: tuple[Any, ...]) -> Any:
     return values[0] if values else None
 
 
-def _image(nvrtc: Any, options: Sequence[str]) -> bytes:
+def _read(name: str) -> bytes:
+    return Path(__file__).with_name(name).read_bytes()
+
+
+def _image(nvrtc: Any, source: str, options: Sequence[str]) -> bytes:
     """The kernels for these options; compiled if that has not been done before."""
     compiler = nvrtc.nvrtcVersion()[1:]
-    parts = (_SOURCE.read_bytes(), _HEADER.read_bytes(), repr((options, compiler)).encode())
+    parts = (_read(source), _read(_HEADER), repr((options, compiler)).encode())
     digest = hashlib.sha256(b"\0".join(parts)).hexdigest()
     path = private_cache() / f"{digest[:32]}.cubin"
 
     def build(new: Path) -> None:
-        new.write_bytes(_compile(nvrtc, options))
+        new.write_bytes(_compile(nvrtc, source, options))
 
-    build_once(path, build, "the steps for this GPU")
+    build_once(path, build, "kernels for this GPU")
     return path.read_bytes()
 
 
-def _compile(nvrtc: Any, options: Sequence[str]) -> bytes:
-    source, header = (path.read_bytes() for path in (_SOURCE, _HEADER))
-    name, header_name = _SOURCE.name.encode(), _HEADER.name.encode()
-    program = _checked(nvrtc.nvrtcCreateProgram(source, name, 1, [header], [header_name]))
+def _compile(nvrtc: Any, source: str, options: Sequence[str]) -> bytes:
+    program = _checked(
+        nvrtc.nvrtcCreateProgram(_read(source), source.encode(), 1, [_read(_HEADER)], [_HEADER.encode()])
+    )
     error = nvrtc.nvrtcCompileProgram(program, len(options), [option.encode() for option in options])[0]
     if error.value:
         log = b" " * _checked(nvrtc.nvrtcGetProgramLogSize(program))

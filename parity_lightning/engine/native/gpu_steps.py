@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from parity_lightning.engine.computation import Training
-from parity_lightning.engine.native.gpu_program import Program, load_program
+from parity_lightning.engine.native.gpu_program import TYPES, Program, load_program
 from parity_lightning.engine.native.steps import NativeSteps
 from parity_lightning.engine.native.stream import address_of, stream_of
 from parity_lightning.engine.not_compiled import NotCompiled
 
 _int = ctypes.c_int64
-_TYPES = {torch.float32: "float", torch.float64: "double"}
 
 # As in step.cu.
 _WARP, _MOST_WARPS = 32, 8
@@ -32,7 +31,7 @@ class GpuSteps(NativeSteps):
     Args:
         training: As of `NativeSteps`.
         weights: As of `NativeSteps`.
-        load: Compiles kernels for a device and what is defined for the compiler.
+        load: Compiles kernels, as `load_program` does.
 
     Raises:
         NotCompiled: If there is no code for this network or rule, if a trial is too large, or if kernels cannot be
@@ -46,7 +45,7 @@ class GpuSteps(NativeSteps):
         n = training.n
         weight = weights[self._places[0]]  # type: ignore[index]
         kind, units = weight.dtype, weight.shape[1]
-        if kind not in _TYPES:
+        if kind not in TYPES:
             raise NotCompiled(f"there are no kernels for {kind}")
         each = next((each for each in (1, 2) if units <= each * _WARP), 4)
         if self._form.is_product and each > 1:
@@ -60,14 +59,14 @@ class GpuSteps(NativeSteps):
         together = 8 // each
         self._inputs = -(-n // together) * together * _WARP
         defined = {
-            "REAL": _TYPES[kind],
+            "REAL": TYPES[kind],
             "EACH": each,
             "ACTIVATION": self._form.activation,
             "PRODUCT": self._form.is_product,
             "OPTIMIZER": self._update.rule,
             "STATES": self._layout.states_each,
         }
-        self._program = load(weight.device, *(f"{name}={value}" for name, value in defined.items()))
+        self._program = load("step.cu", weight.device, *(f"{name}={value}" for name, value in defined.items()))
         self.version = self._program.version
         needed = self._memory(training.batch_size)
         if needed > self._program.most_memory:
