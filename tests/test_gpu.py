@@ -178,7 +178,7 @@ def test_products_of_graphs_are_not_rounded_to_tf32(network: str) -> None:
     gpu, cpu = (graphed_of(network, range(3), torch.float32, device) for device in ("cuda", "cpu"))
     losses, its = (steps_of(stack, indices_of(1, 32))[0] for stack in (gpu, cpu))
     # TF32 has 10 bits: it would differ by some thousandths.
-    torch.testing.assert_close(losses, its, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(losses, its, rtol=3e-5, atol=1e-7)
 
 
 def test_steps_of_graphs_are_not_waited_for() -> None:
