@@ -1,5 +1,5 @@
-// Runs the kernels of step.cu on a CPU: each thread of a block is a coroutine, and a barrier hands on to the next one. All
-// threads of a block pass the same barriers, as the kernels need it anyway.
+// Runs kernels on a CPU: each thread of a block is a coroutine, and a barrier hands on to the next one. All threads of a
+// block pass the same barriers, as the kernels need it anyway.
 
 #pragma once
 
@@ -146,28 +146,9 @@ static inline void multiply_half_tile(float (&sum)[4], const uint32_t (&a)[4], u
 
 static inline void atomicAdd(unsigned long long *to, unsigned long long value) { *to += value; }
 
-#include "step.cu"
-
 // Calls a kernel with the addresses of its arguments, as cuLaunchKernel does.
 static void **given;
 template <typename Argument>
 static Argument &argument(int place) {
   return *static_cast<Argument *>(given[place]);
-}
-extern "C" void launch_train(unsigned int blocks_x, unsigned int blocks_y, unsigned int count, unsigned int bytes,
-                             void **arguments) {
-  given = arguments;
-  on_cpu::launch(blocks_x, blocks_y, count, bytes, [] {
-    train(argument<Network>(0), argument<Stream>(1), argument<Update>(2), argument<int64_t>(3), argument<int64_t>(4),
-          argument<int64_t>(5), argument<int64_t>(6), argument<const int64_t *>(7), argument<const double *>(8),
-          argument<int64_t>(9), argument<double *>(10), argument<real *>(11), argument<int64_t *>(12));
-  });
-}
-extern "C" void launch_count_errors(unsigned int blocks_x, unsigned int blocks_y, unsigned int count, unsigned int bytes,
-                             void **arguments) {
-  given = arguments;
-  on_cpu::launch(blocks_x, blocks_y, count, bytes, [] {
-    count_errors(argument<Network>(0), argument<Stream>(1), argument<const int64_t *>(2), argument<int64_t>(3),
-                 argument<int64_t>(4), argument<int64_t>(5), argument<int64_t *>(6));
-  });
 }

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
 import pytest
 import torch
 from test_native_steps import NETWORKS, indices_of, stack_of
-from torch import Tensor
+from torch import Tensor, nn
 
-from parity_lightning.data.sparse_parity import SparseParity
+from parity_lightning.data.parity_stack import stack_parities
+from parity_lightning.data.sparse_parity import STREAMS, SparseParity
+from parity_lightning.engine.native.gpu_drawing import GpuDrawing
+from parity_lightning.engine.native.gpu_program import nvidia_gpu
 from parity_lightning.engine.runner import StackRunner
 from parity_lightning.engine.stack import Stack, online_indices
 from parity_lightning.engine.trainable import NetworkWithLoss
 from parity_lightning.engine.trial import TrialResult, TrialSpec
 from parity_lightning.engine.trial_config import TrialConfig
-from parity_lightning.modules import MLP, PolyNet
-from parity_lightning.nets import TwoLayerMLP
+from parity_lightning.modules import MLP, ParityModule, PolyNet, Transformer
+from parity_lightning.nets import OneLayerTransformer, TwoLayerMLP
 from parity_lightning.optim.losses import find_loss
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU")
@@ -80,6 +87,152 @@ def test_trials_are_solved_and_the_same_in_any_stack(kind: str) -> None:
     assert many == few
     assert sum(result.convergence_time is not None for result in many.values()) >= (60 if kind == "mlp" else 30)
     assert all("CUDA" in result.computed for result in many.values())
+
+
+class OwnNetwork(nn.Module):
+    """Three layers: nothing but PyTorch knows them."""
+
+    def __init__(self, n: int, width: int) -> None:
+        super().__init__()
+        sizes = (n, width, width)
+        hidden = [part for one, two in pairwise(sizes) for part in (nn.Linear(one, two), nn.ReLU())]
+        self.layers = nn.Sequential(*hidden, nn.Linear(width, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.layers(x)
+        return output.squeeze(-1)
+
+
+class Own(ParityModule):
+    """Trains it."""
+
+    def __init__(self, n: int, k: int, width: int, **kwargs: Any) -> None:
+        super().__init__(OwnNetwork(n, width), **kwargs)
+
+    @property
+    def first_layer(self) -> Tensor:
+        first: Tensor = self.network.layers[0].weight  # type: ignore[index, union-attr]
+        return first
+
+
+class Waiting(Own):
+    """Waits for the GPU in every step."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * torch.ones((), device=x.device).item()
+
+
+GRAPHED: dict[str, Callable[[], nn.Module]] = {
+    "own": lambda: OwnNetwork(20, 100),
+    "Transformer": lambda: OneLayerTransformer(20, d_emb=32, d_attn=4, heads=4),
+}
+
+
+def graphed_of(network: str, seeds: range, kind: torch.dtype, device: str = "cuda") -> Stack:
+    """Trials of these seeds; on a GPU their steps are recorded."""
+    modules = []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        modules.append(NetworkWithLoss(GRAPHED[network](), find_loss("square")).to(device, kind))
+    parities = [SparseParity(20, 3, seed=seed, label_noise=0.1) for seed in seeds]
+    stack = Stack.of(modules, parities, lambda weights: torch.optim.Adam(weights, lr=0.001), 32)
+    if device == "cuda":
+        stack.compile()
+        assert "CUDA graph" in stack.computed
+    return stack
+
+
+@pytest.mark.parametrize("network", GRAPHED)
+def test_graphs_do_what_a_cpu_does(network: str) -> None:
+    seeds = range(3)
+    indices = indices_of(19, 32, seeds)
+    gpu, cpu = (graphed_of(network, seeds, torch.float64, device) for device in ("cuda", "cpu"))
+    for mine, its in zip(steps_of(gpu, indices), steps_of(cpu, indices), strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-8, atol=1e-10)
+    for name, weight in gpu.weights.items():
+        torch.testing.assert_close(weight.cpu(), cpu.weights[name], rtol=1e-6, atol=1e-8)
+    with torch.no_grad():
+        assert torch.equal(gpu.errors(0, 1500).cpu(), cpu.errors(0, 1500))
+
+
+@pytest.mark.parametrize("network", GRAPHED)
+def test_with_graphs_a_trial_is_the_same_alone_and_in_company(network: str) -> None:
+    seeds = range(150)
+    indices = indices_of(40, 32, seeds)
+    together = graphed_of(network, seeds, torch.float32)
+    losses, errors = steps_of(together, indices)
+    with torch.no_grad():
+        counted = together.errors(0, 3000)
+    for seed in (0, 1, 77, 149):
+        alone = graphed_of(network, range(seed, seed + 1), torch.float32)
+        parts = [steps_of(alone, part) for part in indices[:, seed : seed + 1].split([1, 18, 21])]
+        assert torch.equal(torch.cat([part[0] for part in parts])[:, 0], losses[:, seed])
+        assert torch.equal(torch.cat([part[1] for part in parts])[:, 0], errors[:, seed])
+        for mine, its in zip(alone.tensors, together.tensors, strict=True):
+            assert torch.equal(mine[0], its[seed])
+        with torch.no_grad():
+            assert torch.equal(alone.errors(0, 3000)[0], counted[seed])
+
+
+@pytest.mark.parametrize("network", GRAPHED)
+def test_products_of_graphs_are_not_rounded_to_tf32(network: str) -> None:
+    gpu, cpu = (graphed_of(network, range(3), torch.float32, device) for device in ("cuda", "cpu"))
+    losses, its = (steps_of(stack, indices_of(1, 32))[0] for stack in (gpu, cpu))
+    # TF32 has 10 bits: it would differ by some thousandths.
+    torch.testing.assert_close(losses, its, rtol=3e-5, atol=1e-7)
+
+
+def test_steps_of_graphs_are_not_waited_for() -> None:
+    stack = graphed_of("own", range(5), torch.float32)
+    indices = indices_of(20, 32, range(5)).cuda()
+    try:
+        torch.cuda.set_sync_debug_mode("error")
+        with torch.no_grad():
+            stack.run(indices, stack.options.repeat(20, 1, 1))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("kind", ["own", "Transformer"])
+def test_trials_by_graphs_are_solved_and_the_same_in_any_stack(kind: str) -> None:
+    optimizer = lambda weights: torch.optim.Adam(weights, lr=0.003)  # noqa: E731
+    module = (
+        Own(10, 3, 40, optimizer=optimizer)
+        if kind == "own"
+        else Transformer(10, d_emb=32, d_attn=4, heads=4, optimizer=optimizer)
+    )
+    trials = 64 if kind == "own" else 14
+    many, few = results_of(module, trials, 64), results_of(module, trials, 7)
+    assert many == few
+    assert all(result.computed.startswith("CUDA graph") for result in many.values())
+    assert sum(result.convergence_time is not None for result in many.values()) > trials / 2
+
+
+def test_what_cannot_be_recorded_is_computed_without_a_graph() -> None:
+    setting = TrialConfig(Waiting(10, 3, 20), SparseParity(10, 3), 32, None, 200, 100)
+    runner = StackRunner([setting], 4, compiled=True, device="cuda")
+    results = [result for some in runner.run(TrialSpec(seed, 0, seed) for seed in range(4)) for result in some]
+    assert len(results) == 4
+    assert runner.note is not None
+    assert "running without compiled steps" in runner.note
+    assert "cannot be recorded" in runner.note
+    assert all(result.computed.startswith("eager") for result in results)
+    # The GPU is left in order: others are recorded after it.
+    graphed_of("own", range(1), torch.float32)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_examples_drawn_by_a_kernel_are_those_of_pytorch(kind: torch.dtype) -> None:
+    for n in (1, 31, 32, 33, 50, 140):
+        words = stack_parities([SparseParity(n, min(n, 3), seed=seed, label_noise=0.2) for seed in (0, 7, 2**40 + 3)])
+        on_gpu = [word.cuda() for word in words]
+        index = torch.randint(0, 2**62, (3, 500))
+        for own in (index, index[1]):
+            for stream in STREAMS:
+                x, y = GpuDrawing(n, kind, nvidia_gpu(on_gpu[0].device))(on_gpu, own.cuda(), stream, True)
+                expected_x, expected_y = words.draw(own, n, stream, True)
+                assert torch.equal(x.cpu(), expected_x.to(kind))
+                assert torch.equal(y.cpu(), expected_y.to(kind))
 
 
 def test_a_network_without_a_closed_form() -> None:

@@ -1,4 +1,4 @@
-"""The kernels for GPUs do what autograd and the optimizers do; they run on a CPU here, by tests/cuda_on_cpu.h."""
+"""The kernels for GPUs do what PyTorch does; they run on a CPU here, by tests/cuda_on_cpu.h."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from test_native_steps import NETWORKS, OPTIMIZERS, indices_of, stack_of
 from torch import Tensor
 
 import parity_lightning.engine.native as native
+from parity_lightning.data.parity_stack import stack_parities
+from parity_lightning.data.sparse_parity import STREAMS, SparseParity
 from parity_lightning.engine.computation import Training
 from parity_lightning.engine.native.compiler import find_compiler
+from parity_lightning.engine.native.gpu_drawing import GpuDrawing
 from parity_lightning.engine.native.gpu_steps import GpuSteps
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.objective import Objective
@@ -30,11 +33,10 @@ _HERE = Path(__file__).parent
 SUMS = [network for network in NETWORKS if "PolyNet" not in network]
 
 
-class Emulated:
-    """The kernels as a library for the CPU."""
+class EmulatedProgram:
+    """Kernels in a library for the CPU."""
 
     version = "emulated"
-    most_memory = 227 * 1024
 
     def __init__(self, library: Path) -> None:
         self._functions = ctypes.CDLL(str(library))
@@ -42,19 +44,26 @@ class Emulated:
     def launch(
         self, name: str, grid: tuple[int, int], threads: int, memory: int, arguments: Sequence[ctypes._CData]
     ) -> None:
-        assert memory <= self.most_memory
+        assert memory <= EmulatedGpu.most_memory
         places = (ctypes.c_void_p * len(arguments))(*map(ctypes.addressof, arguments))
         self._functions[f"launch_{name}"](*grid, threads, memory, places)
 
 
-@pytest.fixture(scope="session")
-def emulated(tmp_path_factory: pytest.TempPathFactory) -> object:
-    folder = tmp_path_factory.mktemp("emulated")
-    (folder / "kernels.cpp").write_text('#include "cuda_on_cpu.h"\n')
+class EmulatedGpu:
+    """A CPU that does what a GPU would."""
 
-    @cache
-    def load(device: torch.device, *defined: str) -> Emulated:
-        library = folder / f"{'-'.join(defined)}.so"
+    most_memory = 227 * 1024
+    multiplies_bfloat16 = False
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @cache  # noqa: B019  (it lives as long as the tests)
+    def program(self, source: str, *defined: str) -> EmulatedProgram:
+        stem = Path(source).stem
+        main = self._folder / f"{stem}.cpp"
+        main.write_text(f'#include "{stem}_on_cpu.h"\n')
+        library = self._folder / f"{'-'.join([stem, *defined])}.so"
         includes = [f"-I{_HERE}", f"-I{Path(native.__file__).parent}"]
         options = [
             "-O1",
@@ -65,11 +74,21 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> object:
             "-shared",
             *(f"-D{each}" for each in defined),
         ]
-        command = [*find_compiler(), *options, *includes, str(folder / "kernels.cpp"), "-o", str(library)]
-        subprocess.run(command, check=True)
-        return Emulated(library)
+        subprocess.run([*find_compiler(), *options, *includes, str(main), "-o", str(library)], check=True)
+        return EmulatedProgram(library)
 
-    return load
+
+class WithTensorCores(EmulatedGpu):
+    multiplies_bfloat16 = True
+
+
+Gpus = tuple[EmulatedGpu, EmulatedGpu]
+
+
+@pytest.fixture(scope="session")
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Gpus:
+    """GPUs without tensor cores, and with them."""
+    return EmulatedGpu(tmp_path_factory.mktemp("emulated")), WithTensorCores(tmp_path_factory.mktemp("emulated"))
 
 
 class Case:
@@ -77,7 +96,7 @@ class Case:
 
     def __init__(
         self,
-        emulated: object,
+        emulated: Gpus,
         network: str,
         optimizer: str = "SGD",
         loss: str = "square",
@@ -99,7 +118,7 @@ class Case:
         rule, groups = find_rule([made]), groups_of(made, parameters)
         self.words, (self.options, self.made, *self.weights) = self.stack.tensors[:4], self.stack.tensors[4:]
         training = Training(objective, rule, groups, n, True, batch)
-        self.steps = GpuSteps(training, self.weights, emulated, tensor_cores=tiles)  # type: ignore[arg-type]
+        self.steps = GpuSteps(training, self.weights, emulated[tiles])
 
     def run(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         return self.steps.run(self.words, self.options, self.made, self.weights, indices)
@@ -127,18 +146,18 @@ def assert_same_weights(one: Stack, other: Stack, **tolerances: float) -> None:
 @pytest.mark.parametrize(
     ("network", "tiles"), [*((network, False) for network in NETWORKS), *((network, True) for network in SUMS)]
 )
-def test_gradients_are_those_of_autograd(network: str, tiles: bool, emulated: object) -> None:
+def test_gradients_are_those_of_autograd(network: str, tiles: bool, emulated: Gpus) -> None:
     Case(emulated, network, "momentum", tiles=tiles).check(indices_of(4, 32, range(2)))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_losses_are_those_of_autograd(loss: str, emulated: object) -> None:
+def test_losses_are_those_of_autograd(loss: str, emulated: Gpus) -> None:
     Case(emulated, "relu", loss=loss).check(indices_of(4, 32, range(2)))
 
 
 @pytest.mark.parametrize("tiles", [False, True])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_updates_are_those_of_the_optimizers(optimizer: str, tiles: bool, emulated: object) -> None:
+def test_updates_are_those_of_the_optimizers(optimizer: str, tiles: bool, emulated: Gpus) -> None:
     # Square, so that no gradient is 0 but for rounding, of which the sign is anything.
     Case(emulated, "relu", optimizer, "square", tiles=tiles).check(indices_of(6, 32, range(2)))
 
@@ -148,7 +167,7 @@ def test_updates_are_those_of_the_optimizers(optimizer: str, tiles: bool, emulat
     [(1, 1, 1), (5, 33, 3), (50, 100, 32), (33, 65, 40), (140, 40, 70), (10, 129, 31), (7, 300, 64), (130, 3, 33)],
 )
 @pytest.mark.parametrize("tiles", [False, True])
-def test_every_shape(n: int, units: int, batch: int, tiles: bool, emulated: object) -> None:
+def test_every_shape(n: int, units: int, batch: int, tiles: bool, emulated: Gpus) -> None:
     case = Case(emulated, "relu", "SGDW, momentum", "square", n, units, batch, tiles=tiles)
     case.check(indices_of(2, batch, range(2)))
 
@@ -157,7 +176,7 @@ def test_every_shape(n: int, units: int, batch: int, tiles: bool, emulated: obje
     ("network", "batch", "tiles"), [("relu", 40, False), ("PolyNet", 32, False), ("relu", 40, True), ("relu", 32, True)]
 )
 def test_a_trial_is_the_same_alone_in_company_and_in_calls_of_any_length(
-    network: str, batch: int, tiles: bool, emulated: object
+    network: str, batch: int, tiles: bool, emulated: Gpus
 ) -> None:
     seeds = range(4)
     together = Case(emulated, network, "Adam", batch=batch, seeds=seeds, tiles=tiles)
@@ -173,7 +192,7 @@ def test_a_trial_is_the_same_alone_in_company_and_in_calls_of_any_length(
             assert torch.equal(weight[0], together.stack.weights[name][place])
 
 
-def test_options_that_change_from_step_to_step(emulated: object) -> None:
+def test_options_that_change_from_step_to_step(emulated: Gpus) -> None:
     case = Case(emulated, "relu")
     indices = indices_of(3, 32, range(2))
     options = case.options.repeat(3, 1, 1) * torch.tensor([1.0, 0.0, 2.0], dtype=torch.float64).view(3, 1, 1)
@@ -184,8 +203,41 @@ def test_options_that_change_from_step_to_step(emulated: object) -> None:
     assert_same_weights(case.stack, case.expected, rtol=1e-9, atol=1e-11)
 
 
-def test_too_large_a_trial_is_left_to_other_code(emulated: object) -> None:
+def test_too_large_a_trial_is_left_to_other_code(emulated: Gpus) -> None:
     with pytest.raises(NotCompiled, match="1,025 units are more than 1,024 in a block"):
         Case(emulated, "relu", units=1025)
     with pytest.raises(NotCompiled, match="a trial takes 353,056 bytes of a block's 232,448"):
         Case(emulated, "relu", units=400, n=100)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 50, 128, 140])
+def test_examples_are_those_of_pytorch(n: int, kind: torch.dtype, emulated: Gpus) -> None:
+    drawing = GpuDrawing(n, kind, emulated[0])
+    parities = [SparseParity(n, min(n, 3), seed=seed, label_noise=0.2) for seed in (0, 7, 2**40 + 3)]
+    words = stack_parities(parities)
+    generator = torch.Generator().manual_seed(n)
+    # 3 * 50 examples fill a block of threads, and a part of another.
+    index = torch.randint(0, 2**62, (3, 50), generator=generator)
+    index[:, :3] = torch.tensor([0, 2**32, 2**63 - 1])
+    for stream in STREAMS:
+        for noisy in (False, True):
+            for own in (index, index[1], index[:, :1]):
+                x, y = drawing(words, own, stream, noisy)
+                expected_x, expected_y = words.draw(own, n, stream, noisy)
+                assert x.dtype == y.dtype == kind
+                assert torch.equal(x, expected_x.to(kind))
+                assert torch.equal(y, expected_y.to(kind))
+
+
+def test_label_noise_flips_labels(emulated: Gpus) -> None:
+    drawing = GpuDrawing(10, torch.float32, emulated[0])
+    words = stack_parities([SparseParity(10, 3, label_noise=0.2)])
+    index = torch.arange(1000)
+    clean, noisy = (drawing(words, index, "train", noisy)[1] for noisy in (False, True))
+    assert 150 < (clean != noisy).sum() < 250
+
+
+def test_examples_of_other_types_are_left_to_other_code(emulated: Gpus) -> None:
+    with pytest.raises(NotCompiled, match=r"no kernels for torch\.float16"):
+        GpuDrawing(10, torch.float16, emulated[0])

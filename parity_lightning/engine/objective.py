@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
+from parity_lightning.engine.kept_tensors import kept_tensors
 from parity_lightning.engine.trainable import Trainable, Unstackable
 
 
@@ -103,6 +104,14 @@ class Objective:
         if not torch.equal(prediction, evaluated):
             raise Unstackable("its network predicts otherwise when it trains than when it is evaluated")
         return {name for (name, _), gradient in zip(trained, gradients, strict=True) if gradient is not None}
+
+    def largest_kept(self, n: int) -> int:
+        """How many numbers of an example there are in the largest tensor that backpropagation keeps of a batch."""
+        parameters = list(self._loss.parameters())
+        x = _examples(n, next(parameter for parameter in parameters if parameter.requires_grad))
+        with kept_tensors(parameters) as kept:
+            self._loss(x, x[:, 0])
+        return -(-max((tensor.numbers for tensor in kept), default=0) // len(x))
 
     def tensors_of(self, module: Trainable) -> tuple[list[Tensor], list[Tensor]]:
         """The trainable tensors of a module, and the frozen ones, without a trial axis; they share its memory."""

@@ -13,9 +13,11 @@ from parity_lightning.data.parity_stack import ParityStack, stack_parities, word
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.allocator import keep_freed_memory
 from parity_lightning.engine.computation import Computation, Training
+from parity_lightning.engine.cuda_graph import GraphRecorder
 from parity_lightning.engine.evaluation import ErrorCounts
+from parity_lightning.engine.graphed_steps import GraphedSteps
 from parity_lightning.engine.native.check import check_closed_form
-from parity_lightning.engine.native.make import make_steps
+from parity_lightning.engine.native.make import make_drawing, make_steps
 from parity_lightning.engine.native.steps import NativeSteps
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.objective import Objective
@@ -68,6 +70,7 @@ class Stack:
         self._device = device
         self._buffers: list[Tensor] = []
         self._carried = 0
+        self._is_adopted = False
         self._views: list[Tensor] | None = None
         self._traced = TracedSteps(self._training, evaluated_at_once)
         self._computation: Computation = self._traced
@@ -200,7 +203,7 @@ class Stack:
         words = [word.to(option.device) for word in words_of(parity)]
         values = [*words, option, torch.full_like(option[0], steps), *trainable, *state, *frozen]
         self._buffers = [value.unsqueeze(0) for value in values]
-        self.size, self._views = 1, None
+        self.size, self._views, self._is_adopted = 1, None, True
 
     def drop(self, places: Sequence[int]) -> list[int]:
         """Removes trials; trials from the end move to their places.
@@ -297,7 +300,7 @@ class Stack:
     def use_native_code(self) -> bool:
         """Takes steps and evaluates by code of our own from now on, if the networks have a closed form.
 
-        On a CPU it is C++, and draws examples for other networks, too; on an NVIDIA GPU it is CUDA.
+        On a CPU it is C++, on an NVIDIA GPU it is CUDA; for other networks it draws examples there.
 
         Returns:
             Whether it takes steps there.
@@ -309,13 +312,13 @@ class Stack:
         if not all(tensor.is_contiguous() for tensor in self.tensors):
             return False
         weights = self._weight_tensors
-        if weights[0].device.type == "cpu":
-            self._traced.draw_in_cpp(weights[0].dtype)
         if self._objective.closed_form is not None:
             trainable, _, frozen = self._layout.parts(weights)
             with suppress(NotCompiled), torch.no_grad():
                 check_closed_form(self._objective, self._training.n, trainable, frozen)
                 self._computation = make_steps(self._training, weights)
+        if not self.is_native:
+            self._traced.draw_by(make_drawing(self._training.n, weights[0]))
         return self.is_native
 
     @property
@@ -331,6 +334,8 @@ class Stack:
     def compile(self, evaluation: bool = True) -> None:
         """Takes steps and evaluates by code of our own, or compiles both; the stack must hold a trial, as an example.
 
+        What our own code cannot do is compiled on a CPU, and recorded on an NVIDIA GPU, see `GraphedSteps`.
+
         Args:
             evaluation: Whether to compile evaluations, too.
 
@@ -342,6 +347,14 @@ class Stack:
             if self.use_native_code():
                 return
         words, (options, steps_made, *weights) = self.tensors[:_WORDS], self.tensors[_WORDS:]
+        # A module that is trained itself takes few steps a call. A graph, which has weights of its own, would copy the
+        # module's to and fro for each of them, and compute for more trials than there are.
+        if weights[0].device.type == "cuda" and not self._is_adopted:
+            recorder = GraphRecorder(weights[0].device)
+            self._computation = GraphedSteps(
+                self._training, self._traced, words, options, steps_made, weights, recorder
+            )
+            return
         self._traced.compile(words, options, steps_made, weights, evaluation)
 
 

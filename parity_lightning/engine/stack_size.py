@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 import torch
-from torch import Tensor
 
+from parity_lightning.engine.kept_tensors import kept_tensors
 from parity_lightning.engine.trial_config import TrialConfig
 
 # On a CPU a few trials are as fast as many, and networks that fill the cache by themselves are slower in a stack.
@@ -30,20 +30,13 @@ def bytes_per_trial(setting: TrialConfig) -> int:
     """
     module = setting.module
     weights = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
-    kept: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
-        return tensor
-
     kind = next(module.parameters())
     # Measured on a small batch, for it grows in proportion to the batch size.
     sample = min(setting.batch_size, 8)
     x = torch.ones(sample, setting.parity.n, dtype=kind.dtype, device=kind.device)
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with kept_tensors(module.parameters()) as kept:
         module.loss(module(x), x[:, 0])
-    own = {parameter.data_ptr() for parameter in module.parameters()}
-    each = sum(size for place, size in kept.items() if place not in own) / sample
+    each = sum(tensor.bytes for tensor in kept) / sample
     indices = 8 * min(256, setting.every)
     values = 5 * weights + setting.batch_size * (2 * each + 4 * setting.parity.n)
     # The module as it is configured has float32 weights; trials in float64 get twice as wide ones.
@@ -70,6 +63,7 @@ def default_stack_size(setting: TrialConfig, device: torch.device, workers: int 
         trials: How many trials there are to be, as far as is known.
     """
     each = bytes_per_trial(setting)
+    # On a GPU the tensors of one group, see GraphedSteps, come on top: for them there is the other half.
     fits = int(_SHARE_OF_MEMORY * _free_memory(device, workers) / each)
     if device.type == "cuda":
         return max(1, min(fits, _MOST_ON_GPU))

@@ -11,10 +11,10 @@ from parity_lightning.data.parity_stack import ParityStack
 from parity_lightning.data.sparse_parity import Stream
 from parity_lightning.engine.compiled import Flat, compile_stacked
 from parity_lightning.engine.computation import Computation, Training
-from parity_lightning.engine.native.stream import NativeDrawing
+from parity_lightning.engine.native.stream import Drawing
 from parity_lightning.engine.stacked_step import StackedEvaluation, StackedStep, places_of
 
-# For how many trials errors are counted at a time: all that is computed for them stays in the cache.
+# For how many trials errors are counted at a time on a CPU: all that is computed for them stays in the cache.
 _EVALUATED_TOGETHER = 4
 
 # How many numbers are drawn at a time.
@@ -33,8 +33,12 @@ class TracedSteps(Computation):
         self._step = StackedStep(training.objective, training.rule, training.groups)
         self._evaluation = StackedEvaluation(training.objective)
         self._layout, self._batch_size = training.layout, training.batch_size
-        self._n, self._noisy, self._evaluated_at_once = training.n, training.noisy, evaluated_at_once
-        self._drawing: NativeDrawing | None = None
+        self._n, self._noisy = training.n, training.noisy
+        self.evaluated_at_once = evaluated_at_once
+        """How many held-out examples are evaluated in one call."""
+        self.evaluated_together = _EVALUATED_TOGETHER
+        """Of how many trials."""
+        self._drawing: Drawing | None = None
         self._run_update: Flat = lambda tensors: self.update(*tensors)
         self._run_count: Flat = lambda tensors: self.count(*tensors)
         self.version = "eager"
@@ -51,14 +55,9 @@ class TracedSteps(Computation):
         count = self._layout.trainable
         return (self._evaluation(counted, x, y, weights[:count], weights[count:]),)
 
-    def draw_in_cpp(self, kind: torch.dtype) -> None:
-        """Draws examples in C++ from now on.
-
-        Raises:
-            NotCompiled: If that cannot be; then all stays as it is.
-            SettingError: If others can write to the folder of compiled functions.
-        """
-        self._drawing = NativeDrawing(self._n, kind)
+    def draw_by(self, drawing: Drawing) -> None:
+        """Draws examples by other code than PyTorch's operations from now on, which draws the same bits."""
+        self._drawing = drawing
 
     def compile(
         self,
@@ -84,7 +83,7 @@ class TracedSteps(Computation):
         examples = self._draw(words, index, "train", weights[0].dtype)
         run_update = compile_stacked(self.update, [*examples, options, steps_made, *weights])
         if evaluation:
-            index, counted = self._places(0, self._evaluated_at_once, index.device)
+            index, counted = self._places(0, self.evaluated_at_once, index.device)
             examples = self._draw(words, index, "validation", weights[0].dtype)
             trainable, _, frozen = self._layout.parts(weights)
             self._run_count = compile_stacked(self.count, [counted, *examples, *trainable, *frozen], shared=1)
@@ -111,16 +110,16 @@ class TracedSteps(Computation):
         words = [word[places] for word in words]
         values = [tensor[places] for tensor in (*trainable, *frozen)]
         count = torch.zeros_like(places)
-        for start in range(first, end, self._evaluated_at_once):
+        for start in range(first, end, self.evaluated_at_once):
             index, counted = self._places(start, end, places.device)
-            for some in range(0, len(count), _EVALUATED_TOGETHER):
-                part = slice(some, some + _EVALUATED_TOGETHER)
+            for some in range(0, len(count), self.evaluated_together):
+                part = slice(some, some + self.evaluated_together)
                 examples = self._draw([word[part] for word in words], index, "validation", values[0].dtype)
                 count[part] += self._run_count([counted, *examples, *(tensor[part] for tensor in values)])[0]
         return count
 
     def _places(self, first: int, end: int, device: torch.device) -> list[Tensor]:
-        return [part.to(device) for part in places_of(first, end, self._evaluated_at_once)]
+        return [part.to(device) for part in places_of(first, end, self.evaluated_at_once)]
 
     def _examples(self, words: Sequence[Tensor], indices: Tensor, kind: torch.dtype) -> Iterator[tuple[Tensor, Tensor]]:
         """The training examples of each step."""

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from parity_lightning.engine.computation import Training
-from parity_lightning.engine.native.gpu_program import Program, load_program
+from parity_lightning.engine.native.gpu_program import TYPES, Gpu, nvidia_gpu
 from parity_lightning.engine.native.steps import ACTIVATIONS, NativeSteps
 from parity_lightning.engine.native.stream import address_of, stream_of
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.nets.activations import Power
 
 _int = ctypes.c_int64
-_TYPES = {torch.float32: "float", torch.float64: "double"}
 
-# As in step.cu.
-_WARP, _MOST_WARPS = 32, 8
+# As in step.cu: eight warps of 128 units.
+_WARP, _MOST_UNITS = 32, 1024
 # In how many parts to count errors, at least: few trials alone do not fill a GPU.
 _BLOCKS = 1024
-# The first GPUs whose tensor cores multiply bfloat16.
-_WITH_BFLOAT16 = (8, 0)
 
 
 class _Block(NamedTuple):
@@ -73,69 +70,58 @@ class GpuSteps(NativeSteps):
     Args:
         training: As of `NativeSteps`.
         weights: As of `NativeSteps`.
-        load: Compiles kernels for a device and what is defined for the compiler.
-        tensor_cores: Whether to multiply by tensor cores, for networks that they can compute; by default if the GPU
-            has such that multiply bfloat16.
+        gpu: The GPU; by default that of the weights.
 
     Raises:
         NotCompiled: If there is no code for this network or rule, if a trial is too large, or if kernels cannot be
             compiled.
     """
 
-    def __init__(
-        self,
-        training: Training,
-        weights: Sequence[Tensor],
-        load: Callable[..., Program] = load_program,
-        tensor_cores: bool | None = None,
-    ) -> None:
+    def __init__(self, training: Training, weights: Sequence[Tensor], gpu: Gpu | None = None) -> None:
         super().__init__(training, weights)
         weight = weights[self._places[0]]  # type: ignore[index]
-        kind, units = weight.dtype, weight.shape[1]
-        if kind not in _TYPES:
+        gpu = nvidia_gpu(weight.device) if gpu is None else gpu
+        kind, units, states = weight.dtype, weight.shape[1], self._layout.states_each
+        if kind not in TYPES:
             raise NotCompiled(f"there are no kernels for {kind}")
+        if units > _MOST_UNITS:
+            raise NotCompiled(f"{units:,} units are more than {_MOST_UNITS:,} in a block of threads")
         if self._form.is_product and units > _WARP:
             raise NotCompiled(f"a product of {units} units is too large for a warp; at most {_WARP}")
-        if tensor_cores is None:
-            tensor_cores = torch.cuda.get_device_capability(weight.device) >= _WITH_BFLOAT16
         self._bytes_each, self._has_parts = weight.element_size(), training.batch_size > _WARP
-        ways = [_units]
-        if tensor_cores and kind == torch.float32 and not self._form.is_product:
-            ways = [_tiles, _units]
-        common = {
-            "REAL": _TYPES[kind],
+        self._block = _units(training.n, units, states)
+        if gpu.multiplies_bfloat16 and kind == torch.float32 and not self._form.is_product:
+            tiles = _tiles(training.n, units, states)
+            if self._memory(tiles, self._has_parts) <= gpu.most_memory:
+                self._block = tiles
+        if (needed := self._memory(self._block, self._has_parts)) > gpu.most_memory:
+            raise NotCompiled(f"a trial takes {needed:,} bytes of a block's {gpu.most_memory:,}")
+        defined = {
+            "REAL": TYPES[kind],
             "ACTIVATION": self._form.activation,
             "DEGREE": self._form.degree if self._form.activation == ACTIVATIONS[Power] else 0,
             "PRODUCT": self._form.is_product,
             "PARTS": int(self._has_parts),
             "OPTIMIZER": self._update.rule,
-            "STATES": self._layout.states_each,
+            "STATES": states,
             "HAS_DECAY": self._update.has_decay,
             "HAS_WEIGHT_DECAY": self._update.has_weight_decay,
             "HAS_NESTEROV": self._update.has_nesterov,
             "IS_DECOUPLED": self._update.is_decoupled,
+            **self._block.defined,
         }
-        for way in ways:
-            self._block = way(training.n, units, self._layout.states_each)
-            if self._block.threads > _MOST_WARPS * _WARP:
-                raise NotCompiled(f"{units:,} units are more than 1,024 in a block of threads")
-            defined = {**common, **self._block.defined}
-            self._program = load(weight.device, *(f"{name}={value}" for name, value in defined.items()))
-            needed = self._memory(self._has_parts)
-            if needed <= self._program.most_memory:
-                break
-        else:
-            raise NotCompiled(f"a trial takes {needed:,} bytes of a block's {self._program.most_memory:,}")
+        self._program = gpu.program("step.cu", *(f"{name}={value}" for name, value in defined.items()))
         self.version = self._program.version
         self._kept = torch.tensor(self._coefficients, dtype=torch.float64, device=weight.device)
         self._form.coefficients = self._kept.data_ptr()
 
-    def _memory(self, has_parts: bool) -> int:
+    def _memory(self, block: _Block, has_parts: bool) -> int:
         """How many bytes a block needs; see Layout in tiles.h and units.h."""
-        return self._bytes_each * (self._block.numbers + has_parts * self._block.gradients)
+        return self._bytes_each * (block.numbers + has_parts * block.gradients)
 
     def _train(self, arguments: Sequence[ctypes._CData], trials: int, batch: int) -> None:
-        self._program.launch("train", (trials, 1), self._block.threads, self._memory(self._has_parts), arguments)
+        memory = self._memory(self._block, self._has_parts)
+        self._program.launch("train", (trials, 1), self._block.threads, memory, arguments)
 
     def errors(
         self, words: Sequence[Tensor], weights: Sequence[Tensor], places: Tensor, first: int, end: int
@@ -156,5 +142,6 @@ class GpuSteps(NativeSteps):
             _int(each),
             address_of(errors),
         ]
-        self._program.launch("count_errors", (len(places), parts), self._block.threads, self._memory(False), arguments)
+        memory = self._memory(self._block, has_parts=False)
+        self._program.launch("count_errors", (len(places), parts), self._block.threads, memory, arguments)
         return errors

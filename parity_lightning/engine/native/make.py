@@ -1,4 +1,4 @@
-"""The steps of our own code for the device that a stack lies on."""
+"""Our own code for the device that a stack lies on: steps, or the examples for steps of other code."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from torch import Tensor
 
 from parity_lightning.engine.computation import Training
 from parity_lightning.engine.native.cpu_steps import CpuSteps
+from parity_lightning.engine.native.gpu_drawing import GpuDrawing
+from parity_lightning.engine.native.gpu_program import nvidia_gpu
 from parity_lightning.engine.native.gpu_steps import GpuSteps
 from parity_lightning.engine.native.steps import NativeSteps
+from parity_lightning.engine.native.stream import Drawing, NativeDrawing
 from parity_lightning.engine.not_compiled import NotCompiled
 
 
@@ -30,3 +33,21 @@ def make_steps(training: Training, weights: Sequence[Tensor]) -> NativeSteps:
     if kind == "cuda":
         return GpuSteps(training, weights)
     raise NotCompiled(f"there is no code of our own for {kind}")
+
+
+def make_drawing(n: int, like: Tensor) -> Drawing:
+    """Makes what draws examples.
+
+    Args:
+        n: How many bits an input has.
+        like: A weight, for its type and device.
+
+    Raises:
+        NotCompiled: If there is no code for this type or device, or it cannot be compiled.
+        SettingError: If others can write to the folder of compiled functions.
+    """
+    if like.device.type == "cpu":
+        return NativeDrawing(n, like.dtype)
+    if like.device.type == "cuda":
+        return GpuDrawing(n, like.dtype, nvidia_gpu(like.device))
+    raise NotCompiled(f"there is no code of our own for {like.device.type}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -12,6 +12,9 @@ from parity_lightning.data.sparse_parity import NOISE_PURPOSE, Stream, input_pur
 from parity_lightning.engine.native.library import load_library
 
 _int, _pointer = ctypes.c_int64, ctypes.c_void_p
+
+Drawing = Callable[[Sequence[Tensor], Tensor, Stream, bool], tuple[Tensor, Tensor]]
+"""Draws the examples of a stack; see `NativeDrawing`."""
 
 
 class ParityStream(ctypes.Structure):
