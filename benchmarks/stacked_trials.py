@@ -97,11 +97,7 @@ def our_rate(work: Work, trials: int, device: str = "cpu", seconds: float = SECO
     steps = 100 if work.width * work.batch_size < 100_000 else 5
     runner = runner_of(work, trials, device=device)
     with torch.no_grad():
-        # Some trials several times, where drawing the weights of all would take longer than what is measured.
-        drawn = list(runner._drawn(TrialSpec(seed, 0, seed) for seed in range(min(trials, 1024))))
-        for _ in range(-(-trials // 1024)):
-            for some in drawn:
-                runner._begin(some)
+        runner.add(*(TrialSpec(seed, 0, seed) for seed in range(trials)))
         runner.stack.compile()
         # The losses are looked at, so a GPU is waited for.
         return calls_per_second(lambda: runner.train(steps).cpu(), seconds) * steps * trials
