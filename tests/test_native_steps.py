@@ -48,6 +48,9 @@ NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {
     "PolyNet without biases": lambda n, r: PolyNetwork(n, min(r, 3, n), bias=False),
 }
 
+# Of degrees that the C++ compiler knows, and of others.
+POWERS = {f"z^{k}": lambda n, r, k=k: TwoLayerMLP(n, k, r, "power") for k in (1, 2, 3, 4, 5, 6, 9)}
+
 
 def in_groups(weights: Any) -> torch.optim.Optimizer:
     first, *others = list(weights)
@@ -87,7 +90,7 @@ def stack_of(
     modules = []
     for seed in seeds:
         torch.manual_seed(seed)
-        modules.append(NetworkWithLoss(NETWORKS[network](n, units), find_loss(loss)).to(device, kind))
+        modules.append(NetworkWithLoss((NETWORKS | POWERS)[network](n, units), find_loss(loss)).to(device, kind))
     parities = [SparseParity(n, min(3, n), seed=seed, label_noise=0.1) for seed in seeds]
     stack = Stack.of(modules, parities, OPTIMIZERS[optimizer], batch)
     if native:
@@ -127,6 +130,14 @@ def test_gradients_are_those_of_autograd(network: str, loss: str) -> None:
 
 
 @pytest.mark.compiles
+@pytest.mark.parametrize("batch", [8, 32])
+@pytest.mark.parametrize("network", POWERS)
+def test_powers_of_any_degree(network: str, batch: int) -> None:
+    stacks = (stack_of(network, "SGD", "cross_entropy", batch=batch, native=native) for native in (True, False))
+    assert_alike(*stacks, indices_of(3, batch))
+
+
+@pytest.mark.compiles
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_updates_are_those_of_the_optimizers(optimizer: str) -> None:
     # Square, so that no gradient is 0 but for rounding, of which the sign is anything.
@@ -153,7 +164,7 @@ def test_a_batch_larger_than_what_is_computed_at_a_time() -> None:
 @pytest.mark.compiles
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
 @pytest.mark.parametrize("optimizer", ["SGDW, momentum", "Adam", "sign-SGD"])
-@pytest.mark.parametrize("network", ["relu", "sinusoid", "PolyNet"])
+@pytest.mark.parametrize("network", ["relu", "power", "sinusoid", "PolyNet"])
 def test_a_trial_is_the_same_alone_in_company_and_in_calls_of_any_length(
     network: str, optimizer: str, kind: torch.dtype
 ) -> None:

@@ -86,8 +86,10 @@ DEVICE real input_of(uint32_t word, int64_t bit) {
   return static_cast<real>(1 - 2 * static_cast<int32_t>((word >> bit) & 1));
 }
 
-DEVICE real power(real z, int64_t degree) {
-  real value = 1;
+// A power of a number, or of several side by side.
+template <typename Number>
+DEVICE Number power(Number z, int64_t degree) {
+  Number value = Number{} + real(1);
   for (; degree > 0; degree >>= 1, z *= z)
     if (degree & 1) value *= z;
   return value;
