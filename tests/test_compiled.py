@@ -128,7 +128,7 @@ def test_a_compiled_trial_is_a_compiled_fit_bit_for_bit(fit: Callable[..., Run])
 
 @pytest.mark.slow
 @pytest.mark.compiles
-@pytest.mark.parametrize("begun", ["compiled", "eager"])
+@pytest.mark.parametrize("begun", ["C++", "eager"])
 def test_a_record_goes_on_in_the_way_it_was_begun_or_not_at_all(
     begun: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,6 +137,7 @@ def test_a_record_goes_on_in_the_way_it_was_begun_or_not_at_all(
     arguments = ["trials", *case.arguments, "--trials=4", "--workers=1", f"--output={path}"]
 
     def run(has_compiler: bool) -> list[dict[str, Any]]:
+        load_library.cache_clear()
         with monkeypatch.context() as changed:
             if not has_compiler:
                 changed.setenv("CXX", "no-such-compiler")
@@ -149,24 +150,24 @@ def test_a_record_goes_on_in_the_way_it_was_begun_or_not_at_all(
     with monkeypatch.context() as changed:
         changed.setattr(TrialsFile, "finish", lambda self, store: None)
         changed.setattr("parity_lightning.cli.trials.report", lambda *_: None)
-        run(has_compiler=begun == "compiled")
+        run(has_compiler=begun == "C++")
     with sqlite3.connect(f"{path}.journal") as database:
         whole = database.execute("SELECT * FROM trials ORDER BY trial").fetchall()
         database.execute("DELETE FROM trials WHERE trial IN (1, 2)")
     database.close()
-    assert all(f"{begun}, torch" in str(row) for row in whole)
+    assert all(f"'{begun}" in str(row) for row in whole)
     capsys.readouterr()
-    if begun == "compiled":
+    if begun == "C++":
         with pytest.raises(SystemExit) as ended:
             run(has_compiler=False)
         assert ended.value.code == 1
         (line,) = [line for line in capsys.readouterr().err.splitlines() if "round differently" in line]
-        assert "(compiled, torch" in line
+        assert "(C++ " in line
         assert "here (eager, torch" in line
         assert not Path(f"{path}.journal.lock").exists()
     rows = run(has_compiler=True)
     assert [row["hidden_progress"] for row in rows] == [row[8] for row in whole]
-    assert {row["computed"].partition(",")[0] for row in rows} == {begun}
+    assert all(row["computed"].startswith(begun) for row in rows)
     said = "going on without compiled steps, as the record was begun" in capsys.readouterr().err
     assert said == (begun == "eager")
 
