@@ -1,5 +1,6 @@
-// Runs kernels on a CPU: each thread of a block is a coroutine, and a barrier hands on to the next one. All threads of a
-// block pass the same barriers, as the kernels need it anyway.
+// Runs kernels on a CPU: each thread of a block is a coroutine. Where the threads of a warp exchange numbers they take turns;
+// a warp goes on alone until it comes to a barrier of the block, now the first warp before the others and now the last. So a
+// barrier that is missing shows: a warp reads what another has not written yet, or writes over what it has still to read.
 
 #pragma once
 
@@ -33,12 +34,15 @@ static unsigned char *memory;
 namespace on_cpu {
 constexpr size_t STACK = 1 << 18;
 static std::vector<ucontext_t> threads;
-static std::vector<char> has_ended;
+// What a thread does next: it goes on, waits for the other warps, or has ended.
+enum State : char { RUNS, WAITS, ENDED };
+static std::vector<char> states;
 static ucontext_t scheduler;
 static unsigned char exchanged[1024][32];
 
-static void yield() {
+static void yield(State state = RUNS) {
   const unsigned int own = threadIdx.x;
+  states[own] = state;
   swapcontext(&threads[own], &scheduler);
   threadIdx.x = own;
 }
@@ -47,8 +51,22 @@ static void (*work)();
 static void begin(int own) {
   threadIdx.x = own;
   work();
-  has_ended[own] = 1;
-  swapcontext(&threads[own], &scheduler);
+  yield(ENDED);
+}
+
+// Lets a warp go on to the next barrier of the block, or to its end, and returns which of both.
+static char run_warp(unsigned int warp, unsigned int count) {
+  const unsigned int first = 32 * warp, end = first + 32 < count ? first + 32 : count;
+  do {
+    for (unsigned int thread = first; thread < end; ++thread) {
+      states[thread] = RUNS;
+      swapcontext(&scheduler, &threads[thread]);
+    }
+    // All threads of a warp take part in what it does together.
+    for (unsigned int thread = first; thread < end; ++thread)
+      if (states[thread] != states[first]) abort();
+  } while (states[first] == RUNS);
+  return states[first];
 }
 
 // Runs a kernel for all blocks, one after another; each has so many bytes of memory.
@@ -61,12 +79,15 @@ static void launch(unsigned int blocks_x, unsigned int blocks_y, unsigned int co
   std::vector<char> stacks(STACK * count);
   work = kernel;
   blockDim.x = count;
+  const unsigned int warps = (count + 31) / 32;
+  // Random numbers, of which the first bit tells in which order warps go on.
+  uint32_t turn = 1;
   for (blockIdx.y = 0; blockIdx.y < blocks_y; ++blockIdx.y)
     for (blockIdx.x = 0; blockIdx.x < blocks_x; ++blockIdx.x) {
       // What a block finds in its memory is anything.
       for (unsigned char *byte = memory; byte < end; ++byte) *byte = 0xFF;
       threads.assign(count, {});
-      has_ended.assign(count, 0);
+      states.assign(count, RUNS);
       for (unsigned int thread = 0; thread < count; ++thread) {
         getcontext(&threads[thread]);
         threads[thread].uc_stack.ss_sp = &stacks[thread * STACK];
@@ -74,21 +95,19 @@ static void launch(unsigned int blocks_x, unsigned int blocks_y, unsigned int co
         threads[thread].uc_link = nullptr;
         makecontext(&threads[thread], reinterpret_cast<void (*)()>(begin), 1, static_cast<int>(thread));
       }
-      for (unsigned int ended = 0; ended < count;) {
-        ended = 0;
-        for (unsigned int thread = 0; thread < count; ++thread) {
-          if (!has_ended[thread]) swapcontext(&scheduler, &threads[thread]);
-          ended += has_ended[thread];
+      for (bool has_ended = false; !has_ended; turn = turn * 1664525u + 1013904223u)
+        for (unsigned int i = 0; i < warps; ++i) {
+          const bool ends = run_warp(turn >> 31 ? warps - 1 - i : i, count) == ENDED;
+          // A barrier that some warps have not reached would never open.
+          if (i && ends != has_ended) abort();
+          has_ended = ends;
         }
-        // A barrier that some threads have not reached would never open.
-        if (ended && ended < count) abort();
-      }
     }
   munmap(mapped, (pages + 1) * page);
 }
 }  // namespace on_cpu
 
-static inline void __syncthreads() { on_cpu::yield(); }
+static inline void __syncthreads() { on_cpu::yield(on_cpu::WAITS); }
 
 template <typename Number>
 static inline Number __shfl_sync(unsigned int, Number value, int from) {
