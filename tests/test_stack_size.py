@@ -10,6 +10,7 @@ from conftest import CONFIGS
 
 from parity_lightning.cli.trial_config import TrialConfigCLI
 from parity_lightning.engine import stack_size
+from parity_lightning.engine.kept_tensors import kept_tensors
 from parity_lightning.engine.stack_size import bytes_per_trial, default_stack_size
 from parity_lightning.engine.trial_config import TrialConfig
 
@@ -71,3 +72,10 @@ def test_of_many_trials_more_are_stacked_but_no_process_is_left_without() -> Non
     setting = setting_of("--data.n=10", "--trainer.val_check_interval=5")
     sizes = [default_stack_size(setting, CPU, 2, trials) for trials in (100, 2_048, 4_096, 10**6)]
     assert sizes == [64, 64, 128, 256]
+
+
+def test_a_tensor_counts_in_full_where_its_first_part_is_kept_too() -> None:
+    weight, x = torch.ones(3, requires_grad=True), torch.ones(4, 3)
+    with kept_tensors([weight]) as kept:
+        _ = (weight * x).sum() + (weight[0] * x[:, 0]).sum()
+    assert [tensor.numbers for tensor in kept] == [12]

@@ -40,7 +40,9 @@ def kept_tensors(parameters: Iterable[Tensor]) -> Iterator[list[KeptTensor]]:
     sizes: dict[int, KeptTensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        sizes[tensor.data_ptr()] = KeptTensor(tensor.numel(), tensor.numel() * tensor.element_size())
+        size = KeptTensor(tensor.numel(), tensor.numel() * tensor.element_size())
+        # A tensor and its first part begin at the same place.
+        sizes[tensor.data_ptr()] = max(size, sizes.get(tensor.data_ptr(), size))
         return tensor
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
