@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 from test_native_steps import NETWORKS, OPTIMIZERS, indices_of, stack_of
-from torch import Tensor
+from torch import Tensor, nn
 
 import parity_lightning.engine.native as native
 from parity_lightning.data.parity_stack import stack_parities
 from parity_lightning.data.sparse_parity import STREAMS, SparseParity
 from parity_lightning.engine.computation import Training
+from parity_lightning.engine.native import gpu_steps
 from parity_lightning.engine.native.compiler import find_compiler
 from parity_lightning.engine.native.gpu_drawing import GpuDrawing
 from parity_lightning.engine.native.gpu_steps import GpuSteps
@@ -26,6 +27,7 @@ from parity_lightning.engine.stack import Stack
 from parity_lightning.engine.trainable import NetworkWithLoss
 from parity_lightning.engine.update_rules import find_rule, groups_of
 from parity_lightning.optim.losses import LOSSES, find_loss
+from parity_lightning.optim.optimizers import SGDW
 
 pytestmark = pytest.mark.compiles
 _HERE = Path(__file__).parent
@@ -164,7 +166,11 @@ def test_updates_are_those_of_the_optimizers(optimizer: str, tiles: bool, emulat
 
 @pytest.mark.parametrize(
     ("n", "units", "batch"),
-    [(1, 1, 1), (5, 33, 3), (50, 100, 32), (33, 65, 40), (140, 40, 70), (10, 129, 31), (7, 300, 64), (130, 3, 33)],
+    [
+        *[(1, 1, 1), (5, 33, 3), (50, 100, 32), (33, 65, 40), (140, 40, 70), (10, 129, 31), (7, 300, 64), (130, 3, 33)],
+        # Inputs and the bias's fill a word, or begin one; they fill a quarter of a tile, or begin the next.
+        *[(31, 16, 32), (32, 64, 64), (19, 48, 16), (20, 17, 16)],
+    ],
 )
 @pytest.mark.parametrize("tiles", [False, True])
 def test_every_shape(n: int, units: int, batch: int, tiles: bool, emulated: Gpus) -> None:
@@ -201,6 +207,62 @@ def test_options_that_change_from_step_to_step(emulated: Gpus) -> None:
         expected, _ = case.expected.run(indices, options)
     torch.testing.assert_close(losses, expected, rtol=1e-9, atol=1e-11)
     assert_same_weights(case.stack, case.expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+def test_a_block_counts_more_examples_than_a_warp_has(
+    tiles: bool, emulated: Gpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(emulated, "relu", units=129, tiles=tiles)
+    for blocks in (1, 8):
+        # So few that each has many examples.
+        monkeypatch.setattr(gpu_steps, "_BLOCKS", blocks)
+        with torch.no_grad():
+            assert torch.equal(case.errors([0, 1], 130, 720), case.expected.errors(130, 720))
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+@pytest.mark.parametrize("frozen", ["hidden.weight", "hidden.bias", "output.weight"])
+def test_frozen_tensors_are_left_alone(
+    frozen: str, tiles: bool, emulated: Gpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def network(n: int, units: int) -> nn.Module:
+        made = NETWORKS["relu"](n, units)
+        made.get_parameter(frozen).requires_grad_(False)
+        return made
+
+    def optimizer(weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return SGDW([weight for weight in weights if weight.requires_grad], lr=0.05, decay=0.01, momentum=0.5)
+
+    monkeypatch.setitem(NETWORKS, "frozen", network)
+    monkeypatch.setitem(OPTIMIZERS, "frozen", optimizer)
+    Case(emulated, "frozen", "frozen", tiles=tiles).check(indices_of(3, 32, range(2)))
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+def test_a_diverged_trial_is_wrong_on_every_example_and_disturbs_no_other(tiles: bool, emulated: Gpus) -> None:
+    case, other = (Case(emulated, "relu", tiles=tiles) for _ in range(2))
+    case.stack.weights[next(iter(case.stack.weights))][0].fill_(torch.nan)
+    indices = indices_of(2, 32, range(2))
+    (losses, errors), (its_losses, its_errors) = case.run(indices), other.run(indices)
+    assert losses[:, 0].isnan().all()
+    assert (errors[:, 0] == 32).all()
+    assert torch.equal(losses[:, 1], its_losses[:, 1])
+    assert torch.equal(errors[:, 1], its_errors[:, 1])
+    assert case.errors([0], 0, 100).tolist() == [100]
+
+
+def test_errors_are_counted_at_places_that_do_not_follow_one_another_in_memory(emulated: Gpus) -> None:
+    case = Case(emulated, "relu")
+    places = torch.tensor([1, 0, 1, 0])[::2]
+    assert torch.equal(case.steps.errors(case.words, case.weights, places, 0, 100), case.errors([1, 1], 0, 100))
+    assert case.errors([0], 0, 100) != case.errors([1], 0, 100)
+
+
+def test_a_trial_whose_tiles_do_not_fit_is_computed_without_them(emulated: Gpus) -> None:
+    # With gradients of several parts, tiles take 242,848 bytes of 232,448, and units 135,328.
+    case = Case(emulated, "relu", "momentum", n=20, units=513, batch=40, tiles=True)
+    case.check(indices_of(1, 40, range(2)))
 
 
 def test_too_large_a_trial_is_left_to_other_code(emulated: Gpus) -> None:

@@ -127,6 +127,7 @@ class GpuSteps(NativeSteps):
         self, words: Sequence[Tensor], weights: Sequence[Tensor], places: Tensor, first: int, end: int
     ) -> Tensor:
         """Counts errors; see `Computation`."""
+        places = places.contiguous()
         errors = torch.zeros(len(places), dtype=torch.int64, device=places.device)
         if not len(places) or end <= first:
             return errors
