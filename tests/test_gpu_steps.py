@@ -31,7 +31,7 @@ from parity_lightning.optim.optimizers import SGDW
 
 pytestmark = pytest.mark.compiles
 _HERE = Path(__file__).parent
-# Those that tensor cores compute.
+# Networks that tensor cores can compute.
 SUMS = [network for network in NETWORKS if "PolyNet" not in network]
 
 

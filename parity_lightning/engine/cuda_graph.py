@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import Protocol
@@ -61,8 +62,11 @@ class GraphRecorder:
         with torch.cuda.stream(self._stream):
             function()
             # An error here leaves everything in order; one while a graph is recorded need not.
-            torch.cuda.set_sync_debug_mode("error")
             try:
+                with warnings.catch_warnings():
+                    # PyTorch warns that this is a prototype.
+                    warnings.simplefilter("ignore")
+                    torch.cuda.set_sync_debug_mode("error")
                 function()
             finally:
                 torch.cuda.set_sync_debug_mode(mode)

@@ -1,9 +1,9 @@
 """Steps of any network on an NVIDIA GPU, where launching operations one by one takes longer than they do.
 
 Launches are recorded once, see `GraphRecorder`, for a fixed number of trials, and done again for one group of trials
-after another; a group that is not full is filled up. This number is that of what can be computed at once, and follows
-from the setting alone. So an operation has the same shapes whatever a stack holds, and the libraries behind it, which
-choose their code by shapes, compute each trial alike.
+after another; a group that is not full is filled up. How many trials a group has follows from the setting alone: so
+many that their largest tensor has about two million numbers. So an operation has the same shapes whatever a stack
+holds, and the libraries behind it, which choose their code by shapes, compute each trial alike.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class GraphedSteps(Computation):
                 for examples in (training.batch_size, traced.evaluated_at_once)
             )
             self._trials = _trials_of(most_of_a_step, _NUMBERS_OF_A_STEP)
-            # Some trial, to be recorded with: each that is trained is copied over it.
+            # The first trial, as an example to record with: every call writes its own over it.
             self._words, self._weights = ([self._spread(tensor) for tensor in part] for part in (words, weights))
             self._steps_made = self._spread(steps_made)
             self._options = self._spread(options).repeat(_STEPS, 1, 1)
@@ -79,7 +79,7 @@ class GraphedSteps(Computation):
             self._errors = torch.zeros(shape, dtype=torch.int64, device=device)
             with torch.no_grad(), same_each_time():
                 self._launch = {steps: recorder.record(partial(self._take, steps)) for steps in (1, _STEPS)}
-        except Exception as error:
+        except RuntimeError as error:
             why = " ".join(f"{type(error).__name__}: {error}".split())
             raise NotCompiled(f"its steps cannot be recorded: {why[:200]}") from error
         self._frozen = len(training.layout.parts(weights)[2])
@@ -166,8 +166,8 @@ def _parts(steps: int) -> Iterator[tuple[int, int]]:
     """From which step to which the graphs are launched.
 
     Example:
-        >>> list(_parts(34))
-        [(0, 16), (16, 32), (32, 33), (33, 34)]
+        >>> list(_parts(34)), list(_parts(16))
+        ([(0, 16), (16, 32), (32, 33), (33, 34)], [(0, 16)])
     """
     begin = 0
     while begin < steps:

@@ -27,7 +27,7 @@ def kept_tensors(parameters: Iterable[Tensor]) -> Iterator[list[KeptTensor]]:
     """A context that lists what backpropagation keeps of what is computed within, once it ends.
 
     Args:
-        parameters: What is there in any case, and does not count.
+        parameters: The weights, which do not count.
 
     Example:
         >>> layer = torch.nn.Linear(5, 7)

@@ -38,7 +38,7 @@ DEVICE real sums_over_warp(real *value) {
   else return value[0];
 }
 
-// What the kernels were compiled for, so that no number asks for it.
+// How weights are updated, in constants of the compiler: no branch for each number.
 DEVICE Update compiled_for(Update update) {
   update.rule = OPTIMIZER;
   update.has_decay = HAS_DECAY, update.has_weight_decay = HAS_WEIGHT_DECAY, update.is_decoupled = IS_DECOUPLED;
@@ -46,7 +46,7 @@ DEVICE Update compiled_for(Update update) {
   return update;
 }
 
-// A hundred copies of what is long would take the compiler half a minute: it is called.
+// Not inlined: a hundred copies of what is long would take half a minute to compile.
 #ifdef __CUDACC__
 #define CALLED __device__ __noinline__
 #else

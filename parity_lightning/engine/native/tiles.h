@@ -1,8 +1,8 @@
-// A trial whose warps have tiles of its weights: float, by tensor cores, without rounding weights.
+// How a block computes a trial of floats by tensor cores: each warp keeps tiles of its weights.
 //
 // Inputs are 1 or -1, which are exact in any type. Tensor cores multiply bfloat16, of 8 bits: a float, of 24 bits, is the sum
-// of three of them, exactly. So a product of weights and inputs is three products of such parts, and so is one of derivatives
-// and inputs; tensor cores add them up in single precision.
+// of three of them, exactly (above 2^-110). So a product of weights and inputs is three products of such parts, and so is one
+// of derivatives and inputs; tensor cores add them up in single precision.
 //
 // A warp has TILES times 16 units and 32 examples. A tile is what the instruction multiplies: 16 units by 16 inputs in the
 // first product, 16 units by 16 examples in the second. There, a thread's numbers are those of units g and g + 8 for g = lane
@@ -117,11 +117,11 @@ DEVICE uint32_t *word(int at) { return reinterpret_cast<uint32_t *>(number(at));
 
 DEVICE Four four_of(const real (&sum)[4]) { return Four{{sum[0], sum[1], sum[2], sum[3]}}; }
 
-// The first of the inputs in a group of columns, for the thread's pair of columns; the second is 8 behind.
+// The first of the inputs in a group of columns, for the thread's pair of columns; the second is 8 higher.
 DEVICE int input_of_column(int group, int pair) { return group / 2 * 16 + group % 2 * 4 + pair; }
 // Which of four groups' 32 columns an input is: the inverse of input_of_column.
 DEVICE int column_of_input(int input) { return input / 16 * 16 + input / 4 % 2 * 8 + input % 4 * 2 + input / 8 % 2; }
-// The first of the examples in a group of columns, for the thread's pair of columns; the second is 16 behind.
+// The first of the examples in a group of columns, for the thread's pair of columns; the second is 16 higher.
 DEVICE int example_of_column(int group, int pair) { return group * 4 + pair; }
 
 struct Trial {
@@ -363,7 +363,7 @@ struct Trial {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int input = input_of_column(column, t) + 8 * (i % 2);
-      // What only fills up a tile has a gradient of 0 and stays 0, but for 0 / 0.
+      // What only fills up a tile has a gradient of 0 and stays 0: but for 0 / 0, and in a trial that has diverged.
       if (OPTIMIZER != ADAM || (unit(tile, i / 2) < layout.units && input <= layout.n))
         update_number(step.update, input < layout.n ? of_weight : of_bias, value.at[i], gradient.at[i], states[0].at[i],
                       states[1].at[i]);
