@@ -24,7 +24,7 @@ import torch
 from conftest import CONFIGS, Run, mutated
 from processes import FRESH, fresh
 from test_library_cache import needs_root
-from test_trials_record import missing, record, result
+from test_trials_record import file_of, missing, record, result
 
 from parity_lightning.engine.compiled import compile_stacked
 from parity_lightning.engine.library_cache import is_whole, private_cache
@@ -130,9 +130,10 @@ def test_mutated_journals(tmp_path: Path, told: Callable[..., None]) -> None:
 
 
 def test_mutated_parquet_files(tmp_path: Path, told: Callable[..., None]) -> None:
-    first = record(tmp_path, trials=50)
+    file = file_of(tmp_path, trials=50)
+    first = file.store()
     first.add([result(number, None if number % 3 else number + 1) for number in range(100)])
-    first.finish()
+    file.finish(first)
     path = tmp_path / "t.parquet"
     sound = record(tmp_path, trials=50).convergence_times().tobytes()
 
@@ -353,7 +354,7 @@ def test_a_disk_that_is_full(
             for path in (disk / "runs", disk / "theory"):
                 shutil.rmtree(path, ignore_errors=True)
         # Room for a library's beginning, then elsewhere for all of it.
-        compiled = [*TRIALS, "--trials=6", f"--output={tmp_path / 'compiled.parquet'}"]
+        compiled = [*TRACED, f"--output={tmp_path / 'compiled.parquet'}"]
         fill(disk, 100 * mebibytes)
         ends_in_a_line(compiled, disk / "cache", log)
         tried += 1

@@ -321,6 +321,10 @@ BAD = [
     ("--model.optimizer=SparseAdam", "--model.optimizer=SparseAdam: needs sparse gradients"),
     ("--model.lr_scheduler=StepLRR", "--model.lr_scheduler=StepLRR: no such class; did you mean StepLR?"),
     ("--model.lr_scheduler=StepLR", "--model.lr_scheduler.step_size: missing"),
+    ("--model=null", "--model=null: must be the name of a class"),
+    ("--data=", "--data=null: must be the name of a class"),
+    ("--trainer=null", "--trainer=null: a group of options; give them one by one, --trainer.OPTION"),
+    ("--trainer=5", "--trainer=5: a group of options"),
     ("--data=ParityData", "--data=ParityData: no such class; did you mean ParityDataModule? Valid: ParityDataModule;"),
     ("--seed_everything=-1", "--seed_everything=-1: must be a whole number from 0 to 4294967295"),
     ("--seed_everything=false", "--seed_everything=False: must be a whole number"),
@@ -428,6 +432,8 @@ def test_bad_combinations_are_refused(
         ("- 1\n- 2\n", "must hold settings by name"),
         ("trainer: null\n", "its trainer must hold options by name"),
         ("modle: 3\n", "--modle: no such option; did you mean --model?"),
+        ("model: null\ndata: {class_path: ParityDataModule}\n", "--model=null: must be the name of a class"),
+        ("data: {class_path: ParityDataModule, init_args: null}\n", "--data.init_args=null: must hold options by name"),
         ("\udcff", "cannot be read"),
     ],
 )
@@ -439,7 +445,7 @@ def test_a_bad_config_file_is_named(
         file.write_text(content, errors="surrogateescape")
     line = complaint(["fit", f"--config={file}"], capsys)
     assert told in line
-    assert str(file) in line or "modle" in line
+    assert str(file) in line or told.startswith("--")
 
 
 @pytest.mark.parametrize(

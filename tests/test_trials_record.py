@@ -259,9 +259,10 @@ def test_a_file_with_fewer_rows_or_other_numbers_is_refused(tmp_path: Path) -> N
     parquet.write_table(table.set_column(place, "convergence_time", [[*times[:5], 7]]), path)
     with pytest.raises(SettingError, match="other convergence times than were written"):
         record(tmp_path)
-    parquet.write_table(table.drop(["convergence_time"]), path)
-    with pytest.raises(SettingError, match="is damaged"):
-        record(tmp_path)
+    for name in ("convergence_time", "onset"):
+        parquet.write_table(table.drop([name]), path)
+        with pytest.raises(SettingError, match="is damaged"):
+            record(tmp_path)
 
 
 @pytest.mark.parametrize("ending", ["", "-wal", ".lock"])

@@ -52,6 +52,11 @@ class Setting:
         except (yaml.YAMLError, ValueError, RecursionError):
             return self.value
 
+    @property
+    def is_null(self) -> bool:
+        """Whether the value is null, as a configuration or a command line has it."""
+        return self.value is None or (self.file is None and self.value in ("null", "Null", "NULL", "~", ""))
+
 
 @dataclass(frozen=True)
 class GivenSettings:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from parity_lightning.cli.class_names import find_class, why_not
@@ -29,7 +30,7 @@ from parity_lightning.errors import SettingError
 UNEXPLAINED = "these settings do not fit together"
 """What is said where no single setting is found to be wrong."""
 
-_CLASS_PATH = "class_path"
+_CLASS_PATH, _ARGUMENTS = "class_path", "init_args"
 _PRINT_FLAGS = ("skip_default", "skip_unset")
 
 
@@ -124,6 +125,10 @@ class UsageExplainer(NamedTuple):
             yield name
             yield from self._paths_below(name, option)
 
+    def _is_group(self, path: str) -> bool:
+        own = self.options.get(path)
+        return own is not None and own.hint is None and any(name.startswith(f"{path}.") for name in self.options)
+
     def _has_parts(self, name: str) -> bool:
         return any(setting.option.startswith(f"{name}.") for setting in self.given.settings)
 
@@ -178,6 +183,13 @@ class UsageExplainer(NamedTuple):
     def _check_value(self, path: str, option: Option, value: Any, setting: Setting) -> None:
         is_text = setting.file is None and isinstance(value, str)
         plain = setting.plain if is_text else value
+        is_whole = setting.option == path
+        if is_whole and setting.is_null and path in self.required:
+            raise SettingError(f"--{path}", "null", "must be the name of a class")
+        is_file = is_text and Path(value).is_file()
+        if is_whole and self._is_group(path) and not isinstance(plain, Mapping) and not is_file:
+            shown = "null" if setting.is_null else value
+            raise SettingError(f"--{path}", shown, f"a group of options; give them one by one, --{path}.OPTION")
         for each in plain if isinstance(plain, list) and classes_in(option.hint) else [plain]:
             if isinstance(each, Mapping) and (_CLASS_PATH in each or classes_in(option.hint)):
                 self._check_parts(path, option, each, setting)
@@ -205,6 +217,9 @@ class UsageExplainer(NamedTuple):
             return
         inner = options_of_class(kind, without_first=makes_from_first(option.hint))
         for name, part in parts_of(value):
+            if name == _ARGUMENTS:
+                shown = "null" if part is None else part
+                raise SettingError(f"--{path}.{name}", shown, "must hold options by name, or be left out")
             if name != _CLASS_PATH:
                 self._check(name, part, inner, f"{path}.", setting)
 

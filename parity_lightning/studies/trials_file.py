@@ -28,6 +28,9 @@ from parity_lightning.studies.store import Store
 _PLAN = "parity_lightning.plan"
 _TIMES = "parity_lightning.convergence_times"
 
+# The columns of what came of a trial.
+_OUTCOME = TrialResult._fields[1:]
+
 _OPTION = "--output"
 _REMOVE = "remove it, or name another file"
 _ROWS_AT_ONCE = 50_000
@@ -193,8 +196,8 @@ class TrialsOnRecord(NamedTuple):
 
         try:
             columns = {}
-            for name in parquet.read_schema(path).names:
-                # Of all columns, for the checksums of their pages.
+            # Of all columns, for the checksums of their pages; and those that trials have, for a name may be damaged.
+            for name in dict.fromkeys((*parquet.read_schema(path).names, *_OUTCOME)):
                 column = parquet.read_table(path, columns=[name], page_checksum_verification=True)[name]
                 if name == "convergence_time":
                     columns[name] = np.array(column.to_numpy(), dtype=float)
@@ -220,9 +223,8 @@ class TrialsOnRecord(NamedTuple):
         """
         import pyarrow.parquet as parquet
 
-        names = list(TrialResult._fields[1:])
         number = 0
-        for batch in parquet.ParquetFile(path).iter_batches(_ROWS_AT_ONCE, columns=names):
+        for batch in parquet.ParquetFile(path).iter_batches(_ROWS_AT_ONCE, columns=list(_OUTCOME)):
             rows = []
             for row in batch.to_pylist():
                 cell, trial = divmod(number, self.trials)
