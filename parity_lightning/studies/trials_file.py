@@ -150,6 +150,10 @@ class TrialsFile:
         return self._times.reshape(-1, self.extent.trials)
 
 
+def _damaged(path: Path, error: Exception) -> SettingError:
+    return SettingError(_OPTION, path, f"is damaged ({' '.join(str(error).split())[:100]}); {_REMOVE}")
+
+
 class TrialsOnRecord(NamedTuple):
     """The plan that a Parquet file has in its metadata.
 
@@ -182,7 +186,8 @@ class TrialsOnRecord(NamedTuple):
             digest = metadata[_TIMES.encode()].decode()
             known = cls(plan["first_seed"], plan["trials"], plan["common"], plan["keys"], digest)
             written = plan["format"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:
+            # A damaged file may raise anything.
             message = "holds something else than trials of this version; name another file"
             raise SettingError(_OPTION, path, message) from error
         if written != FORMAT:
@@ -203,9 +208,7 @@ class TrialsOnRecord(NamedTuple):
                     columns[name] = np.array(column.to_numpy(), dtype=float)
             times = columns["convergence_time"]
         except Exception as error:
-            # A damaged file may raise anything.
-            message = f"is damaged ({' '.join(str(error).split())[:100]}); {_REMOVE}"
-            raise SettingError(_OPTION, path, message) from error
+            raise _damaged(path, error) from error
         times[np.isnan(times)] = np.inf
         total = len(self.keys) * self.trials
         if len(times) != total:
@@ -220,15 +223,21 @@ class TrialsOnRecord(NamedTuple):
         Args:
             path: The file.
             places: The places of its cells in another plan.
+
+        Raises:
+            SettingError: If it is damaged.
         """
         import pyarrow.parquet as parquet
 
         number = 0
         for batch in parquet.ParquetFile(path).iter_batches(_ROWS_AT_ONCE, columns=list(_OUTCOME)):
             rows = []
-            for row in batch.to_pylist():
-                cell, trial = divmod(number, self.trials)
-                row |= {name: tuple(row[name]) for name in ("support", "reached")}
-                rows.append((places[cell], trial, TrialResult(number, **row)))
-                number += 1
+            try:
+                for row in batch.to_pylist():
+                    cell, trial = divmod(number, self.trials)
+                    row |= {name: tuple(row[name]) for name in ("support", "reached")}
+                    rows.append((places[cell], trial, TrialResult(number, **row)))
+                    number += 1
+            except (TypeError, ValueError, KeyError, IndexError) as error:
+                raise _damaged(path, error) from error
             yield rows
