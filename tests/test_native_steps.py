@@ -15,7 +15,7 @@ import pyarrow.parquet as parquet
 import pytest
 import torch
 from conftest import CONFIGS
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -148,32 +148,54 @@ def test_updates_are_those_of_the_optimizers(optimizer: str) -> None:
 @pytest.mark.compiles
 @settings(max_examples=25, deadline=None)
 @given(
-    n=st.integers(1, 140), units=st.integers(1, 40), batch=st.integers(1, 70), network=st.sampled_from(list(NETWORKS))
+    n=st.integers(1, 140), units=st.integers(1, 40), batch=st.integers(1, 140), network=st.sampled_from(list(NETWORKS))
 )
+# On both sides of where gradients are looked up, and up to three tables of examples.
+@example(n=31, units=11, batch=8, network="relu")
+@example(n=32, units=11, batch=7, network="relu")
+@example(n=32, units=11, batch=8, network="relu")
+@example(n=64, units=40, batch=64, network="polynomial")
+@example(n=129, units=23, batch=133, network="without biases")
 def test_every_shape(n: int, units: int, batch: int, network: str) -> None:
     stacks = (stack_of(network, "SGD", "square", n, units, batch, native=native) for native in (True, False))
     assert_alike(*stacks, indices_of(2, batch))
 
 
 @pytest.mark.compiles
-def test_a_batch_larger_than_what_is_computed_at_a_time() -> None:
-    stacks = (stack_of(units=3000, batch=100, native=native) for native in (True, False))
-    assert_alike(*stacks, indices_of(2, 100))
+@pytest.mark.parametrize(("n", "units", "batch"), [(13, 3000, 100), (50, 3000, 100), (50, 160, 200)])
+def test_a_batch_larger_than_what_is_computed_at_a_time(n: int, units: int, batch: int) -> None:
+    stacks = (stack_of(n=n, units=units, batch=batch, native=native) for native in (True, False))
+    assert_alike(*stacks, indices_of(2, batch))
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("n", [13, 50])
+@pytest.mark.parametrize("network", ["relu", "power", "PolyNet"])
+def test_single_precision_is_that_of_double_but_for_rounding(network: str, n: int) -> None:
+    single = stack_of(network, "SGD", "square", n, 100, 70, kind=torch.float32)
+    double = stack_of(network, "SGD", "square", n, 100, 70, native=False)
+    for name, weight in single.weights.items():
+        weight.copy_(double.weights[name])
+    with torch.no_grad():
+        single.run(indices_of(2, 70)), double.run(indices_of(2, 70))
+    for name, weight in single.weights.items():
+        torch.testing.assert_close(weight.double(), double.weights[name], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.compiles
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
 @pytest.mark.parametrize("optimizer", ["SGDW, momentum", "Adam", "sign-SGD"])
 @pytest.mark.parametrize("network", ["relu", "power", "sinusoid", "PolyNet"])
+@pytest.mark.parametrize("n", [13, 40])
 def test_a_trial_is_the_same_alone_in_company_and_in_calls_of_any_length(
-    network: str, optimizer: str, kind: torch.dtype
+    network: str, optimizer: str, kind: torch.dtype, n: int
 ) -> None:
     seeds = range(5)
-    together = stack_of(network, optimizer, seeds=seeds, kind=kind)
+    together = stack_of(network, optimizer, n=n, seeds=seeds, kind=kind)
     losses, errors = together.run(indices_of(12, 32, seeds))
     for seed in (0, 3):
         own = range(seed, seed + 1)
-        alone = stack_of(network, optimizer, seeds=own, kind=kind)
+        alone = stack_of(network, optimizer, n=n, seeds=own, kind=kind)
         parts = [alone.run(part) for part in indices_of(12, 32, own).split([1, 4, 7])]
         assert torch.equal(torch.cat([loss for loss, _ in parts])[:, 0], losses[:, seed])
         assert torch.equal(torch.cat([wrong for _, wrong in parts])[:, 0], errors[:, seed])
@@ -195,9 +217,10 @@ def test_options_may_change_with_every_step() -> None:
 
 
 @pytest.mark.compiles
-def test_a_diverging_trial_shows_it_and_disturbs_no_other() -> None:
+@pytest.mark.parametrize("n", [13, 40])
+def test_a_diverging_trial_shows_it_and_disturbs_no_other(n: int) -> None:
     def losses_of(rate: float) -> Tensor:
-        stack = stack_of("power", "SGD", "square", kind=torch.float32)
+        stack = stack_of("power", "SGD", "square", n, kind=torch.float32)
         stack.options[1, 0] = rate
         return stack.run(indices_of(40, 32))[0]
 
@@ -481,22 +504,24 @@ def test_trials_are_confirmed_up_to_their_first_block_with_an_error(n: int, scre
 @pytest.mark.compiles
 @pytest.mark.parametrize("network", ["relu", "polynomial", "PolyNet"])
 @pytest.mark.parametrize("batch", [20, 100])
-def test_examples_with_large_margins_add_nothing(network: str, batch: int) -> None:
-    stacks = [stack_of(network, "momentum", "hinge", batch=batch, native=native) for native in (True, False)]
+@pytest.mark.parametrize("n", [13, 40])
+def test_examples_with_large_margins_add_nothing(network: str, batch: int, n: int) -> None:
+    stacks = [stack_of(network, "momentum", "hinge", n, batch=batch, native=native) for native in (True, False)]
     for stack in stacks:
         for weight in stack.weights.values():
             weight.mul_(3)
     with torch.no_grad():
-        x, y = ParityStack(*stacks[0].tensors[:4]).draw(indices_of(1, batch)[0], 13, "train", noisy=True)
+        x, y = ParityStack(*stacks[0].tensors[:4]).draw(indices_of(1, batch)[0], n, "train", noisy=True)
         is_beyond = stacks[0].predict(x.double()) * y > 1
     assert 0.1 < is_beyond.double().mean() < 0.9
     assert_alike(*stacks, indices_of(5, batch))
 
 
 @pytest.mark.compiles
-def test_what_is_not_finite_shows_where_margins_are_large() -> None:
+@pytest.mark.parametrize("n", [13, 40])
+def test_what_is_not_finite_shows_where_margins_are_large(n: int) -> None:
     """An infinite output has no hinge loss; its gradient is no number."""
-    stacks = [stack_of("relu", "SGD", "hinge", native=native) for native in (True, False)]
+    stacks = [stack_of("relu", "SGD", "hinge", n, native=native) for native in (True, False)]
     for stack in stacks:
         stack.weights["network.output.weight"][1, 0, 2] = torch.inf
     indices = indices_of(3, 32)

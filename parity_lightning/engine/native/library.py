@@ -20,7 +20,7 @@ from parity_lightning.engine.not_compiled import NotCompiled
 # The first includes the others.
 _SOURCES = [
     Path(__file__).with_name(name)
-    for name in ("step.cpp", "errors.h", "trial.h", "vectors.h", "draw.h", "arithmetic.h")
+    for name in ("step.cpp", "errors.h", "trial.h", "signs.h", "vectors.h", "draw.h", "arithmetic.h")
 ]
 _TYPES = {torch.float32: "float", torch.float64: "double"}
 # No option that lets the compiler change what is computed: infinities and NaN must show that a trial diverged.

@@ -10,25 +10,9 @@
 #include "arithmetic.h"
 #include "draw.h"
 #include "errors.h"
+#include "signs.h"
 #include "trial.h"
 #include "vectors.h"
-
-// The inputs, (count, n), of bits.
-static void expand(const uint32_t *bits, int64_t n, int64_t count, real *x) {
-  const int64_t words = (n + 31) / 32;
-  for (int64_t b = 0; b < count; ++b)
-    for (int64_t word = 0; word < words; ++word) {
-      const uint32_t drawn = bits[b * words + word];
-      real *to = x + b * n + 32 * word;
-      const int64_t here = n - 32 * word < 32 ? n - 32 * word : 32;
-      int64_t j = 0;
-      for (; j + LANES <= here; j += LANES) {
-        const vec inputs = inputs_of(drawn >> j);
-        std::memcpy(to + j, &inputs, sizeof inputs);
-      }
-      for (; j < here; ++j) to[j] = input_of(drawn, j);
-    }
-}
 
 // The examples of all trials: inputs (trials, count, n) and labels (trials, count). The indices are (trials, count), or
 // (count) and the same for all trials.
@@ -63,7 +47,7 @@ extern "C" int train(const Network *net, const Stream *stream, const Update *upd
   const int64_t columns = trial.columns, chunk = chunk_of(columns, batch);
   Scratch x(chunk * net->n), y(chunk), z(chunk * columns), slope(chunk * columns), f(chunk);
   const int64_t words = (net->n + 31) / 32;
-  std::vector<uint32_t> bits(chunk * words);
+  std::vector<uint32_t> bits(chunk * words), turned(net->n * ((chunk + 31) / 32));
   std::vector<int64_t> places(chunk);
   for (int64_t t = 0; t < trials; ++t) {
     trial.load(t, true);
@@ -90,8 +74,9 @@ extern "C" int train(const Network *net, const Stream *stream, const Update *upd
           for (int64_t word = 0; word < words; ++word) bits[kept * words + word] = bits[b * words + word];
           places[kept] = b, f.at[kept] = by_output, ++kept;
         }
-        expand(bits.data(), net->n, kept, x.at);
-        trial.backward(x.at, kept, places.data(), z.at, slope.at, f.at);
+        if (trial.looks_up_gradients(kept)) turn(bits.data(), net->n, kept, turned.data());
+        else expand(bits.data(), net->n, kept, x.at);
+        trial.backward(turned.data(), x.at, kept, places.data(), z.at, slope.at, f.at);
       }
       steps_made[t] += 1;
       const double *own = options + ((options_change ? step * trials : 0) + t) * update->option_count;

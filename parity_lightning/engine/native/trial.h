@@ -5,8 +5,14 @@
 #include "arithmetic.h"
 #include "vectors.h"
 
-// From how many examples on tables are used.
+// From how many examples on sums of weights are looked up in tables.
 constexpr int64_t FEW_EXAMPLES = 24;
+// From how many examples and inputs on sums of derivatives are. Measured for 1 to 1000 units, with AVX-512 and with AVX2:
+// with 24 inputs it takes as long as to multiply, with 32 and 8 examples hardly ever longer, and with 50 and 32 a step takes
+// a seventh less time.
+constexpr int64_t FEW_DERIVATIVES = 8, FEW_INPUTS = 32;
+// For at most how many vectors of units, so that the tables of a tile of examples stay in the cache.
+constexpr int LOOKED_UP = 4;
 // How many examples are computed at a time where their units are not kept.
 constexpr int64_t TILE = 64;
 
@@ -78,11 +84,11 @@ static void update_values(const Update &update, const Options &o, real *__restri
 // One trial's tensors, laid out for the loops: the weights as (n, units), units filled up to vectors with zeros.
 struct Trial {
   const Network &net;
-  const int64_t columns, widest;
+  const int64_t columns, widest, words;
   Scratch values[TENSORS], gradients[TENSORS], first[TENSORS], second[TENSORS], tables;
 
   Trial(const Network &network, bool trains)
-      : net(network), columns(padded(network.units)), widest(widest_table(network.n)),
+      : net(network), columns(padded(network.units)), widest(widest_table(network.n)), words((network.n + 31) / 32),
         values{Scratch(network.n * columns), Scratch(columns), Scratch(columns), Scratch(1)},
         gradients{Scratch(trains ? network.n * columns : 1), Scratch(columns), Scratch(columns), Scratch(1)},
         first{Scratch(has_state(trains, 0) ? network.n * columns : 1), Scratch(columns), Scratch(columns), Scratch(1)},
@@ -162,7 +168,7 @@ struct Trial {
   void add_rectified(int64_t j, const uint32_t *bits, int64_t count, vec *sums) {
     vec u[V];
     read_output_weights<V>(j, u);
-    look_up<V>(tables_of<V>(j), bits, net.n, count, [&](int64_t b, const vec (&z)[V]) {
+    look_up<V>(tables_of<V>(j), bits, words, net.n, count, [&](int64_t b, const vec (&z)[V]) {
       vec sum = sums[b];
       for (int v = 0; v < V; ++v) sum = plus_product(sum, rectified(z[v]), u[v]);
       sums[b] = sum;
@@ -173,13 +179,12 @@ struct Trial {
   template <int V>
   void add_outputs(int64_t j, const uint32_t *bits, int64_t count, vec *sums) {
     const auto table = tables_of<V>(j);
-    const int64_t words = (net.n + 31) / 32;
     alignas(64) real units[TILE * V * LANES];
     vec u[V];
     read_output_weights<V>(j, u);
     for (int64_t first = 0; first < count; first += TILE) {
       const int64_t here = count - first < TILE ? count - first : TILE;
-      look_up<V>(table, bits + first * words, net.n, here, [&](int64_t b, const vec (&z)[V]) {
+      look_up<V>(table, bits + first * words, words, net.n, here, [&](int64_t b, const vec (&z)[V]) {
         for (int v = 0; v < V; ++v) set_vec(units + (b * V + v) * LANES, z[v]);
       });
       activate(net, units, nullptr, here * V * LANES);
@@ -226,15 +231,16 @@ struct Trial {
       return;
     }
     for_columns([&](auto width, int64_t j) {
-      look_up<width()>(tables_of<width()>(j), bits, net.n, count, [&](int64_t b, const vec (&sum)[width()]) {
+      look_up<width()>(tables_of<width()>(j), bits, words, net.n, count, [&](int64_t b, const vec (&sum)[width()]) {
         for (int v = 0; v < width(); ++v) set_vec(z + b * columns + j + v * LANES, RECTIFIES ? rectified(sum[v]) : sum[v]);
       });
     });
   }
 
   // The outputs of some examples; z, (count, columns), becomes the units, and slope their derivatives, but those of
-  // rectified units, which can be told from the units.
-  void forward(const uint32_t *bits, const real *x, int64_t count, real *z, real *slope, real *f) {
+  // rectified units, which can be told from the units. Neither this nor `backward` is inlined in the steps: else what one of
+  // them says decides how fast the other is, by 5 % of a small network's step.
+  [[gnu::noinline]] void forward(const uint32_t *bits, const real *x, int64_t count, real *z, real *slope, real *f) {
     if (is_rectified()) linear<true>(bits, x, count, z);
     else linear<false>(bits, x, count, z), activate(net, z, slope, count * columns);
     if (net.is_product)
@@ -247,29 +253,43 @@ struct Trial {
       write_outputs(count, [&](int64_t b) { return weighted_sum(values[OUTPUT].at, z + b * columns, columns); }, f);
   }
 
-  // Adds the gradients of some examples: x are their inputs, places where their units and slopes are, out the derivatives
-  // by their outputs. Overwrites slope.
-  void backward(const real *x, int64_t count, const int64_t *places, const real *h, real *slope, const real *out) {
+  // Whether the gradients of the weights over so many examples are looked up. An example's units are the sum of the inputs'
+  // rows of weights, each with the sign that the input has there; the gradients of an input's weights are the sum of the
+  // examples' rows of derivatives, each with the sign that the input has there. So both come from tables of such sums.
+  bool looks_up_gradients(int64_t count) const {
+    return !net.is_product && count >= FEW_DERIVATIVES && net.n >= FEW_INPUTS;
+  }
+
+  // Adds the gradients of some examples: places are where their units and slopes are, out the derivatives by their outputs.
+  // Where gradients are looked up `turned` are the bits of each input, else x are the inputs. Overwrites slope.
+  [[gnu::noinline]] void backward(const uint32_t *turned, const real *x, int64_t count, const int64_t *places,
+                                  const real *h, real *slope, const real *out) {
     if (net.is_product) {
       by_factors(count, h, slope, out);
       multiply(x, 1, net.n, slope, columns, net.n, columns, count, gradients[WEIGHT].at, columns);
       return;
     }
-    in_parts<MULTIPLIED>(columns / LANES, MULTIPLIED, [&](auto width, int64_t vectors) {
+    const bool looks_up = looks_up_gradients(count);
+    in_parts<LOOKED_UP>(columns / LANES, looks_up ? LOOKED_UP : MULTIPLIED, [&](auto width, int64_t vectors) {
+      constexpr int V = width();
+      const int64_t j = vectors * LANES;
+      real *to = gradients[WEIGHT].at + j;
+      alignas(64) real rows[TILE * V * LANES];
       for (int64_t first = 0; first < count; first += TILE) {
-        const int64_t here = count - first < TILE ? count - first : TILE, j = vectors * LANES;
-        const real *inputs = x + first * net.n;
-        if (is_rectified()) by_units<width(), true>(j, inputs, here, places + first, h + j, nullptr, out + first);
-        else by_units<width(), false>(j, inputs, here, places + first, h + j, slope + j, out + first);
+        const int64_t here = count - first < TILE ? count - first : TILE;
+        if (is_rectified()) make_rows<V, true>(j, here, places + first, h + j, nullptr, out + first, rows);
+        else make_rows<V, false>(j, here, places + first, h + j, slope + j, out + first, rows);
+        if (looks_up) add_looked_up<V>(rows, here, turned + first / 32, (count + 31) / 32, to);
+        else multiply_columns<V>(x + first * net.n, 1, net.n, rows, V * LANES, net.n, here, to, columns);
       }
     });
   }
 
-  // Adds the gradients of the weights of V vectors of units from j on.
+  // Makes the derivatives by V vectors of units from j on, one row for each example, and adds the gradients of the units'
+  // biases and output weights.
   template <int V, bool IS_RECTIFIED>
-  void by_units(int64_t j, const real *x, int64_t count, const int64_t *places, const real *h, const real *slope,
-                const real *out) {
-    alignas(64) real rows[TILE * V * LANES];
+  void make_rows(int64_t j, int64_t count, const int64_t *places, const real *h, const real *slope, const real *out,
+                 real *rows) {
     real *du = gradients[OUTPUT].at + j, *db = gradients[BIAS].at + j;
     vec u[V], by_u[V], by_bias[V];
     read_output_weights<V>(j, u);
@@ -283,7 +303,17 @@ struct Trial {
         by_u[v] = plus_product(by_u[v], splat(out[b]), unit), by_bias[v] += row;
       }
     for (int v = 0; v < V; ++v) set_vec(du + v * LANES, by_u[v]), set_vec(db + v * LANES, by_bias[v]);
-    multiply_columns<V>(x, 1, net.n, rows, V * LANES, net.n, count, gradients[WEIGHT].at + j, columns);
+  }
+
+  // Adds the gradients of the weights of V vectors of units, from tables of the rows of derivatives.
+  template <int V>
+  void add_looked_up(const real *rows, int64_t count, const uint32_t *turned, int64_t turned_words, real *to) const {
+    alignas(64) vec table[TILE / GROUP][PATTERNS][V];
+    make_tables<V>(rows, V * LANES, nullptr, count, table);
+    look_up<V>(table, turned, turned_words, count, net.n, [&](int64_t i, const vec (&sum)[V]) {
+      real *row = to + i * columns;
+      for (int v = 0; v < V; ++v) set_vec(row + v * LANES, vec_at(row + v * LANES) + sum[v]);
+    });
   }
 
   // Makes the derivatives of a product of slopes, and adds the gradients by the biases.

@@ -81,23 +81,13 @@ static inline void in_parts(int64_t count, int64_t most, Work work) {
   }
 }
 
-typedef std::conditional_t<sizeof(real) == 4, int32_t, int64_t> lane;
-typedef lane lanes __attribute__((vector_size(32)));
-
-// The lowest bits b as inputs (-1)^b.
-template <int... L>
-static inline vec inputs_of(uint32_t bits, std::integer_sequence<int, L...>) {
-  return (static_cast<lane>(bits) & lanes{lane(1) << L...}) == 0 ? splat(1) : splat(-1);
-}
-static inline vec inputs_of(uint32_t bits) { return inputs_of(bits, std::make_integer_sequence<int, LANES>()); }
-
-// The lanes of two vectors that PLACES name, those of the second one from LANES on.
-template <int... PLACES>
-static inline vec chosen(vec one, vec other) {
+// The lanes of two vectors that PLACES name, those of the second one after those of the first.
+template <int... PLACES, typename Vector>
+static inline Vector chosen(Vector one, Vector other) {
 #ifdef __clang__
   return __builtin_shufflevector(one, other, PLACES...);
 #else
-  return __builtin_shuffle(one, other, lanes{PLACES...});
+  return __builtin_shuffle(one, other, decltype(one == other){PLACES...});
 #endif
 }
 template <int D, int... L>
@@ -154,21 +144,23 @@ static inline void add_signed(const real *weights, int64_t columns, vec (*sums)[
     }
 }
 
-// The sums of the weights of each group of inputs, for V vectors of units; the first group's begin at the bias.
+// The sums of the weights of each group of inputs, for V vectors of units; the first group's begin at the bias, if any.
 template <int V>
 static void make_tables(const real *weights, int64_t columns, const real *bias, int64_t n, vec (*table)[PATTERNS][V]) {
   for (int64_t first = 0; first < n; first += GROUP, ++table) {
     vec (*sums)[V] = *table;
-    for (int v = 0; v < V; ++v) sums[0][v] = first ? vec{} : vec_at(bias + v * LANES);
+    for (int v = 0; v < V; ++v) sums[0][v] = first || !bias ? vec{} : vec_at(bias + v * LANES);
     // With a number of bits that the compiler knows it keeps sums in registers.
     with_constant<GROUP>(n - first, [&](auto bits) { add_signed<bits(), V>(weights + first * columns, columns, sums); });
   }
 }
 
-// Calls use(b, sum) with the sums of V vectors of units of each example. The bits from n on are 0.
+// Calls use(b, sum) with the sums of V vectors of units of each example. Its words of bits follow those of the one before
+// after so many words; the bits from n on are 0.
 template <int V, typename Use>
-static inline void look_up(const vec (*table)[PATTERNS][V], const uint32_t *bits, int64_t n, int64_t count, Use use) {
-  const int64_t words = (n + 31) / 32, groups = (n + GROUP - 1) / GROUP;
+static inline void look_up(const vec (*table)[PATTERNS][V], const uint32_t *bits, int64_t words, int64_t n, int64_t count,
+                           Use use) {
+  const int64_t groups = (n + GROUP - 1) / GROUP;
   for (int64_t b = 0; b < count; ++b) {
     vec sum[V];
     uint32_t word = bits[b * words];
