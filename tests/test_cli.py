@@ -368,6 +368,11 @@ def test_bad_input_is_told_in_one_line_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_wrong_value_that_a_later_one_replaces_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    line = complaint(["fit", ONLINE, "--trainer.plugins={a:1}", "--trainer.plugins=null"], capsys)
+    assert "--trainer.plugins={a:1}: must be " in line
+
+
 @pytest.mark.parametrize(
     ("name", "options", "told"),
     [
@@ -433,6 +438,7 @@ def test_bad_combinations_are_refused(
         ("trainer: null\n", "its trainer must hold options by name"),
         ("modle: 3\n", "--modle: no such option; did you mean --model?"),
         ("model: null\ndata: {class_path: ParityDataModule}\n", "--model=null: must be the name of a class"),
+        ("data: [2, 1]\nmodel: [1]\n", "--data=[2, 1]: must be the name of a class"),
         ("data: {class_path: ParityDataModule, init_args: null}\n", "--data.init_args=null: must hold options by name"),
         ("\udcff", "cannot be read"),
     ],

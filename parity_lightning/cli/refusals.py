@@ -98,6 +98,12 @@ class UsageExplainer(NamedTuple):
         except Exception:
             # Classes of anyone's may do anything when they are inspected; the command line is refused all the same.
             pass
+        for setting in self.given.settings:
+            # A value that is none by itself, but might be part of one, is suspected where all else is right.
+            option = self.options.get(setting.option)
+            is_typed = option is not None and option.hint is not None and setting.file is None
+            if option is not None and is_typed and not fits(option, setting.value, is_text=True):
+                return refusal(SettingError(f"--{setting.option}", setting.value, f"must be {in_words(option.hint)}"))
         return f"{UNEXPLAINED}; take options out one by one, or see {command} --help"
 
     def check(self) -> None:
@@ -184,8 +190,8 @@ class UsageExplainer(NamedTuple):
         is_text = setting.file is None and isinstance(value, str)
         plain = setting.plain if is_text else value
         is_whole = setting.option == path
-        if is_whole and setting.is_null and path in self.required:
-            raise SettingError(f"--{path}", "null", "must be the name of a class")
+        if is_whole and path in self.required and (setting.is_null or not isinstance(plain, (str, Mapping))):
+            raise SettingError(f"--{path}", "null" if setting.is_null else plain, "must be the name of a class")
         is_file = is_text and Path(value).is_file()
         if is_whole and self._is_group(path) and not isinstance(plain, Mapping) and not is_file:
             shown = "null" if setting.is_null else value
