@@ -438,6 +438,10 @@ def test_bad_combinations_are_refused(
         ("trainer: null\n", "its trainer must hold options by name"),
         ("modle: 3\n", "--modle: no such option; did you mean --model?"),
         ("model: null\ndata: {class_path: ParityDataModule}\n", "--model=null: must be the name of a class"),
+        (
+            f"{(CONFIGS / 'online.yaml').read_text()}\nseed_everything: null\n",
+            "--seed_everything=null: must be a whole",
+        ),
         ("data: [2, 1]\nmodel: [1]\n", "--data=[2, 1]: must be the name of a class"),
         ("data: {class_path: ParityDataModule, init_args: null}\n", "--data.init_args=null: must hold options by name"),
         ("\udcff", "cannot be read"),

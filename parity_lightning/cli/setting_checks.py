@@ -60,10 +60,10 @@ def check_seed(seed: Any) -> None:
     Raises:
         SettingError: If it is neither a whole number below 2^32 nor true.
     """
-    if seed is not True and (seed is False or not 0 <= seed <= _MOST):
-        raise SettingError(
-            "--seed_everything", seed, f"must be a whole number from 0 to {_MOST}, or true for a random one"
-        )
+    if seed is None or seed is False or not 0 <= seed <= _MOST:
+        shown = "null" if seed is None else seed
+        hint = f"must be a whole number from 0 to {_MOST}, or true for a random one"
+        raise SettingError("--seed_everything", shown, hint)
 
 
 def check_accelerator(name: Any) -> None:
