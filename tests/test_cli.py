@@ -371,6 +371,7 @@ def test_bad_input_is_told_in_one_line_and_nothing_is_written(
 def test_a_wrong_value_that_a_later_one_replaces_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     line = complaint(["fit", ONLINE, "--trainer.plugins={a:1}", "--trainer.plugins=null"], capsys)
     assert "--trainer.plugins={a:1}: must be " in line
+    assert "--model.initialization={}: must be " in complaint(["fit", ONLINE, "--model.initialization={}"], capsys)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from parity_lightning.cli.given import GivenSettings, Setting, parts_of
 from parity_lightning.cli.nearest_option import nearest_option
 from parity_lightning.cli.option_types import (
     Option,
+    alternatives,
     classes_in,
     fits,
     in_words,
@@ -77,6 +78,7 @@ class UsageExplainer(NamedTuple):
         allows: Tells whether a configuration may name an object.
         own_option: The option that allows more packages.
         required: The options without which nothing works.
+        doubt: Called with what is refused where nothing else is: a value that might be part of another.
     """
 
     given: GivenSettings
@@ -84,6 +86,7 @@ class UsageExplainer(NamedTuple):
     allows: Callable[[str], bool] = bool
     own_option: str = ""
     required: tuple[str, ...] = ()
+    doubt: Callable[[SettingError], object] = bool
 
     def explain(self, command: str) -> str:
         """One line about what the parser refused.
@@ -91,19 +94,17 @@ class UsageExplainer(NamedTuple):
         Args:
             command: The command, for a pointer to its help.
         """
+        doubts: list[SettingError] = []
         try:
-            self.check()
+            self._replace(doubt=doubts.append).check()
         except SettingError as error:
             return refusal(error)
         except Exception:
             # Classes of anyone's may do anything when they are inspected; the command line is refused all the same.
             pass
-        for setting in self.given.settings:
-            # A value that is none by itself, but might be part of one, is suspected where all else is right.
-            option = self.options.get(setting.option)
-            is_typed = option is not None and option.hint is not None and setting.file is None
-            if option is not None and is_typed and not fits(option, setting.value, is_text=True):
-                return refusal(SettingError(f"--{setting.option}", setting.value, f"must be {in_words(option.hint)}"))
+        if doubts:
+            # Those before may be whole by what comes after.
+            return refusal(doubts[-1])
         return f"{UNEXPLAINED}; take options out one by one, or see {command} --help"
 
     def check(self) -> None:
@@ -199,7 +200,11 @@ class UsageExplainer(NamedTuple):
         for each in plain if isinstance(plain, list) and classes_in(option.hint) else [plain]:
             if isinstance(each, Mapping) and (_CLASS_PATH in each or classes_in(option.hint)):
                 self._check_parts(path, option, each, setting)
+        wanted = SettingError(f"--{path}", value, f"must be {in_words(option.hint)}")
         if fits(option, value, is_text=is_text):
+            # The parser reads a text that looks like a list or a mapping as one.
+            if isinstance(plain, (list, Mapping)) and str in alternatives(option.hint):
+                self.doubt(wanted)
             return
         self._check_name(path, option, plain)
         if option.convert is not None and option.hint is None:
@@ -210,8 +215,11 @@ class UsageExplainer(NamedTuple):
                     raise SettingError(f"--{path}", value, str(error)) from None
         if classes_in(option.hint) and isinstance(plain, (str, list, Mapping)):
             self._check_required(path, option)
+            # One with a class has been looked through.
+            if not (isinstance(plain, Mapping) and _CLASS_PATH in plain):
+                self.doubt(wanted)
         else:
-            raise SettingError(f"--{path}", value, f"must be {in_words(option.hint)}")
+            raise wanted
 
     def _check_parts(self, path: str, option: Option, value: Mapping[str, Any], setting: Setting) -> None:
         if _CLASS_PATH in value:
