@@ -353,7 +353,7 @@ def test_the_page_counts_claims_and_names_what_does_not_hold() -> None:
         ("far", np.inf, 4.0),
     ]
     page = page_of([verdict], "paper")
-    assert "**1 of 2 claims tried hold, 1 do not, of 0 it cannot be told; 1 were not attempted.**" in page
+    assert "**1 of 2 claims tried hold, 1 do not, and for 0 the data cannot tell; 1 were not attempted.**" in page
     assert "`far`: paper 100, read off, ours inf (400 to inf)" in page
     assert "`parity-lightning figure 1-right` was not run" in page
     assert "- B=7" in page

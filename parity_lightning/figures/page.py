@@ -39,8 +39,8 @@ def page_of(verdicts: Sequence[Verdict], folder: str) -> str:
         f"within a factor of {FACTOR:g} of it (holds) or outside (does not hold). Unsolved trials are "
         "censored and counted.",
         "",
-        f"**{total.holds} of {total.tried} claims tried hold, {total.does_not_hold} do not, of {total.cannot_tell} it "
-        f"cannot be told; {total.not_attempted} were not attempted.**",
+        f"**{total.holds} of {total.tried} claims tried hold, {total.does_not_hold} do not, and for "
+        f"{total.cannot_tell} the data cannot tell; {total.not_attempted} were not attempted.**",
         "",
         *_reproduced(ordered),
         *_remarks(by_name),
@@ -69,7 +69,7 @@ def _reproduced(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """Which figures and experiments reproduce as a whole, and which in part."""
     kinds = {
         "Every claim holds": [each for each in verdicts if each.score.holds == each.score.tried > 0],
-        "None is refuted, but some cannot be told": [
+        "No claim fails, but for some the data cannot tell": [
             each for each in verdicts if each.score.holds < each.score.tried and not each.score.does_not_hold
         ],
         "Some claims do not hold": [each for each in verdicts if each.score.does_not_hold],
