@@ -138,8 +138,8 @@ class GraphedSteps(Computation):
         with torch.no_grad(), same_each_time():
             for begin in range(0, len(places), self._traced.evaluated_together):
                 some = places[begin : begin + self._traced.evaluated_together]
-                filled = some[:1].repeat(self._traced.evaluated_together)
-                filled[: len(some)] = some
+                filled = places.new_empty(self._traced.evaluated_together)
+                _fill(filled, some)
                 errors[begin : begin + len(some)] = self._traced.errors(words, weights, filled, first, end)[: len(some)]
         return errors
 

@@ -25,10 +25,10 @@ def uses_tf32() -> bool:
 def same_each_time() -> Iterator[None]:
     """A context in which PyTorch computes the same bits for the same operation of tensors of the same shapes.
 
-    cuBLAS does so by itself where one stream is at work at a time, or each has a workspace of its own, and PyTorch
-    gives each one; so ``CUBLAS_WORKSPACE_CONFIG``, which PyTorch would ask for, is not needed. Convolutions do not try
-    out algorithms. Sums by atomic additions, as gradients of some indexing are, are replaced where PyTorch has other
-    code for them; elsewhere they stay, and the last bits of such networks may differ from run to run.
+    cuBLAS repeats its bits where each CUDA stream has a workspace of its own, as PyTorch gives it; so
+    ``CUBLAS_WORKSPACE_CONFIG``, which PyTorch's deterministic mode asks for, need not be set. cuDNN does not try out
+    algorithms for convolutions. Sums by atomic additions, as gradients of some indexing are, are replaced where PyTorch
+    has other code for them; elsewhere they stay, and the last bits of such networks may differ from run to run.
 
     Unless products of matrices are rounded to TF32, see `uses_tf32`, convolutions are not, either; but where a program
     has chosen for convolutions alone, by ``torch.backends.cudnn.conv``, that is left as it is.

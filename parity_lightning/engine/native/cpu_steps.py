@@ -35,7 +35,7 @@ class CpuSteps(NativeSteps):
         self._kept = (ctypes.c_double * len(self._coefficients))(*self._coefficients)
         self._form.coefficients = ctypes.addressof(self._kept)
 
-    def _train(self, arguments: Sequence[ctypes._CData], trials: int, batch: int) -> None:
+    def _train(self, arguments: Sequence[ctypes._CData], trials: int) -> None:
         # Structures by their addresses.
         given = (ctypes.byref(each) if isinstance(each, ctypes.Structure) else each for each in arguments)
         self._check(self._library.train(*given))

@@ -119,7 +119,7 @@ class GpuSteps(NativeSteps):
         """How many bytes a block needs; see Layout in tiles.h and units.h."""
         return self._bytes_each * (block.numbers + has_parts * block.gradients)
 
-    def _train(self, arguments: Sequence[ctypes._CData], trials: int, batch: int) -> None:
+    def _train(self, arguments: Sequence[ctypes._CData], trials: int) -> None:
         memory = self._memory(self._block, self._has_parts)
         self._program.launch("train", (trials, 1), self._block.threads, memory, arguments)
 

@@ -5,8 +5,8 @@
 // order. So its weights are the same bit for bit alone and in any stack, and however many steps a call takes.
 //
 // What is given at compile time: REAL; TILES, or else EACH; ACTIVATION, PRODUCT and OPTIMIZER, by the numbers of arithmetic.h;
-// which terms its update has, HAS_DECAY and so on; STATES, how many numbers the optimizer keeps for a weight. No size of a
-// network is.
+// DEGREE, of a power; PARTS, whether a batch has more than 32 examples; which terms the update has, HAS_DECAY and so on;
+// STATES, how many numbers the optimizer keeps for a weight.
 
 #include "block.h"
 

@@ -108,11 +108,11 @@ class NativeSteps(Computation):
             address_of(losses),
             address_of(errors),
         ]
-        self._train(arguments, trials, batch)
+        self._train(arguments, trials)
         return losses, errors
 
     @abstractmethod
-    def _train(self, arguments: Sequence[ctypes._CData], trials: int, batch: int) -> None:
+    def _train(self, arguments: Sequence[ctypes._CData], trials: int) -> None:
         """Calls ``train`` of step.cpp or step.cu, which take the same arguments."""
 
     def _values_of(self, weights: Sequence[Tensor]) -> list[Tensor]:

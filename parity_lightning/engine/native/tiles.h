@@ -148,8 +148,8 @@ struct Trial {
           for (int second = 0; second < 2; ++second) {
             const int input = input_of_column(column, t) + 8 * second;
             const int at = layout.weights(tile, column) + 2 * half + second;
-            visit(at, input < layout.n ? WEIGHT : BIAS, place * (input < layout.n ? layout.n : 1) + (input < layout.n ? input : 0),
-                  is_there && input <= layout.n);
+            if (input < layout.n) visit(at, WEIGHT, place * layout.n + input, is_there);
+            else visit(at, BIAS, place, is_there && input == layout.n);
           }
         visit(layout.outputs(tile) + half, OUTPUT, place, is_there);
       }
