@@ -71,6 +71,7 @@ bench: $(VENV)/.installed-dev ## measure speed as ratios against peers
 	$(BIN)/python benchmarks/stacked_trials.py speed
 	$(BIN)/python benchmarks/stacked_trials.py cold
 	$(BIN)/python benchmarks/stacked_trials.py solve
+	$(BIN)/python benchmarks/stacked_trials.py compilers
 
 bench-gpu: $(VENV)/.installed-dev ## measure stacked trials on an NVIDIA GPU, beside JAX on the same card
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gpu]' 'jax[cuda13]'

@@ -3,9 +3,9 @@
     python benchmarks/architectures.py                    # all of it; goes on where it was interrupted
     python benchmarks/architectures.py --only i xv        # some settings, printed only
 
-Each trial is `parity-lightning fit --config configs/architectures/NAME.yaml --seed_everything SEED`, for seeds 0 to 24:
-a seed decides support, examples and initial weights. Unsolved trials are censored, not dropped. Trials are kept in
-runs/architectures.jsonl, and each is run once for a given configuration.
+Each row is `parity-lightning trials --config configs/architectures/NAME.yaml --trials 25`, for seeds 0 to 24: a seed
+decides support, examples and initial weights. Unsolved trials are censored, not dropped. Trials are kept in
+runs/architectures/, and each is run once for a given configuration.
 """
 
 from __future__ import annotations
@@ -14,11 +14,7 @@ import argparse
 import hashlib
 import json
 import math
-import multiprocessing
-import os
-import sys
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,13 +22,13 @@ from typing import Any, NamedTuple
 import yaml
 from published import PUBLISHED
 
-from parity_lightning.cli.fit_once import fit_once
+from parity_lightning import run_trials
 from parity_lightning.statistics.survival import quantile_of
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs" / "architectures"
 PAGE = ROOT / "docs" / "architectures.md"
-KEPT = ROOT / "runs" / "architectures.jsonl"
+KEPT = ROOT / "runs" / "architectures"
 
 SETTINGS = (
     *("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii", "xiii", "xiv", "xv"),
@@ -52,25 +48,25 @@ class Cell(NamedTuple):
     lr: str | None = None
 
     @property
-    def options(self) -> list[str]:
-        """The command line, but for the seed."""
+    def options(self) -> dict[str, Any]:
+        """What is changed."""
         config = load(self.name)
         n, interval = config["data"]["init_args"]["n"], config["trainer"]["val_check_interval"]
-        options = [f"--config={CONFIGS / self.name}.yaml", f"--data.k={self.k}"]
+        options: dict[str, Any] = {"data.k": self.k}
         if self.k != 3:
             # Of its 21 inputs a disjoint-PolyNet of 2 or 4 blocks leaves one out.
-            options += [f"--data.n={n - n % self.k}"]
+            options["data.n"] = n - n % self.k
         if self.k == 4:
-            options += [f"--trainer.val_check_interval={max(interval, 10)}"]
+            options["trainer.val_check_interval"] = max(interval, 10)
         if self.lr is not None:
-            options += [f"--model.optimizer.lr={self.lr}"]
+            options["model.optimizer.lr"] = float(self.lr)
         return options
 
     @property
     def key(self) -> str:
         """Tells configurations apart by what they say, not by their comments and their own seed."""
         config = {name: settings for name, settings in load(self.name).items() if name != "seed_everything"}
-        told = json.dumps([config, [option for option in self.options if "--config" not in option]])
+        told = json.dumps([config, self.options])
         return f"{self.name}-k{self.k}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
@@ -80,54 +76,33 @@ def load(name: str) -> dict[str, Any]:
     return content
 
 
-def run(cell: Cell, seed: int) -> dict[str, Any]:
-    """Runs one trial and returns what is kept of it; its convergence time is None if it was stopped unsolved."""
-    summary = fit_once([*cell.options, "--trainer.accelerator=cpu"], seed)
-    told = ("convergence_time", "stop_reason", "steps", "elapsed_seconds", "recovered_support", "support")
-    return {"key": cell.key, "name": cell.name, "k": cell.k, "seed": seed, **{name: summary[name] for name in told}}
+Times = Mapping[Cell, list[float]]
+"""The convergence times of each row's trials; infinity where one was stopped unsolved."""
 
 
-Trials = dict[tuple[str, int], dict[str, Any]]
+def run(cell: Cell, seeds: int) -> list[float]:
+    """Runs the trials of a row that are not kept yet."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    config, store = CONFIGS / f"{cell.name}.yaml", KEPT / f"{cell.key}.sqlite"
+    own = {"trainer.accelerator": "cpu", "seed_everything": 0}
+    table = run_trials(config, seeds, options=cell.options | own, store=store, progress=False)
+    return [
+        time if solved else math.inf for time, solved in zip(table["convergence_time"], table["solved"], strict=True)
+    ]
 
 
-def kept_trials() -> Trials:
-    if not KEPT.exists():
-        return {}
-    trials = (json.loads(line) for line in KEPT.read_text().splitlines())
-    return {(trial["key"], trial["seed"]): trial for trial in trials}
-
-
-def run_all(cells: list[Cell], seeds: int, workers: int) -> None:
-    """Runs what is not yet kept, and keeps each trial as it comes."""
-    known = kept_trials()
-    wanted = [(cell, seed) for cell in cells for seed in range(seeds) if (cell.key, seed) not in known]
-    KEPT.parent.mkdir(exist_ok=True)
-    # Read by whoever is started from here: one thread each.
-    os.environ["OMP_NUM_THREADS"] = "1"
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn) as pool, KEPT.open("a") as file:
-        futures = [pool.submit(run, *each) for each in wanted]
-        for done, future in enumerate(as_completed(futures), 1):
-            print(json.dumps(future.result()), file=file, flush=True)
-            print(f"\r{done:,} of {len(wanted):,} trials", end="", file=sys.stderr, flush=True)
-    if wanted:
-        print(file=sys.stderr)
-
-
-def outcome(known: Trials, cell: Cell, seeds: int) -> tuple[str, str]:
+def outcome(known: Times, cell: Cell) -> tuple[str, str]:
     """How many trials are solved, and the median with its interval."""
-    times = [known[cell.key, seed]["convergence_time"] for seed in range(seeds) if (cell.key, seed) in known]
-    if not times:
+    if cell not in known:
         return "-", "-"
-    reached = [math.inf if time is None else time for time in times]
-    return f"{sum(map(math.isfinite, reached))} of {len(times)}", str(quantile_of(reached))
+    return f"{sum(map(math.isfinite, known[cell]))} of {len(known[cell])}", str(quantile_of(known[cell]))
 
 
 def published(name: str, n: int, k: int) -> str:
     return f"{PUBLISHED[PUBLISHED_OF[name]][k][n]:g}" if name in PUBLISHED_OF else ""
 
 
-def rows_at_k3(known: Trials, names: list[str], seeds: int) -> Iterator[str]:
+def rows_at_k3(known: Times, names: list[str]) -> Iterator[str]:
     yield "| setting | network | (n, k) | loss | initialization | B | η | solved | median t_c (95 %) | published |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for name in names:
@@ -138,20 +113,20 @@ def rows_at_k3(known: Trials, names: list[str], seeds: int) -> Iterator[str]:
         where = f"| {label(name)} | {what} | ({data['n']}, 3) | {model['loss']} | {model['initialization']} "
         optimizer = model["optimizer"]["class_path"].rpartition(".")[2]
         for lr in (None, *([OTHER_RATES[name]] if name in OTHER_RATES else [])):
-            solved, median = outcome(known, Cell(name, lr=lr), seeds)
+            solved, median = outcome(known, Cell(name, lr=lr))
             rate = lr or f"{model['optimizer']['init_args']['lr']:g}"
             adam = " (Adam)" if optimizer == "Adam" else ""
             beside = published(name, data["n"], 3) if lr is None else ""
             yield f"{where}| {data['batch_size']} | {rate}{adam} | {solved} | {median} | {beside} |"
 
 
-def rows_by_k(known: Trials, names: list[str], seeds: int) -> Iterator[str]:
+def rows_by_k(known: Times, names: list[str]) -> Iterator[str]:
     yield "| setting | k = 2 | published | k = 3 | published | k = 4 | published |"
     yield "|---|---|---|---|---|---|---|"
     for name in names:
         parts = [label(name)]
         for k in (2, 3, 4):
-            solved, median = outcome(known, Cell(name, k), seeds)
+            solved, median = outcome(known, Cell(name, k))
             parts += [f"{solved}: {median}", published(name, 20, k)]
         yield f"| {' | '.join(parts)} |"
 
@@ -179,16 +154,17 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--degrees", nargs="+", type=int, choices=(2, 3, 4), default=[3, 2, 4])
     parser.add_argument("--seeds", type=int, default=25)
-    parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     cells = [Cell(name, k) for k in arguments.degrees for name in arguments.only]
     if 3 in arguments.degrees:
         cells += [Cell(name, lr=lr) for name, lr in OTHER_RATES.items() if name in arguments.only]
-    run_all(cells, arguments.seeds, arguments.workers)
-    known = kept_trials()
+    known = {}
+    for number, cell in enumerate(cells, 1):
+        known[cell] = run(cell, arguments.seeds)
+        print(f"{number} of {len(cells)}: {cell.name}, k={cell.k}", flush=True)
     tables = {
-        "settings": list(rows_at_k3(known, arguments.only, arguments.seeds)),
-        "degrees": list(rows_by_k(known, arguments.only, arguments.seeds)),
+        "settings": list(rows_at_k3(known, arguments.only)),
+        "degrees": list(rows_by_k(known, arguments.only)),
     }
     if set(arguments.only) == set(SETTINGS) and set(arguments.degrees) == {2, 3, 4} and arguments.seeds >= 25:
         for section, rows in tables.items():

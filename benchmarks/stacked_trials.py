@@ -4,6 +4,7 @@
     python benchmarks/stacked_trials.py speed    # trial-steps a second, training alone, once all is compiled
     python benchmarks/stacked_trials.py cold     # from nothing compiled to the first 200 steps of 16 trials
     python benchmarks/stacked_trials.py solve    # the cost of a solved trial, evaluation included
+    python benchmarks/stacked_trials.py compilers    # speed by the compiler here, by that of a package, without any
 
 Everything is measured on one core in processes of its own (``--processes``), in which both take turns: what is printed
 is the median of the processes' ratios, with their range. The work is the (50,3)-parity with fresh examples at every
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
@@ -92,13 +93,14 @@ def calls_per_second(call: Callable[[], Any], seconds: float = SECONDS) -> float
     return calls / (time.perf_counter() - begun)
 
 
-def our_rate(work: Work, trials: int, device: str = "cpu", seconds: float = SECONDS) -> float:
+def our_rate(work: Work, trials: int, device: str = "cpu", seconds: float = SECONDS, is_compiled: bool = True) -> float:
     """Trial-steps per second of a stack, without evaluation and without compiling."""
     steps = 100 if work.width * work.batch_size < 100_000 else 5
     runner = runner_of(work, trials, device=device)
     with torch.no_grad():
         runner.add(*(TrialSpec(seed, 0, seed) for seed in range(trials)))
-        runner.stack.compile()
+        if is_compiled:
+            runner.stack.compile()
         # The losses are looked at, so a GPU is waited for.
         return calls_per_second(lambda: runner.train(steps).cpu(), seconds) * steps * trials
 
@@ -184,15 +186,22 @@ def measure_solve(_: str) -> dict[str, Any]:
     }
 
 
-MEASURES = {"speed": measure_speed, "cold": measure_cold, "solve": measure_solve}
+def measure_compilers(only: str) -> dict[str, Any]:
+    """Trial-steps per second, by the first compiler that is found, or by none."""
+    return {"rate": our_rate(WORKS["ReLU, r=100"], 64, is_compiled=only != "none")}
 
 
-def in_processes(what: str, only: str, processes: int) -> list[dict[str, Any]]:
+MEASURES = {"speed": measure_speed, "cold": measure_cold, "solve": measure_solve, "compilers": measure_compilers}
+
+
+def in_processes(
+    what: str, only: str, processes: int, environment: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
     """What several processes have measured, one after another, each with an empty cache if starts are measured."""
     measured = []
     for _ in range(processes):
         with tempfile.TemporaryDirectory() as folder:
-            own = {"PARITY_LIGHTNING_CACHE": folder} if what == "cold" else {}
+            own = {"PARITY_LIGHTNING_CACHE": folder} if what == "cold" else dict(environment or {})
             command = [sys.executable, __file__, what, f"--only={only}", "--processes=0"]
             done = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, check=True)
         measured.append(json.loads(done.stdout.splitlines()[-1]))
@@ -246,6 +255,24 @@ def print_solve(measured: list[dict[str, Any]]) -> None:
     print(f"one trial of (20,3) alone, warm: {summed_up(single, 3)} s")
 
 
+def print_compilers(processes: int) -> None:
+    """Measures and prints the speed by each compiler."""
+    package = {"CXX": "", "PATH": ""}
+    rates = {
+        name: [each["rate"] for each in in_processes("compilers", only, processes, environment)]
+        for name, only, environment in (
+            ("this machine's compiler", "", {}),
+            ("Clang of parity-lightning[compiler]", "", package),
+            ("no compiler", "none", {}),
+        )
+    }
+    print("trial-steps a second of 64 trials, ReLU, r=100")
+    (best, *_) = rates.values()
+    for name, found in rates.items():
+        shares = [rate / limit for rate, limit in zip(found, best, strict=True)]
+        print(f"  {name:<36} {statistics.median(found):>8,.0f}, {summed_up(shares)} of the first")
+
+
 def main() -> None:
     """Measures what is asked for."""
     parser = argparse.ArgumentParser(description="Stacked trials beside JAX.")
@@ -258,6 +285,9 @@ def main() -> None:
             os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         torch.set_num_threads(1)
         print(json.dumps(MEASURES[arguments.what](arguments.only)))
+        return
+    if arguments.what == "compilers":
+        print_compilers(arguments.processes)
         return
     measured = in_processes(arguments.what, arguments.only, arguments.processes)
     {"speed": print_speed, "cold": print_cold, "solve": print_solve}[arguments.what](measured)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,8 @@ def test_a_compiled_trial_is_a_compiled_fit_bit_for_bit(fit: Callable[..., Run])
     assert runner.note is None
     for result in results:
         options = [*case.arguments[1:], f"--seed_everything={result.number}", "--data.seed=null"]
-        alone = fit(*options, "--model.compile_after=0").summary
+        alone = fit(*options).summary
+        assert alone["computed"] == f"fit, {result.computed}"
         for name in ("convergence_time", "onset", "steps", "stop_reason", "val_accuracy", "hidden_progress"):
             assert getattr(result, name) == alone[name]
 
@@ -172,18 +173,39 @@ def test_a_record_goes_on_in_the_way_it_was_begun_or_not_at_all(
     assert said == (begun == "eager")
 
 
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        ((), "training without compiled steps: "),
+        (("--model.compile_after=60",), "step 60: going on without compiled steps: "),
+    ],
+)
 def test_a_run_goes_on_without_a_compiler_and_says_so(
-    fit: Callable[..., Run], libraries: Path, monkeypatch: pytest.MonkeyPatch
+    after: Sequence[str], said: str, fit: Callable[..., Run], libraries: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_library.cache_clear()
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("CXX", "no-such-compiler")
-    options = ["--data.n=11", "--data.k=2", "--trainer.max_steps=200", "--trainer.val_check_interval=50"]
-    run = fit(*options, "--model.compile_after=60", "--model.width=17")
+    # The optimizer makes its own state at its first step.
+    options = [*ADAM, "--trainer.max_steps=200", "--trainer.val_check_interval=50"]
+    run = fit(*options, *after)
     (line,) = [line for line in run.out.splitlines() if "without compiled steps" in line]
-    assert line.startswith("step 60: going on without compiled steps: ")
-    without = fit(*options, "--model.compile_after=null", "--model.width=17")
+    assert line.startswith(said)
+    assert run.summary["compiled"] is False
+    assert run.summary["computed"].startswith("fit, torch")
+    without = fit(*options, "--model.compile_after=null")
     assert rows(run) == rows(without)
+
+
+def test_what_has_no_steps_in_cpp_is_compiled_later(fit: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parity_lightning.modules.driver.WORTH_WAITING", 60)
+    options = ["--model.optimizer=RMSprop", "--model.optimizer.lr=0.001", "--trainer.val_check_interval=35"]
+    short, long = (fit(*options, f"--trainer.max_steps={steps}") for steps in (60, 100))
+    assert "without compiled steps" not in short.out
+    assert short.summary["compiled"] is None
+    (line,) = [line for line in long.out.splitlines() if "without compiled steps" in line]
+    assert line.startswith("step 60: going on without compiled steps: ")
+    assert rows(long) == rows(fit(*options, "--trainer.max_steps=100", "--model.compile_after=null"))
 
 
 @pytest.mark.parametrize(
@@ -202,9 +224,11 @@ def test_what_cannot_be_compiled_is_told_in_one_line(fit: Callable[..., Run], op
     assert run.summary["steps"] == 100
 
 
-def test_a_short_run_is_not_compiled_and_says_nothing(fit: Callable[..., Run], libraries: Path) -> None:
+def test_a_short_run_of_a_network_without_closed_form_is_not_compiled_and_says_nothing(
+    fit: Callable[..., Run], libraries: Path
+) -> None:
     before = set(libraries.iterdir())
-    run = fit("--trainer.max_steps=100", "--model.width=33")
+    run = fit("--trainer.max_steps=100", "--data.n=51", "--data.one_per_block=true", "--model=DisjointPolyNet")
     assert "compiled" not in run.out + run.err
     assert set(libraries.iterdir()) == before
 

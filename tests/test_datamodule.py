@@ -6,7 +6,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
-from parity_lightning import MLP, ParityDataModule, SettingError, SparseParity
+from parity_lightning import MLP, DisjointPolyNet, ParityDataModule, ParityModule, SettingError, SparseParity
 from parity_lightning.callbacks import HiddenProgress
 from parity_lightning.data.batches import TrainingBatches
 from parity_lightning.data.datamodule import check_interval
@@ -72,10 +72,22 @@ def test_settings_tell_what_the_data_are() -> None:
     }
 
 
-@pytest.mark.parametrize(("steps", "last"), [(30, 30), (-1, None)])
-def test_training_batches_are_cut_where_the_trainer_acts(steps: int, last: int | None) -> None:
+@pytest.mark.parametrize(
+    ("module", "steps", "plan"),
+    [
+        # Its steps are taken in C++, from the first one on.
+        (MLP(12, 2, width=5), 30, BlockPlan((10, 20_000), 30, 0)),
+        (MLP(12, 2, width=5), -1, BlockPlan((10, 20_000), None, 0)),
+        # So short a run is not compiled.
+        (DisjointPolyNet(12, 2), 30, BlockPlan((10,), 30, None)),
+        (DisjointPolyNet(12, 2), -1, BlockPlan((10,), None, 20_000)),
+        (MLP(12, 2, width=5, compile_after=None), -1, BlockPlan((10,), None, None)),
+        (MLP(12, 2, width=5, compile_after=7), -1, BlockPlan((10,), None, 7)),
+    ],
+)
+def test_training_batches_are_cut_where_the_trainer_acts(module: ParityModule, steps: int, plan: BlockPlan) -> None:
     trainer = Trainer(
-        **{"accelerator": "cpu", "max_steps": steps, "max_time": {"seconds": 2}, "val_check_interval": 10},
+        **{"accelerator": "cpu", "max_steps": steps, "max_time": {"seconds": 1}, "val_check_interval": 10},
         **{
             "check_val_every_n_epoch": None,
             "num_sanity_val_steps": 0,
@@ -84,12 +96,11 @@ def test_training_batches_are_cut_where_the_trainer_acts(steps: int, last: int |
         },
         **{"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False},
     )
-    trainer.fit(MLP(12, 2, width=5), datamodule=ParityDataModule(12, 2, batch_size=8))
+    trainer.fit(module, datamodule=ParityDataModule(12, 2, [0, 6], batch_size=8))
     assert trainer.train_dataloader is not None
     batches = trainer.train_dataloader.dataset
     assert isinstance(batches, TrainingBatches)
-    # So short a run is not compiled.
-    assert batches.plan == BlockPlan((10,), last, None if last else 20_000)
+    assert batches.plan == plan
 
 
 def test_training_batches_need_a_trainer_or_are_iterated_over() -> None:

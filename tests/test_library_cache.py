@@ -132,7 +132,7 @@ def test_what_needs_the_folder_is_refused_before_it_begins(cache: Path, tmp_path
 def test_who_compiles_nothing_does_not_need_it(cache: Path, fit: Callable[..., Run]) -> None:
     cache.mkdir(parents=True)
     cache.chmod(0o777)
-    assert fit("--trainer.max_steps=50").summary["compiled"] is None
+    assert fit("--trainer.max_steps=50", "--model.compile_after=null").summary["compiled"] is None
 
 
 class Product(torch.nn.Module):

@@ -52,7 +52,7 @@ def test_the_base_class_is_abstract() -> None:
 
 
 def test_blocks_take_the_steps_of_a_plain_loop() -> None:
-    module, plain = new(), new()
+    module, plain = new(compile_after=None), new()
     assert module.takes_blocks
     trained(module)
     optimizer = torch.optim.SGD(plain.parameters(), lr=0.1)

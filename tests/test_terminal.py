@@ -50,7 +50,9 @@ def records(out: str) -> list[dict[str, Any]]:
 def test_fit_at_a_terminal_shows_steps_accuracy_and_hidden_progress_live(tmp_path: Path) -> None:
     from terminal import at_terminal
 
-    told = at_terminal(["fit", ONLINE, ON_CPU, "--data.n=30", f"--trainer.default_root_dir={tmp_path}"], tmp_path)
+    # Steps in C++ would be over before there is something to see.
+    slowly = ["--data.n=30", "--model.compile_after=null"]
+    told = at_terminal(["fit", ONLINE, ON_CPU, *slowly, f"--trainer.default_root_dir={tmp_path}"], tmp_path)
     assert told.status == 0
     live = [screen for screen in told.screens if any(line.startswith("training") for line in screen)]
     counts = [

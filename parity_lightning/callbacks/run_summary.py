@@ -74,7 +74,7 @@ class RunSummary(RunFiles):
         show(table(summary))
 
     def _summarize(self, trainer: Trainer, pl_module: LightningModule, interrupted: bool) -> Summary:
-        elapsed, steps = self._elapsed, trainer.global_step
+        elapsed, steps, by = self._elapsed, trainer.global_step, getattr(pl_module, "compiled_by", None)
         kind = type(pl_module)
         accuracy, examples, errors = map(self._measured.get, _MEASURED)
         summary: Summary = {
@@ -94,7 +94,7 @@ class RunSummary(RunFiles):
             "elapsed_seconds": round(elapsed, 3),
             "compiled": getattr(pl_module, "compiled", None),
             "device": trainer.strategy.root_device.type,
-            "computed": computed_by("fit", trainer.strategy.root_device),
+            "computed": computed_by(f"fit, {by}" if by else "fit", trainer.strategy.root_device),
             "threads": torch.get_num_threads(),
             "precision": trainer.precision,
             "steps_per_second": round(steps / elapsed, 1) if elapsed else None,

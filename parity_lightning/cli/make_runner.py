@@ -15,7 +15,7 @@ from parity_lightning.cli.trial_config import TrialConfigCLI
 from parity_lightning.engine.runner import StackRunner
 from parity_lightning.engine.stack_size import default_stack_size
 from parity_lightning.engine.trainable import Unstackable
-from parity_lightning.engine.trial import TrialResult, TrialSpec, computed_by
+from parity_lightning.engine.trial import TrialResult, TrialSpec
 from parity_lightning.engine.trial_config import TrialConfig
 from parity_lightning.studies.cells import Cell
 from parity_lightning.studies.settings import flat, is_own
@@ -125,5 +125,5 @@ class _OneByOne:
             tuple(summary["support"]),
             **values,
             reached=tuple(summary["reached"]),
-            computed=computed_by(how, torch.device(summary["device"])),
+            computed=summary["computed"].replace("fit", how, 1),
         )

@@ -26,6 +26,7 @@ from parity_lightning.measures.accuracy import is_error
 from parity_lightning.modules.blocks import MODULE_HOOKS, CountSteps
 from parity_lightning.modules.driver import DrivenModule, TrainingDriver
 from parity_lightning.modules.error_count import ErrorCount
+from parity_lightning.modules.first_compiled_step import CompileAfter, check_compile_after
 from parity_lightning.modules.forbid_trainer_access import forbid_trainer_access
 from parity_lightning.modules.optimizer_factory import OptimizerFactory
 from parity_lightning.modules.reinitialize import Reinitializable, needs_network_only
@@ -70,9 +71,10 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
             which they are reached: in ``summary.json`` and in the rows of trials, as ``reached``. Each is held against
             what an evaluation counts, ``val_screen_size`` examples until these are all right.
         compile_after: From which SGD step on steps are taken in C++, or compiled, which is many times as fast for small
-            networks: 0 for the first, None for never. Compiling takes some seconds, once; or half a minute for each
-            network that has no closed form. Compiled steps round differently, so which ones are compiled depends on the
-            step number only.
+            networks: 0 for the first, None for never. By default 0 where they are taken in C++ and one thread is
+            enough, which is compiled once for all networks, in some seconds; else 20,000, for PyTorch's compiler takes
+            half a minute for each network. Compiled steps round differently, so which ones are compiled never depends
+            on what has been compiled before.
         initialization_factors: By how much the initial weights of single layers are multiplied, ``{"output": 0.1}``, or
             single parameters, ``{"hidden.bias": 2.0}``; by default none is.
         initialization_offsets: What is then added to the initial weights of single layers or parameters.
@@ -97,7 +99,7 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
         param_groups: dict[str, dict[str, float]] | None = None,
         val_screen_size: int = 1024,
         accuracy_thresholds: tuple[float, ...] = (),
-        compile_after: int | None = 20_000,
+        compile_after: CompileAfter = "auto",
         initialization_factors: dict[str, float] | None = None,
         initialization_offsets: dict[str, float] | None = None,
     ) -> None:
@@ -113,7 +115,7 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
         self._check_suits("initialization", check_initialization(initialization), self.initializations)
         self.val_screen_size = check_int("val_screen_size", val_screen_size, at_least=1)
         self.accuracy_thresholds = _check_thresholds(accuracy_thresholds)
-        self.compile_after = None if compile_after is None else check_int("compile_after", compile_after, at_least=0)
+        self.compile_after = check_compile_after(compile_after)
         _draw(network, initialization, initialization_factors, initialization_offsets)
         self.network = network
         self._optimizer_factory = OptimizerFactory(optimizer, lr_scheduler, param_groups or {})
@@ -305,6 +307,11 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
     def compiled(self) -> bool | None:
         """Whether steps of the run were compiled; False if they should have been and could not be."""
         return self.driver.compiled
+
+    @property
+    def compiled_by(self) -> str | None:
+        """What takes the steps, if they are compiled from the first one on; see `Computation.version`."""
+        return self.driver.compiled_by
 
     def make_optimizer(self) -> tuple[Optimizer, LRScheduler | None]:
         """The optimizer of its parameters, and the schedule that steps with it, if there is one."""

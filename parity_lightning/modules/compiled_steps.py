@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from parity_lightning.data.batches import Steps, TrainingBatches
 from parity_lightning.data.datamodule import ParityDataModule
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.stack import Stack
-from parity_lightning.engine.trainable import Trainable
+from parity_lightning.engine.trainable import Trainable, Unstackable
 from parity_lightning.engine.update_rules import find_rule, groups_of, options_of
 from parity_lightning.modules.blocks import Stepper
 
@@ -35,16 +36,20 @@ class CompiledSteps:
         batches: Its training batches.
         stepper: Its optimizer and schedules.
         steps: How many steps it has taken.
+        waits: Whether to wait for PyTorch's compiler, half a minute, if there is no code of our own.
 
     Raises:
         Unstackable: If its steps are no function of tensors.
         NotCompiled: If they cannot be compiled.
     """
 
-    def __init__(self, module: Trainable, batches: TrainingBatches, stepper: Stepper, steps: int) -> None:
+    def __init__(
+        self, module: Trainable, batches: TrainingBatches, stepper: Stepper, steps: int, waits: bool = True
+    ) -> None:
         self._module = module
         self._batches = batches
         self._stepper = stepper
+        self._waits = waits
         self._options: list[float] = []
         self._make_stack(steps)
 
@@ -56,19 +61,32 @@ class CompiledSteps:
         groups = groups_of(optimizer, self._weights)
         noisy = parity.flip_below > 0
         self._stack = Stack(objective, self._rule, groups, parity, self._batches.batch_size, noisy, size_limit=1)
-        self._stack.adopt(parity, self._module, self._states(optimizer), steps)
-        self._stack.compile(evaluation=False)
+        states = self._states(optimizer)
+        self._stack.adopt(parity, self._module, states, steps)
+        if self._waits:
+            self._stack.compile(evaluation=False)
+        elif not self._stack.use_native_code():
+            raise Unstackable("there is no code of our own for this network")
+        self._hand_over(states, optimizer)
+
+    @property
+    def computed(self) -> str:
+        """By what steps are computed; see `Computation.version`."""
+        return self._stack.computed
 
     def _states(self, optimizer: torch.optim.Optimizer) -> list[Tensor]:
-        """The optimizer's state of each weight; where it has none yet, it gets zeros."""
-        tensors = []
-        for weight in self._weights:
-            state = optimizer.state[weight]
-            for name in self._rule.state:
-                if state.get(name) is None:
-                    state[name] = torch.zeros_like(weight)
-                tensors.append(state[name])
-        return tensors
+        """The optimizer's state of each weight; zeros where it has none yet."""
+        kept = [optimizer.state[weight].get(name) for weight in self._weights for name in self._rule.state]
+        like = [weight for weight in self._weights for _ in self._rule.state]
+        return [torch.zeros_like(w) if state is None else state for w, state in zip(like, kept, strict=True)]
+
+    def _hand_over(self, states: Sequence[Tensor], optimizer: torch.optim.Optimizer) -> None:
+        """Makes states those of the optimizer, once it is certain that the stack changes them."""
+        names = [(weight, name) for weight in self._weights for name in self._rule.state]
+        for (weight, name), state in zip(names, states, strict=True):
+            optimizer.state[weight][name] = state
+        # PyTorch warns of a schedule whose optimizer has not taken a step of its own.
+        optimizer._opt_called = True  # type: ignore[attr-defined]
 
     def run(self, steps: Steps) -> tuple[Tensor, Tensor]:
         """Takes steps.

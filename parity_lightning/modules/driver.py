@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningModule
 from lightning.pytorch.plugins.precision import DoublePrecision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
@@ -20,6 +21,7 @@ from parity_lightning.modules.announce import announce
 from parity_lightning.modules.blocks import Stepper, allows_blocks, intervals_of
 from parity_lightning.modules.compiled_steps import CompiledSteps, why_not_stacked
 from parity_lightning.modules.fast_validation import FastValidation
+from parity_lightning.modules.first_compiled_step import WORTH_WAITING, CompileAfter, first_compiled_step, reaches
 from parity_lightning.modules.lightning_internals import trainer_of
 from parity_lightning.modules.training_record import TrainingRecord
 
@@ -30,8 +32,8 @@ _KEY = "parity_lightning"
 class DrivenModule(TrialModule, LightningModule):
     """What the driver needs of a module; `ParityModule` is one."""
 
-    compile_after: int | None
-    """From which SGD step on steps are compiled; None for never."""
+    compile_after: CompileAfter
+    """From which SGD step on steps are compiled."""
 
 
 class TrainingDriver:
@@ -49,11 +51,15 @@ class TrainingDriver:
         """Losses and errors since the last evaluation."""
         self.compiled: bool | None = None
         """Whether steps of the run were compiled; False if they should have been and could not be."""
+        self.compiled_by: str | None = None
+        """By what, if the first step was to be; see `Computation.version`."""
         # Settled when training begins: it is read at every step.
         self._takes_blocks: bool | None = None
         self._stepper: Stepper | None = None
         self._batches: TrainingBatches | None = None
         self._compiled_steps: CompiledSteps | None = None
+        # The step at which to try to compile, next.
+        self._compile_at: float = 0
         self._evaluation: FastValidation | None = None
         self._loaded: list[dict[str, Any]] | None = None
 
@@ -73,13 +79,17 @@ class TrainingDriver:
         boundaries = intervals_of(trainer.callbacks)  # type: ignore[attr-defined]
         if isinstance(trainer.val_check_interval, int):
             boundaries += (trainer.val_check_interval,)
-        lazy_from = self._module.compile_after if self._compiles(trainer) and not self._why_not_compiled() else None
+        first = None if self._why_not_compiled() else self._first_compiled_step()
+        if first == 0:
+            # What cannot be done in C++ may be compiled from there on.
+            boundaries += (WORTH_WAITING,)
+        lazy_from = first if reaches(trainer.max_steps, first) else None
         return BlockPlan(boundaries, trainer.max_steps if trainer.max_steps > 0 else None, lazy_from)
 
-    def _compiles(self, trainer: Trainer) -> bool:
-        """Whether the run goes on for long enough for its steps to be compiled."""
-        after = self._module.compile_after
-        return after is not None and not 0 <= trainer.max_steps <= after
+    def _first_compiled_step(self) -> int | None:
+        module = self._module
+        batch_size = module.trainer.datamodule.batch_size  # type: ignore[attr-defined]
+        return first_compiled_step(module, module.compile_after, module.device, batch_size)
 
     def _why_not_compiled(self) -> str | None:
         """Why the steps of the run cannot be compiled, in one line; None if they perhaps can."""
@@ -93,9 +103,11 @@ class TrainingDriver:
     def begin(self) -> None:
         """Prepares training; called when it begins."""
         module, trainer = self._module, self._module.trainer
-        self._takes_blocks = self.takes_blocks
+        self._takes_blocks, self.compiled, self.compiled_by = self.takes_blocks, None, None
         self._stepper = None if module.automatic_optimization else Stepper(module)
-        if self._compiles(trainer) and (why := self._why_not_compiled()):
+        # Of a short run nobody expects that a compiler is waited for.
+        expected = WORTH_WAITING if module.compile_after == "auto" else module.compile_after
+        if reaches(trainer.max_steps, expected) and (why := self._why_not_compiled()):
             announce(trainer, f"training without compiled steps: {why}")
         self._evaluation = FastValidation(module, self._base, trainer)
         self._evaluation.install()
@@ -106,6 +118,7 @@ class TrainingDriver:
     def end(self) -> None:
         """Releases the optimizer and gives Lightning its evaluation back; called when training ends."""
         self._stepper = self._compiled_steps = self._batches = self._takes_blocks = None
+        self._compile_at = 0
         if self._evaluation is not None:
             self._evaluation.remove()
             self._evaluation = None
@@ -117,16 +130,23 @@ class TrainingDriver:
 
     def before_block(self, batch: Any) -> None:
         """Compiles the steps, before the first block that holds step indices only."""
-        if not isinstance(batch, Steps) or self._batches is not None:
+        if not isinstance(batch, Steps) or self._compiled_steps is not None or batch.first < self._compile_at:
             return
-        trainer = self._module.trainer
+        module, trainer = self._module, self._module.trainer
         assert self._stepper is not None
         self._batches = batches = trainer.datamodule.batches()  # type: ignore[attr-defined]
+        waits = module.compile_after != "auto" or batch.first >= WORTH_WAITING
         try:
-            self._compiled_steps = CompiledSteps(self._module, batches, self._stepper, batch.first)
+            self._compiled_steps = steps = CompiledSteps(module, batches, self._stepper, batch.first, waits)
             self.compiled = True
+            # Of later steps it would depend on how long the run is whether any were compiled.
+            self.compiled_by = steps.computed if self._first_compiled_step() == 0 else None
         except (Unstackable, NotCompiled, SettingError) as why:
-            announce(trainer, f"step {batch.first:,}: going on without compiled steps: {why}")
+            self._compile_at = math.inf if waits else WORTH_WAITING
+            if not waits and isinstance(why, Unstackable):
+                return
+            when = f"step {batch.first:,}: going on" if batch.first else "training"
+            announce(trainer, f"{when} without compiled steps: {why}")
             self.compiled = False
 
     def train_on_block(self, batch: Block | Steps) -> Tensor:

@@ -11,13 +11,14 @@ from parity_lightning.engine.library_cache import check_private, folder_to_build
 from parity_lightning.terminal.output import complain, note
 
 
-def build_once(path: Path, build: Callable[[Path], None], name: str) -> None:
+def build_once(path: Path, build: Callable[[Path], None], name: str, duration: str = "some seconds") -> None:
     """Builds a file, unless it is there as it was built.
 
     Args:
         path: The file, in the folder of compiled functions.
         build: Writes it to another path.
         name: What it is, to say that it is compiled.
+        duration: How long that takes.
 
     Raises:
         NotCompiled: If ``build`` does.
@@ -29,7 +30,7 @@ def build_once(path: Path, build: Callable[[Path], None], name: str) -> None:
         with FileLock(path.with_suffix(".lock"), mode=0o600):
             # Another process may have built it meanwhile.
             if not _is_whole(path):
-                _build(path, build, name)
+                _build(path, build, name, duration)
     check_private(path, "remove it")
 
 
@@ -45,11 +46,11 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _build(path: Path, build: Callable[[Path], None], name: str) -> None:
+def _build(path: Path, build: Callable[[Path], None], name: str, duration: str) -> None:
     if path.exists():
-        complain(f"{path} is damaged; it is built again: some seconds")
+        complain(f"{path} is damaged; it is built again: {duration}")
     else:
-        note(f"compiling {name}, once: some seconds")
+        note(f"compiling {name}, once: {duration}")
     with folder_to_build_in(path.with_suffix("")) as folder:
         new = folder / path.name
         build(new)

@@ -41,7 +41,7 @@ class Library(NamedTuple):
 
 @cache
 def load_library(kind: torch.dtype) -> Library:
-    """The library for numbers of a kind; built if there is none yet, which takes some seconds.
+    """The library for numbers of a kind; built if there is none yet, which takes some seconds, or a minute.
 
     Args:
         kind: ``torch.float32`` or ``torch.float64``.
@@ -64,7 +64,7 @@ def load_library(kind: torch.dtype) -> Library:
         _run([*compiler, *options, str(_SOURCES[0]), "-o", str(new), "-lm"])
 
     for _ in range(2):
-        build_once(path, build, "the steps in C++")
+        build_once(path, build, "the steps in C++", "a minute" if "ziglang" in compiler else "some seconds")
         try:
             return Library(ctypes.CDLL(str(path)), version[:8])
         except OSError as error:
