@@ -275,6 +275,8 @@ def test_the_nearest_full_path_is_suggested(
 
 BAD = [
     ("--data.k=0", "--data.k=0: must be at least 1"),
+    ("--data.n=0", "--data.n=0: must be at least 1"),
+    ("--model.compile_after=never", "--model.compile_after=never: must be a whole number, auto or null"),
     ("--data.k=51", "--data.k=51: must be at most n=50"),
     ("--data.n=3.5", "--data.n=3.5: must be a whole number"),
     ("--data.n=many", "--data.n=many: must be a whole number"),

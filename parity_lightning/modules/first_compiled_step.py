@@ -28,7 +28,7 @@ def check_compile_after(value: Any) -> CompileAfter:
     if value is None or value == "auto":
         return value  # type: ignore[no-any-return]
     if isinstance(value, str):
-        raise SettingError("compile_after", value, 'must be a number of steps, "auto", or null for never')
+        raise SettingError("compile_after", value, "must be a whole number, auto or null")
     return check_int("compile_after", value, at_least=0)
 
 

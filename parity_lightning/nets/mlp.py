@@ -27,7 +27,7 @@ class TwoLayerMLP(nn.Module):
         second_layer: Whether there are weights u to train; without them ``u = 1``, and no output bias.
 
     Raises:
-        SettingError: If the activation is unknown or the width is below 1.
+        SettingError: If the activation is unknown, or if n or the width is below 1.
 
     Example:
         >>> import torch
@@ -47,6 +47,7 @@ class TwoLayerMLP(nn.Module):
         second_layer: bool = True,
     ) -> None:
         super().__init__()
+        check_int("n", n, at_least=1)
         self.hidden = nn.Linear(n, check_int("width", width, at_least=1, at_most=10**8), bias=bias)
         self.activation = make_activation(activation, k)
         self.output = nn.Linear(width, 1, bias=output_bias) if second_layer else None

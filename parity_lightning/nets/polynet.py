@@ -35,6 +35,7 @@ class PolyNetwork(nn.Module):
 
     def __init__(self, n: int, k: int, bias: bool = True) -> None:
         super().__init__()
+        check_int("n", n, at_least=1)
         self.factors = nn.Linear(n, check_int("k", k, at_least=1, at_most=n), bias=bias)
 
     def closed_form(self) -> ClosedForm:
@@ -60,6 +61,7 @@ class BlockwiseLinear(nn.Module):
 
     def __init__(self, n: int, k: int) -> None:
         super().__init__()
+        check_int("n", n, at_least=1)
         self.weight = nn.Parameter(torch.ones(check_int("k", k, at_least=1, at_most=n), block_length(n, k)))
 
     @property

@@ -35,6 +35,7 @@ class OneLayerTransformer(nn.Module):
 
     def __init__(self, n: int, d_emb: int = 1024, d_attn: int = 8, heads: int = 128) -> None:
         super().__init__()
+        check_int("n", n, at_least=1)
         check_int("d_emb", d_emb, at_least=1, at_most=2**16)
         check_int("d_attn", d_attn, at_least=1, at_most=2**16)
         check_int("heads", heads, at_least=1, at_most=2**16)

@@ -1,0 +1,40 @@
+"""The steps in C++ are built while a command of its own process imports what it needs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from parity_lightning.cli.cores import cores
+
+CONFIG = Path(__file__).parents[1] / "configs" / "online.yaml"
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs ``fit`` in a process of its own with an empty folder of compiled functions."""
+    (libraries := folder / "libraries").mkdir(mode=0o700)
+    command = [sys.executable, "-m", "parity_lightning", "fit", f"--config={CONFIG}", *arguments]
+    place = {"PARITY_LIGHTNING_CACHE": str(libraries), **environment}
+    return subprocess.run(command, cwd=folder, env={**os.environ, **place}, capture_output=True, text=True)
+
+
+@pytest.mark.compiles
+@pytest.mark.skipif(cores() == 1, reason="nothing is done side by side on one core")
+def test_a_refused_run_has_built_the_steps_for_the_next_one(tmp_path: Path) -> None:
+    told = run(tmp_path, "--data.n=0")
+    assert told.returncode == 2
+    assert told.stderr.splitlines()[0] == "compiling the steps in C++, once: some seconds"
+    (error,) = told.stderr.splitlines()[1:]
+    assert error.startswith("parity-lightning fit: error: --data.n=0: ")
+    assert len(list((tmp_path / "libraries").glob("*.so"))) == 1
+
+
+def test_what_fails_ahead_is_told_once(tmp_path: Path) -> None:
+    told = run(tmp_path, "--trainer.max_steps=50", "--trainer.accelerator=cpu", CXX="no-such-compiler")
+    assert told.returncode == 0
+    said = [line for line in (told.stdout + told.stderr).splitlines() if "no-such-compiler" in line]
+    assert said == ["training without compiled steps: CXX=no-such-compiler: no such program; name a C++ compiler"]
