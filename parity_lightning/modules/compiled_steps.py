@@ -76,7 +76,7 @@ class CompiledSteps:
 
     def _states(self, optimizer: torch.optim.Optimizer) -> list[Tensor]:
         """The optimizer's state of each weight; zeros where it has none yet."""
-        kept = [optimizer.state[weight].get(name) for weight in self._weights for name in self._rule.state]
+        kept = [optimizer.state.get(weight, {}).get(name) for weight in self._weights for name in self._rule.state]
         like = [weight for weight in self._weights for _ in self._rule.state]
         return [torch.zeros_like(w) if state is None else state for w, state in zip(like, kept, strict=True)]
 
