@@ -3,9 +3,9 @@
     python benchmarks/architectures.py                    # all of it; goes on where it was interrupted
     python benchmarks/architectures.py --only i xv        # some settings, printed only
 
-Each row is `parity-lightning trials --config configs/architectures/NAME.yaml --trials 25`, for seeds 0 to 24: a seed
-decides support, examples and initial weights. Unsolved trials are censored, not dropped. Trials are kept in
-runs/architectures/, and each is run once for a given configuration.
+Each row is `parity-lightning trials --config configs/architectures/NAME.yaml --trials 25`, with another k or learning
+rate where it says so, for seeds 0 to 24: a seed decides support, examples and initial weights. Unsolved trials are
+censored, not dropped. Trials are kept in runs/architectures/, and each is run once for a given configuration.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Cell(NamedTuple):
 
     @property
     def options(self) -> dict[str, Any]:
-        """What is changed."""
+        """Options beside the configuration file."""
         config = load(self.name)
         n, interval = config["data"]["init_args"]["n"], config["trainer"]["val_check_interval"]
         options: dict[str, Any] = {"data.k": self.k}

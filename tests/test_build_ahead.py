@@ -16,7 +16,7 @@ CONFIG = Path(__file__).parents[1] / "configs" / "online.yaml"
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs ``fit`` in a process of its own with an empty folder of compiled functions."""
-    (libraries := folder / "libraries").mkdir(mode=0o700)
+    (libraries := folder / "libraries").mkdir(mode=0o700, exist_ok=True)
     command = [sys.executable, "-m", "parity_lightning", "fit", f"--config={CONFIG}", *arguments]
     place = {"PARITY_LIGHTNING_CACHE": str(libraries), **environment}
     return subprocess.run(command, cwd=folder, env={**os.environ, **place}, capture_output=True, text=True)
@@ -24,13 +24,16 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
 
 @pytest.mark.compiles
 @pytest.mark.skipif(cores() == 1, reason="nothing is done side by side on one core")
-def test_a_refused_run_has_built_the_steps_for_the_next_one(tmp_path: Path) -> None:
-    told = run(tmp_path, "--data.n=0")
-    assert told.returncode == 2
-    assert told.stderr.splitlines()[0] == "compiling the steps in C++, once: some seconds"
-    (error,) = told.stderr.splitlines()[1:]
-    assert error.startswith("parity-lightning fit: error: --data.n=0: ")
-    assert len(list((tmp_path / "libraries").glob("*.so"))) == 1
+def test_a_first_run_says_that_it_waits_and_a_refused_one_says_what_is_wrong_alone(tmp_path: Path) -> None:
+    refused = run(tmp_path, "--model.width=0")
+    assert refused.returncode == 2
+    assert refused.stderr == "parity-lightning fit: error: --model.width=0: must be at least 1\n"
+    # What the refused one began to build was not finished, or was and counts.
+    first = run(tmp_path, "--trainer.max_steps=50", "--trainer.accelerator=cpu")
+    assert first.returncode == 0
+    assert first.stderr.count("compiling the steps in C++, once: some seconds\n") <= 1
+    (library,) = (tmp_path / "libraries").glob("*.so")
+    assert f'"computed": "fit, C++ {library.stem[:8]}' in next(tmp_path.glob("runs/*/summary.json")).read_text()
 
 
 def test_what_fails_ahead_is_told_once(tmp_path: Path) -> None:

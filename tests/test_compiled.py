@@ -198,7 +198,8 @@ def test_a_run_goes_on_without_a_compiler_and_says_so(
 
 
 def test_what_has_no_steps_in_cpp_is_compiled_later(fit: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("parity_lightning.modules.driver.WORTH_WAITING", 60)
+    for module in ("driver", "compilation", "first_compiled_step"):
+        monkeypatch.setattr(f"parity_lightning.modules.{module}.PYTORCH_COMPILES_FROM", 60)
     options = ["--model.optimizer=RMSprop", "--model.optimizer.lr=0.001", "--trainer.val_check_interval=35"]
     short, long = (fit(*options, f"--trainer.max_steps={steps}") for steps in (60, 100))
     assert "without compiled steps" not in short.out
@@ -206,6 +207,10 @@ def test_what_has_no_steps_in_cpp_is_compiled_later(fit: Callable[..., Run], mon
     (line,) = [line for line in long.out.splitlines() if "without compiled steps" in line]
     assert line.startswith("step 60: going on without compiled steps: ")
     assert rows(long) == rows(fit(*options, "--trainer.max_steps=100", "--model.compile_after=null"))
+    # What is known when training begins is told then, if the run is long enough.
+    short, long = (fit("--trainer.gradient_clip_val=1", f"--trainer.max_steps={steps}") for steps in (60, 100))
+    assert "without compiled steps" not in short.out
+    assert "training without compiled steps: a hook of the module" in long.out
 
 
 @pytest.mark.parametrize(

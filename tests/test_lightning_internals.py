@@ -29,7 +29,7 @@ class Probe(Callback):
         epoch_loop = trainer.fit_loop.epoch_loop
         places = {
             "LightningModule": (pl_module, ("_trainer",)),
-            "Trainer": (trainer, ("_last_val_time", "_logger_connector", "val_check_batch")),
+            "Trainer": (trainer, ("_detect_anomaly", "_last_val_time", "_logger_connector", "val_check_batch")),
             "Trainer.fit_loop": (trainer.fit_loop, ("_data_fetcher", "epoch_loop")),
             "the epoch loop": (epoch_loop, ("_batches_that_stepped", "_should_check_val_fx", "val_loop")),
             "the validation loop": (epoch_loop.val_loop, ("run", "_has_run")),

@@ -66,6 +66,7 @@ def test_blocks_take_the_steps_of_a_plain_loop() -> None:
         assert torch.equal(one, other)
 
 
+@pytest.mark.filterwarnings("ignore:You have overridden .* but have passed in a `LightningDataModule`")
 @pytest.mark.parametrize(
     "hook", [hook for hook in MODULE_HOOKS if hook not in ("training_step", "configure_optimizers")]
 )

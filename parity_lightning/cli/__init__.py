@@ -28,15 +28,15 @@ def main(args: Sequence[str] | None = None) -> None:
     words = [word for word in given if word not in OPTIONS]
     with speaking(quiet="--quiet" in given, as_json="--json" in given):
         try:
-            _main(words, is_alone=args is None)
+            _main(words, is_own_process=args is None)
         except KeyboardInterrupt:
             # Before or after training; during it, the run ends in good order by itself.
             complain("interrupted")
             raise SystemExit(130) from None
 
 
-def _main(arguments: list[str], is_alone: bool) -> None:
-    """Runs a subcommand; ``is_alone`` says that the process does nothing else."""
+def _main(arguments: list[str], is_own_process: bool) -> None:
+    """Runs a subcommand; in a process of its own when it was called as a command, not from Python."""
     from parity_lightning.cli.build_ahead import build_ahead
     from parity_lightning.cli.command_tree import command_tree, explain
     from parity_lightning.cli.early_checks import check_training
@@ -60,7 +60,7 @@ def _main(arguments: list[str], is_alone: bool) -> None:
     if (trains(name) and not asks_help) or name.startswith("--print_completion"):
         with one_line_errors(name):
             check_training(words)
-        if is_alone and name in ("fit", "trials"):
+        if is_own_process and name in ("fit", "trials"):
             build_ahead()
         with collecting_nothing():
             from parity_lightning.cli import training, trials

@@ -1,4 +1,4 @@
-"""Building the steps in C++ while Python imports torch and Lightning: both take seconds, each of a core."""
+"""Building the steps in C++ while Python imports torch and Lightning: each keeps one core busy for seconds."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from parity_lightning.cli.cores import cores
 
 
 def build_ahead() -> None:
-    """Begins to build the library for 32 bits, unless it is there, and does not wait: who loads it does.
+    """Starts to build the library for 32 bits, unless it is there.
 
-    What fails here fails again there, and is told there.
+    Who loads it waits, is told so, and gets the error if there is one. A command that ends before does not wait.
     """
     if cores() > 1:
-        Thread(target=_build, name="build the steps in C++").start()
+        Thread(target=_build, name="build the steps in C++", daemon=True).start()
 
 
 def _build() -> None:
@@ -23,4 +23,4 @@ def _build() -> None:
     from parity_lightning.errors import SettingError
 
     with suppress(NotCompiled, SettingError, OSError):
-        build_library("float")
+        build_library("float", is_awaited=False)

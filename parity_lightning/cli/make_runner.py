@@ -12,6 +12,8 @@ from parity_lightning.cli.fit_once import fit_once
 from parity_lightning.cli.fit_settings import DATA_SEED, command_line, path_of, without_seed
 from parity_lightning.cli.quiet import quieten
 from parity_lightning.cli.trial_config import TrialConfigCLI
+from parity_lightning.engine.native.compiler import find_compiler
+from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.runner import StackRunner
 from parity_lightning.engine.stack_size import default_stack_size
 from parity_lightning.engine.trainable import Unstackable
@@ -97,6 +99,14 @@ def _device(kind: str, worker: int) -> torch.device:
     return torch.device("cpu")
 
 
+def _has_compiler() -> bool:
+    try:
+        find_compiler()
+    except NotCompiled:
+        return False
+    return True
+
+
 class _OneByOne:
     """Runs trials as fits of their own, for want of a better way.
 
@@ -117,8 +127,8 @@ class _OneByOne:
     def _fit(self, spec: TrialSpec) -> TrialResult:
         summary = fit_once(self._options[spec.setting], spec.seed)
         names = [name for name in TrialResult._fields if name not in ("number", "support", "computed", "reached")]
-        # Of steps that were to be compiled and could not be.
-        how = "one by one, without a compiler" if summary["compiled"] is False else "one by one"
+        # Not whether this run's steps were compiled: those of a shorter one of the same setting may not be.
+        how = "one by one" if _has_compiler() else "one by one, without a compiler"
         values: dict[str, Any] = {name: summary[name] for name in names}
         return TrialResult(
             spec.number,

@@ -24,8 +24,8 @@ from parity_lightning.data import ParityDataModule
 from parity_lightning.display.table import format_table
 from parity_lightning.engine.library_cache import check_cache
 from parity_lightning.errors import SettingError
-from parity_lightning.modules.driver import DrivenModule
-from parity_lightning.modules.first_compiled_step import first_compiled_step, is_small, reaches
+from parity_lightning.modules.base import ParityModule
+from parity_lightning.modules.first_compiled_step import is_small
 from parity_lightning.modules.lightning_internals import OpenLightningCLI
 from parity_lightning.run_dir.checkpoint_file import DamagedCheckpoint, UnsafeCheckpoint
 from parity_lightning.run_dir.run_folder import RunFolder
@@ -43,12 +43,11 @@ class RunsTrainer(OpenLightningCLI):
     def before_fit(self) -> None:
         """Checks what depends on the devices, and keeps small networks on one thread: several wait for each other."""
         self.datamodule.check_trainer(self.trainer, "fit")
-        device, batch_size = self.trainer.strategy.root_device, self.datamodule.batch_size
-        if isinstance(self.model, DrivenModule):
-            first = first_compiled_step(self.model, self.model.compile_after, device, batch_size)
-            if reaches(self.trainer.max_steps, first):
+        if isinstance(self.model, ParityModule):
+            device = self.trainer.strategy.root_device
+            if self.model.driver.compilation.first_step(self.trainer, self.datamodule, device) is not None:
                 check_cache()
-        if is_small(self.model, batch_size) and "OMP_NUM_THREADS" not in os.environ:
+        if is_small(self.model, self.datamodule.batch_size) and "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(1)
 
     def fit(self, model: LightningModule, **kwargs: Any) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
 from parity_lightning.engine.kept_tensors import kept_tensors
-from parity_lightning.engine.trainable import Trainable, Unstackable
+from parity_lightning.engine.trainable import Trainable, Unstackable, has_gradient_hooks
 
 
 class _Loss(nn.Module):
@@ -44,10 +44,12 @@ class Objective:
     Raises:
         Unstackable: If its loss is not a function of weights and examples: in training it draws random numbers or
             changes buffers, it depends on the step or on whether it trains, or it cannot be computed for several
-            trials at once.
+            trials at once; or if hooks wait for the gradients of its weights, for these are computed as a function.
     """
 
     def __init__(self, module: Trainable, n: int) -> None:
+        if has_gradient_hooks(module):
+            raise Unstackable("hooks are registered on the gradients of its weights")
         self._loss = _Loss(module)
         self.closed_form = module.closed_form()
         """What the module computes and the name of its loss; None if it is known by calling it only."""

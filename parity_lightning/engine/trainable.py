@@ -54,11 +54,32 @@ def closed_form_of(network: nn.Module, loss: Callable[[Tensor], Tensor]) -> tupl
         The form, with names of tensors in the module, and the name of the loss; None if either is not known.
     """
     names = [name for name, known in LOSSES.items() if known is loss]
-    # A subclass may compute something else.
-    if "closed_form" not in vars(type(network)) or not names:
+    # A subclass may compute something else, and so may hooks.
+    if "closed_form" not in vars(type(network)) or not names or has_hooks(network):
         return None
     form: ClosedForm = network.closed_form()  # type: ignore[operator]
     return form.within("network"), names[0]
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether PyTorch calls anything in the forward or backward pass of a module that was registered on it.
+
+    Example:
+        >>> module = nn.Linear(2, 1)
+        >>> has_hooks(module)
+        False
+        >>> handle = module.register_forward_hook(lambda module, inputs, output: print(output))
+        >>> has_hooks(nn.Sequential(module))
+        True
+    """
+    of_modules = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return has_gradient_hooks(module) or any(getattr(part, name) for part in module.modules() for name in of_modules)
+
+
+def has_gradient_hooks(module: nn.Module) -> bool:
+    """Whether PyTorch calls anything with the gradient of a parameter."""
+    of_weights = ("_backward_hooks", "_post_accumulate_grad_hooks")
+    return any(getattr(weight, name, None) for weight in module.parameters() for name in of_weights)
 
 
 class NetworkWithLoss(Trainable):

@@ -191,9 +191,15 @@ def find_rule(optimizers: Sequence[torch.optim.Optimizer], scheduled: bool = Fal
 
 
 def groups_of(optimizer: torch.optim.Optimizer, weights: Sequence[Tensor]) -> list[int]:
-    """The number of the parameter group of each weight."""
+    """The number of the parameter group of each weight.
+
+    Raises:
+        Unstackable: If the optimizer does not update all of them.
+    """
     groups = enumerate(optimizer.param_groups)
     place_of = {id(weight): place for place, group in groups for weight in group["params"]}
+    if not all(id(weight) in place_of for weight in weights):
+        raise Unstackable("its optimizer does not update all weights that have a gradient")
     return [place_of[id(weight)] for weight in weights]
 
 

@@ -20,11 +20,12 @@ from parity_lightning.data.batches import Block, Steps
 from parity_lightning.data.protocols import BlockPlan
 from parity_lightning.data.sparse_parity import SparseParity
 from parity_lightning.engine.evaluation import screen_then_confirm
-from parity_lightning.engine.trainable import closed_form_of
+from parity_lightning.engine.trainable import closed_form_of, has_hooks
 from parity_lightning.errors import SettingError, check_int, nearest
 from parity_lightning.measures.accuracy import is_error
 from parity_lightning.modules.blocks import MODULE_HOOKS, CountSteps
-from parity_lightning.modules.driver import DrivenModule, TrainingDriver
+from parity_lightning.modules.driven_module import DrivenModule
+from parity_lightning.modules.driver import TrainingDriver
 from parity_lightning.modules.error_count import ErrorCount
 from parity_lightning.modules.first_compiled_step import CompileAfter, check_compile_after
 from parity_lightning.modules.forbid_trainer_access import forbid_trainer_access
@@ -71,10 +72,10 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
             which they are reached: in ``summary.json`` and in the rows of trials, as ``reached``. Each is held against
             what an evaluation counts, ``val_screen_size`` examples until these are all right.
         compile_after: From which SGD step on steps are taken in C++, or compiled, which is many times as fast for small
-            networks: 0 for the first, None for never. By default 0 where they are taken in C++ and one thread is
-            enough, which is compiled once for all networks, in some seconds; else 20,000, for PyTorch's compiler takes
-            half a minute for each network. Compiled steps round differently, so which ones are compiled never depends
-            on what has been compiled before.
+            networks: 0 for the first, None for never. ``"auto"`` is 0 for a network with a closed form that is trained
+            on a CPU by small steps: the library in C++ is compiled once for all of them, in some seconds. For others it
+            is 20,000, for PyTorch's compiler takes half a minute for each network. Compiled steps round differently, so
+            which ones are compiled never depends on what has been compiled before.
         initialization_factors: By how much the initial weights of single layers are multiplied, ``{"output": 0.1}``, or
             single parameters, ``{"hidden.bias": 2.0}``; by default none is.
         initialization_offsets: What is then added to the initial weights of single layers or parameters.
@@ -306,12 +307,12 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
     @property
     def compiled(self) -> bool | None:
         """Whether steps of the run were compiled; False if they should have been and could not be."""
-        return self.driver.compiled
+        return self.driver.compilation.succeeded
 
     @property
     def compiled_by(self) -> str | None:
-        """What takes the steps, if they are compiled from the first one on; see `Computation.version`."""
-        return self.driver.compiled_by
+        """What took the steps of the run, unless all were PyTorch's operations; see `Compilation.by`."""
+        return self.driver.compilation.by
 
     def make_optimizer(self) -> tuple[Optimizer, LRScheduler | None]:
         """The optimizer of its parameters, and the schedule that steps with it, if there is one."""
@@ -320,7 +321,7 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
     def closed_form(self) -> tuple[ClosedForm, str] | None:
         """What the network computes and the name of the loss, unless a subclass computes them in its own way."""
         kind = type(self)
-        if kind.forward is not ParityModule.forward or kind.loss is not ParityModule.loss:
+        if kind.forward is not ParityModule.forward or kind.loss is not ParityModule.loss or has_hooks(self):
             return None
         return closed_form_of(self.network, self._loss)
 

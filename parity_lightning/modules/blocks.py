@@ -30,6 +30,9 @@ from parity_lightning.modules.lightning_internals import (
 _STEP_HOOKS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 _BATCH_HOOKS = ("on_train_batch_start", "on_train_batch_end")
 
+TRANSFER_HOOKS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+"""The hooks that may change a batch."""
+
 MODULE_HOOKS = (
     *_STEP_HOOKS,
     *_BATCH_HOOKS,
@@ -40,6 +43,7 @@ MODULE_HOOKS = (
     "lr_scheduler_step",
     "optimizer_step",
     "optimizer_zero_grad",
+    *TRANSFER_HOOKS,
 )
 """The hooks of single steps: a module that overrides one of these gets one step per batch."""
 
@@ -174,6 +178,10 @@ class CountSteps(Callback):
         """Ends the training of such a module."""
         if isinstance(pl_module, TrainsOnBlocks):
             pl_module.end_training()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Ends it after an error or Ctrl-C, too: the module may be fitted again."""
+        self.on_train_end(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Sets Lightning's counters, once a batch or a block is done.

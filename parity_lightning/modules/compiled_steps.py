@@ -14,15 +14,18 @@ from parity_lightning.data.batches import Steps, TrainingBatches
 from parity_lightning.data.datamodule import ParityDataModule
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.stack import Stack
-from parity_lightning.engine.trainable import Trainable, Unstackable
+from parity_lightning.engine.trainable import Trainable, Unstackable, has_hooks
 from parity_lightning.engine.update_rules import find_rule, groups_of, options_of
 from parity_lightning.modules.blocks import Stepper
+from parity_lightning.modules.lightning_internals import count_as_stepped, detects_anomalies
 
 
 def why_not_stacked(trainer: Trainer, data: LightningDataModule) -> str | None:
     """Why a stack cannot draw these data or compute in this precision, in one line; None if it can."""
     if type(trainer.precision_plugin) not in (Precision, DoublePrecision):
         return f"the precision {trainer.precision} is neither 32 nor 64 bits"
+    if detects_anomalies(trainer):
+        return "the trainer looks for anomalies in backward passes (detect_anomaly)"
     if type(data) is not ParityDataModule:
         return f"{type(data).__name__} may draw its examples in a way of its own"
     return None
@@ -36,7 +39,7 @@ class CompiledSteps:
         batches: Its training batches.
         stepper: Its optimizer and schedules.
         steps: How many steps it has taken.
-        waits: Whether to wait for PyTorch's compiler, half a minute, if there is no code of our own.
+        may_wait: Whether PyTorch may compile, for half a minute, what there is no code of our own for.
 
     Raises:
         Unstackable: If its steps are no function of tensors.
@@ -44,12 +47,12 @@ class CompiledSteps:
     """
 
     def __init__(
-        self, module: Trainable, batches: TrainingBatches, stepper: Stepper, steps: int, waits: bool = True
+        self, module: Trainable, batches: TrainingBatches, stepper: Stepper, steps: int, may_wait: bool = True
     ) -> None:
         self._module = module
         self._batches = batches
         self._stepper = stepper
-        self._waits = waits
+        self._may_wait = may_wait
         self._options: list[float] = []
         self._make_stack(steps)
 
@@ -62,12 +65,13 @@ class CompiledSteps:
         noisy = parity.flip_below > 0
         self._stack = Stack(objective, self._rule, groups, parity, self._batches.batch_size, noisy, size_limit=1)
         states = self._states(optimizer)
-        self._stack.adopt(parity, self._module, states, steps)
-        if self._waits:
+        self._stack.adopt(parity, self._module, states, self._updates_made(optimizer, steps))
+        if self._may_wait:
             self._stack.compile(evaluation=False)
         elif not self._stack.use_native_code():
             raise Unstackable("there is no code of our own for this network")
         self._hand_over(states, optimizer)
+        self._made_of = self._parts()
 
     @property
     def computed(self) -> str:
@@ -81,12 +85,42 @@ class CompiledSteps:
         return [torch.zeros_like(w) if state is None else state for w, state in zip(like, kept, strict=True)]
 
     def _hand_over(self, states: Sequence[Tensor], optimizer: torch.optim.Optimizer) -> None:
-        """Makes states those of the optimizer, once it is certain that the stack changes them."""
+        """Stores the stack's states in the optimizer; only if compiling succeeded, else it makes its own."""
         names = [(weight, name) for weight in self._weights for name in self._rule.state]
         for (weight, name), state in zip(names, states, strict=True):
             optimizer.state[weight][name] = state
-        # PyTorch warns of a schedule whose optimizer has not taken a step of its own.
-        optimizer._opt_called = True  # type: ignore[attr-defined]
+        count_as_stepped(optimizer)
+
+    def _updates_made(self, optimizer: torch.optim.Optimizer, steps: int) -> int:
+        """How many updates the optimizer has made: it may be younger than the module."""
+        state = optimizer.state.get(self._weights[0], {})
+        if "step" in state:
+            return int(state["step"])
+        return steps if all(name in state for name in self._rule.state) else 0
+
+    def _parts(self) -> tuple[Any, ...]:
+        """What the stack was made of: where the tensors lie, which are trained, and whether hooks are registered."""
+        state = self._stepper.optimizer.state
+        return (
+            has_hooks(self._module),
+            *((weight.data_ptr(), weight.requires_grad) for weight in self._module.parameters()),
+            *(buffer.data_ptr() for buffer in self._module.buffers()),
+            *(id(state.get(weight, {}).get(name)) for weight in self._weights for name in self._rule.state),
+        )
+
+    def renew(self, steps: int) -> None:
+        """Makes the stack again if a callback has frozen weights, or put other tensors in the place of its own.
+
+        Args:
+            steps: How many steps the module has taken.
+
+        Raises:
+            Unstackable: As when it was made.
+            NotCompiled: Likewise.
+        """
+        if self._parts() != self._made_of:
+            self._options = []
+            self._make_stack(steps)
 
     def run(self, steps: Steps) -> tuple[Tensor, Tensor]:
         """Takes steps.

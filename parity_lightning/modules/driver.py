@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.plugins.precision import DoublePrecision
-from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from parity_lightning.data.batches import Block, Steps, TrainingBatches
 from parity_lightning.data.protocols import BlockPlan
-from parity_lightning.engine.not_compiled import NotCompiled
-from parity_lightning.engine.trainable import TrialModule, Unstackable
-from parity_lightning.errors import SettingError
 from parity_lightning.measures.accuracy import is_error
-from parity_lightning.modules.announce import announce
 from parity_lightning.modules.blocks import Stepper, allows_blocks, intervals_of
-from parity_lightning.modules.compiled_steps import CompiledSteps, why_not_stacked
+from parity_lightning.modules.compilation import Compilation
+from parity_lightning.modules.driven_module import DrivenModule
 from parity_lightning.modules.fast_validation import FastValidation
-from parity_lightning.modules.first_compiled_step import WORTH_WAITING, CompileAfter, first_compiled_step, reaches
+from parity_lightning.modules.first_compiled_step import PYTORCH_COMPILES_FROM
 from parity_lightning.modules.lightning_internals import trainer_of
 from parity_lightning.modules.training_record import TrainingRecord
 
 # Where a checkpoint holds what belongs to a module besides its weights.
 _KEY = "parity_lightning"
-
-
-class DrivenModule(TrialModule, LightningModule):
-    """What the driver needs of a module; `ParityModule` is one."""
-
-    compile_after: CompileAfter
-    """From which SGD step on steps are compiled."""
 
 
 class TrainingDriver:
@@ -49,66 +37,45 @@ class TrainingDriver:
         self._base = base
         self.record = TrainingRecord()
         """Losses and errors since the last evaluation."""
-        self.compiled: bool | None = None
-        """Whether steps of the run were compiled; False if they should have been and could not be."""
-        self.compiled_by: str | None = None
-        """By what, if the first step was to be; see `Computation.version`."""
+        self.compilation = Compilation(module)
+        """Which of its steps are compiled."""
         # Settled when training begins: it is read at every step.
         self._takes_blocks: bool | None = None
         self._stepper: Stepper | None = None
         self._batches: TrainingBatches | None = None
-        self._compiled_steps: CompiledSteps | None = None
-        # The step at which to try to compile, next.
-        self._compile_at: float = 0
         self._evaluation: FastValidation | None = None
         self._loaded: list[dict[str, Any]] | None = None
 
     @property
     def takes_blocks(self) -> bool:
         """Whether a training batch is a block of several SGD steps."""
-        if self._takes_blocks is not None:
-            return self._takes_blocks
+        return self._could_take_blocks() if self._takes_blocks is None else self._takes_blocks
+
+    def _could_take_blocks(self) -> bool:
         trainer = trainer_of(self._module)
         return self._module.uses_default_step and (trainer is None or allows_blocks(trainer))
 
     def block_plan(self) -> BlockPlan | None:
         """How the data module joins batches into blocks; None for one batch at a time."""
-        if not self.takes_blocks:
+        if not self._could_take_blocks():
             return None
         trainer = self._module.trainer
         boundaries = intervals_of(trainer.callbacks)  # type: ignore[attr-defined]
         if isinstance(trainer.val_check_interval, int):
             boundaries += (trainer.val_check_interval,)
-        first = None if self._why_not_compiled() else self._first_compiled_step()
+        first = self.compilation.first_step(trainer, trainer.datamodule, self._module.device)  # type: ignore[attr-defined]
         if first == 0:
-            # What cannot be done in C++ may be compiled from there on.
-            boundaries += (WORTH_WAITING,)
-        lazy_from = first if reaches(trainer.max_steps, first) else None
-        return BlockPlan(boundaries, trainer.max_steps if trainer.max_steps > 0 else None, lazy_from)
-
-    def _first_compiled_step(self) -> int | None:
-        module = self._module
-        batch_size = module.trainer.datamodule.batch_size  # type: ignore[attr-defined]
-        return first_compiled_step(module, module.compile_after, module.device, batch_size)
-
-    def _why_not_compiled(self) -> str | None:
-        """Why the steps of the run cannot be compiled, in one line; None if they perhaps can."""
-        trainer = self._module.trainer
-        if not self.takes_blocks:
-            return "a hook of the module or of a callback, or an option of the trainer, runs between optimizer steps"
-        if type(trainer.strategy) is not SingleDeviceStrategy:
-            return "several devices share a batch"
-        return why_not_stacked(trainer, trainer.datamodule)  # type: ignore[attr-defined]
+            # If there are no steps in C++, PyTorch compiles from this step on, so a block must begin there.
+            boundaries += (PYTORCH_COMPILES_FROM,)
+        return BlockPlan(boundaries, trainer.max_steps if trainer.max_steps > 0 else None, first)
 
     def begin(self) -> None:
         """Prepares training; called when it begins."""
+        self.end()
         module, trainer = self._module, self._module.trainer
-        self._takes_blocks, self.compiled, self.compiled_by = self.takes_blocks, None, None
+        self._takes_blocks = self._could_take_blocks()
         self._stepper = None if module.automatic_optimization else Stepper(module)
-        # Of a short run nobody expects that a compiler is waited for.
-        expected = WORTH_WAITING if module.compile_after == "auto" else module.compile_after
-        if reaches(trainer.max_steps, expected) and (why := self._why_not_compiled()):
-            announce(trainer, f"training without compiled steps: {why}")
+        self.compilation.begin()
         self._evaluation = FastValidation(module, self._base, trainer)
         self._evaluation.install()
         if self._loaded is not None:
@@ -116,9 +83,9 @@ class TrainingDriver:
             self._loaded = None
 
     def end(self) -> None:
-        """Releases the optimizer and gives Lightning its evaluation back; called when training ends."""
-        self._stepper = self._compiled_steps = self._batches = self._takes_blocks = None
-        self._compile_at = 0
+        """Releases the optimizer and gives Lightning its evaluation back; called however training ends."""
+        self._stepper = self._batches = self._takes_blocks = None
+        self.compilation.reset()
         if self._evaluation is not None:
             self._evaluation.remove()
             self._evaluation = None
@@ -129,33 +96,22 @@ class TrainingDriver:
         return self._evaluation if self._evaluation is not None and self._evaluation.is_open else None
 
     def before_block(self, batch: Any) -> None:
-        """Compiles the steps, before the first block that holds step indices only."""
-        if not isinstance(batch, Steps) or self._compiled_steps is not None or batch.first < self._compile_at:
-            return
-        module, trainer = self._module, self._module.trainer
-        assert self._stepper is not None
-        self._batches = batches = trainer.datamodule.batches()  # type: ignore[attr-defined]
-        waits = module.compile_after != "auto" or batch.first >= WORTH_WAITING
-        try:
-            self._compiled_steps = steps = CompiledSteps(module, batches, self._stepper, batch.first, waits)
-            self.compiled = True
-            # Of later steps it would depend on how long the run is whether any were compiled.
-            self.compiled_by = steps.computed if self._first_compiled_step() == 0 else None
-        except (Unstackable, NotCompiled, SettingError) as why:
-            self._compile_at = math.inf if waits else WORTH_WAITING
-            if not waits and isinstance(why, Unstackable):
-                return
-            when = f"step {batch.first:,}: going on" if batch.first else "training"
-            announce(trainer, f"{when} without compiled steps: {why}")
-            self.compiled = False
+        """Has the steps of a block compiled, if it is one whose examples are drawn here."""
+        trainer, stepper = self._module.trainer, self._stepper
+        if isinstance(batch, Steps):
+            assert stepper is not None
+            if self._batches is None:
+                self._batches = trainer.datamodule.batches()  # type: ignore[attr-defined]
+            self.compilation.prepare(batch.first, self._batches, stepper)
+        self.compilation.note(trainer.global_step)
 
     def train_on_block(self, batch: Block | Steps) -> Tensor:
         """Takes the steps of a block; returns the loss of each, of shape ``(steps,)``."""
         if not isinstance(batch, Steps):
             return self._take_eager_steps(*batch)
         assert self._batches is not None
-        if self._compiled_steps is not None:
-            losses, errors = self._compiled_steps.run(batch)
+        if self.compilation.steps is not None:
+            losses, errors = self.compilation.steps.run(batch)
             self.record.add(losses, errors, (batch.end - batch.first) * self._batches.batch_size)
             return losses
         drawn = self._batches.block(batch.first, batch.end)
@@ -183,6 +139,7 @@ class TrainingDriver:
         on_gpu = module.device.type == "cuda"
         own = self.record.state() | {
             "threads": torch.get_num_threads(),
+            "steps_taken_by": [list(entry) for entry in self.compilation.history],
             "random_state": torch.get_rng_state(),
             "device_random_state": torch.cuda.get_rng_state(module.device) if on_gpu else None,
         }
@@ -203,6 +160,7 @@ class TrainingDriver:
 
     def _resume(self, parts: list[dict[str, Any]]) -> None:
         module, trainer = self._module, self._module.trainer
+        self.compilation.history = [(step, by) for step, by in parts[0].get("steps_taken_by", [])]
         if len(parts) == trainer.world_size:
             part = parts[trainer.global_rank]
             torch.set_rng_state(part["random_state"])

@@ -18,7 +18,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from parity_lightning.data.datamodule import ParityDataModule
-from parity_lightning.modules.blocks import has_hook
+from parity_lightning.modules.blocks import TRANSFER_HOOKS, has_hook
 from parity_lightning.modules.lightning_internals import ValidationDuringFit
 
 _HOOKS = (
@@ -29,7 +29,7 @@ _HOOKS = (
     "on_validation_epoch_end",
     "on_validation_end",
 )
-_MODULE_HOOKS = ("validation_step", "on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+_MODULE_HOOKS = ("validation_step", *TRANSFER_HOOKS)
 
 
 class FastValidation:

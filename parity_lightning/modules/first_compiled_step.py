@@ -12,10 +12,10 @@ from parity_lightning.errors import SettingError, check_int
 CompileAfter = int | Literal["auto"] | None
 """From which step on, as a setting: a number of steps, None for never, or ``"auto"``."""
 
-WORTH_WAITING = 20_000
-"""From which step on PyTorch compiles under ``"auto"``: shorter runs should not wait for it, half a minute."""
+PYTORCH_COMPILES_FROM = 20_000
+"""The step from which on PyTorch compiles under ``"auto"``: shorter runs should not wait for it, half a minute."""
 
-# Multiplications in a step from which on several threads are faster than one.
+# From how many weights times examples in a batch on several threads are faster than one.
 _WORTH_SHARING = 10_000_000
 
 
@@ -57,7 +57,7 @@ def first_compiled_step(module: Trainable, after: CompileAfter, device: torch.de
     if after != "auto":
         return after
     in_cpp = device.type == "cpu" and module.closed_form() is not None and is_small(module, batch_size)
-    return 0 if in_cpp else WORTH_WAITING
+    return 0 if in_cpp else PYTORCH_COMPILES_FROM
 
 
 def reaches(max_steps: int, step: int | None) -> bool:

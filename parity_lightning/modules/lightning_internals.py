@@ -29,6 +29,24 @@ def trainer_of(module: LightningModule) -> Trainer | None:
     return module._trainer
 
 
+def count_as_stepped(optimizer: Optimizer) -> None:
+    """Has a schedule take an optimizer for one that has taken a step.
+
+    Why: PyTorch warns of a schedule that steps before its optimizer, whose steps are taken past it here.
+    Remove once PyTorch has: a public way to say so.
+    """
+    optimizer._opt_called = True  # type: ignore[attr-defined]
+
+
+def detects_anomalies(trainer: Trainer) -> bool:
+    """Whether a trainer was made with ``detect_anomaly=True``.
+
+    Why: compiled steps have no backward pass in which PyTorch could look.
+    Remove once Lightning has: a public attribute.
+    """
+    return trainer._detect_anomaly
+
+
 def without_needless_warnings(logger: Logger) -> Logger:
     """A logger for W&B that gives ``wandb.init`` nothing that W&B ignores, with a warning; any other as it is.
 

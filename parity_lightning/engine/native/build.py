@@ -11,7 +11,9 @@ from parity_lightning.engine.library_cache import check_private, folder_to_build
 from parity_lightning.terminal.output import complain, note
 
 
-def build_once(path: Path, build: Callable[[Path], None], name: str, duration: str = "some seconds") -> None:
+def build_once(
+    path: Path, build: Callable[[Path], None], name: str, duration: str = "some seconds", *, is_awaited: bool = True
+) -> None:
     """Builds a file, unless it is there as it was built.
 
     Args:
@@ -19,6 +21,7 @@ def build_once(path: Path, build: Callable[[Path], None], name: str, duration: s
         build: Writes it to another path.
         name: What it is, to say that it is compiled.
         duration: How long that takes.
+        is_awaited: Whether somebody waits for it, and is told so.
 
     Raises:
         NotCompiled: If ``build`` does.
@@ -27,10 +30,15 @@ def build_once(path: Path, build: Callable[[Path], None], name: str, duration: s
     if not _is_whole(path):
         from filelock import FileLock
 
+        if is_awaited:
+            if path.exists():
+                complain(f"{path} is damaged; it is built again: {duration}")
+            else:
+                note(f"compiling {name}, once: {duration}")
         with FileLock(path.with_suffix(".lock"), mode=0o600):
             # Another process may have built it meanwhile.
             if not _is_whole(path):
-                _build(path, build, name, duration)
+                _build(path, build)
     check_private(path, "remove it")
 
 
@@ -46,11 +54,7 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _build(path: Path, build: Callable[[Path], None], name: str, duration: str) -> None:
-    if path.exists():
-        complain(f"{path} is damaged; it is built again: {duration}")
-    else:
-        note(f"compiling {name}, once: {duration}")
+def _build(path: Path, build: Callable[[Path], None]) -> None:
     with folder_to_build_in(path.with_suffix("")) as folder:
         new = folder / path.name
         build(new)

@@ -20,7 +20,7 @@ _EXAMPLES = 16
 
 
 def check_closed_form(objective: Objective, n: int, trainable: Sequence[Tensor], frozen: Sequence[Tensor]) -> None:
-    """Compares loss and gradient with autograd's, for random weights: hooks, replaced layers and mistakes show there.
+    """Compares loss and gradient with autograd's, for random weights: replaced layers and mistakes show there.
 
     Args:
         objective: What is trained; it has a closed form.

@@ -37,11 +37,12 @@ class SharedLibrary(NamedTuple):
     version: str
 
 
-def build_library(real: str) -> SharedLibrary:
+def build_library(real: str, *, is_awaited: bool = True) -> SharedLibrary:
     """Builds the library, unless it is there, which takes some seconds, or a minute.
 
     Args:
         real: The kind of number, as C++ calls it: ``"float"`` or ``"double"``.
+        is_awaited: Whether somebody waits for it, and is told so.
 
     Raises:
         NotCompiled: If there is no C++ compiler, or it fails.
@@ -58,7 +59,8 @@ def build_library(real: str) -> SharedLibrary:
     def build(new: Path) -> None:
         _run([*compiler, *options, str(_SOURCES[0]), "-o", str(new), "-lm"])
 
-    build_once(path, build, "the steps in C++", "a minute" if "ziglang" in compiler else "some seconds")
+    duration = "a minute" if "ziglang" in compiler else "some seconds"
+    build_once(path, build, "the steps in C++", duration, is_awaited=is_awaited)
     return SharedLibrary(path, version[:8])
 
 
