@@ -17,13 +17,13 @@ import contextlib
 import io
 import statistics
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from evaluation_clock import Clock
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -32,30 +32,6 @@ from parity_lightning.nets import TwoLayerMLP, initialize
 
 N, K, WIDTH, BATCH, LR, EVERY, HELD_OUT, SCREEN = 50, 3, 100, 32, 0.1, 50, 2**13, 1024
 SUPPORT = [3, 17, 41]
-
-
-class Clock(Callback):
-    """Notes when each evaluation ended."""
-
-    latest: Clock | None = None
-
-    def __init__(self) -> None:
-        self._times: dict[int, float] = {}
-        Clock.latest = self
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Notes the time."""
-        if not trainer.sanity_checking:
-            self.note(trainer.global_step)
-
-    def note(self, step: int) -> None:
-        """Notes the time of a step."""
-        self._times[step] = time.perf_counter()
-
-    def rate(self, steps: int) -> float:
-        """Steps per second of the second half of so many."""
-        assert steps in self._times, "solved too early to time"
-        return (steps - steps // 2) / (self._times[steps] - self._times[steps // 2])
 
 
 def batch(size: int) -> tuple[Tensor, Tensor]:
@@ -148,17 +124,19 @@ def lightning_defaults(steps: int) -> float:
 def fit(steps: int, compile_after: str = "null") -> float:
     """Steps per second of ``parity-lightning fit``; the learning rate is next to nothing."""
     config = Path(__file__).parents[1] / "configs" / "online.yaml"
-    with tempfile.TemporaryDirectory() as folder, _silence():
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         parity_lightning(
             [
                 "fit",
+                "--quiet",
                 f"--config={config}",
                 f"--trainer.max_steps={steps}",
                 f"--trainer.default_root_dir={folder}",
                 "--trainer.accelerator=cpu",
                 "--model.optimizer.lr=1e-5",
                 f"--model.compile_after={compile_after}",
-                "--trainer.callbacks+=__main__.Clock",
+                "--trainer.callbacks+=evaluation_clock.Clock",
+                "--allow_code_from=evaluation_clock",
             ]
         )
     assert Clock.latest is not None
