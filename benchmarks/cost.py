@@ -79,7 +79,7 @@ def main() -> None:
             axes.loglog(values, [row["gflops"] for row in own], "o-", color=BLUE)
             axes.set_xlabel(TITLES[axis])
             axes.set_ylabel("GFLOP/s")
-            axes.set_ylim(0.1, 200)
+            axes.set_ylim(1, 300)
             if axis in ("n", "width"):
                 other = BASE["width" if axis == "n" else "n"]
                 for name, size in CACHES.items():
