@@ -2,8 +2,8 @@
 
 A fresh process each time, three kinds in turn: one that imports Lightning and PyTorch and ends, a run of
 configs/online.yaml, and one that has to compile the steps in C++ first. Training is what the run's summary.json calls
-elapsed_seconds. What is left is parsing, our own imports, making the objects, and writing files and the picture. Medians
-with the range of all processes, by the clock and by the processor.
+elapsed_seconds. What is left is parsing, our own imports, making the objects, and writing files and the picture.
+Medians with the range of all processes, by the clock and by the processor.
 
     python benchmarks/fit_seconds.py
 """
