@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,8 +109,43 @@ def _watch(module: LightningModule) -> None:
     next(module.children()).register_forward_hook(lambda *_: None)
 
 
+def _option(**changed: Any) -> Callable[[LightningModule], object]:
+    def change(module: LightningModule) -> None:
+        for group in module.trainer.optimizers[0].param_groups:
+            group.update({name: value for name, value in changed.items() if name in group})
+
+    return change
+
+
+def _reset_output(module: Any) -> None:
+    def zero(*_: object) -> None:
+        module.network.output.weight.data.zero_()
+
+    module.trainer.optimizers[0].register_step_post_hook(zero)
+
+
+def _bend(module: Any) -> None:
+    module.network.activation = torch.nn.Tanh()
+
+
+def _double_loss(module: Any) -> None:
+    own = module.loss
+    module.loss = lambda prediction, y: 2 * own(prediction, y)
+
+
+def _negate(module: Any) -> None:
+    own = module.forward
+    module.forward = lambda x: -own(x)
+
+
 @pytest.mark.compiles
-@pytest.mark.parametrize("act", [_replace_weights, _copy_weights, _freeze, _forget, _raise_rate, _watch])
+@pytest.mark.parametrize(
+    "act",
+    [
+        *(_replace_weights, _copy_weights, _freeze, _forget, _raise_rate, _watch, _reset_output),
+        *(_bend, _double_loss, _negate, _option(maximize=True), _option(weight_decay=0.1)),
+    ],
+)
 @pytest.mark.parametrize("optimizer", [momentum, adam])
 def test_what_a_callback_changes_between_blocks_takes_effect(
     act: Callable[[LightningModule], object], optimizer: Optimizer
@@ -122,6 +158,70 @@ def test_what_a_callback_changes_between_blocks_takes_effect(
     if act is not _watch:
         with pytest.raises(AssertionError):
             assert_alike(slow, without)
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("changed", [{"dampening": 0.5}, {"nesterov": True}, {"maximize": True, "weight_decay": 0.1}])
+def test_so_do_options_that_only_momentum_has(changed: dict[str, Any]) -> None:
+    fast, slow = (
+        fitted(new(optimizer=momentum, compile_after=after), At(20, _option(**changed))) for after in ("auto", None)
+    )
+    assert_alike(fast, slow)
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("layer", ["hidden", "output"])
+@pytest.mark.parametrize("frozen_at", [0, 20])
+@pytest.mark.parametrize("optimizer", [momentum, adam])
+def test_a_layer_is_frozen_and_trained_again(layer: str, frozen_at: int, optimizer: Optimizer) -> None:
+    def train(is_trained: bool) -> Callable[[LightningModule], object]:
+        return lambda module: module.get_submodule(f"network.{layer}").requires_grad_(is_trained)
+
+    ended = []
+    for after in ("auto", None):
+        module = new(optimizer=optimizer, compile_after=after)
+        if not frozen_at:
+            train(False)(module)
+        ended.append(fitted(module, At(frozen_at, train(False)), At(40, train(True))))
+    assert_alike(*ended)
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("optimizer", [momentum, adam])
+def test_a_group_of_weights_may_be_frozen_or_of_others(optimizer: Optimizer) -> None:
+    def with_others(parameters: Any) -> torch.optim.Optimizer:
+        made = optimizer(parameters)
+        made.add_param_group({"params": [torch.nn.Parameter(torch.ones(2))]})
+        return made
+
+    assert_alike(*(fitted(new(optimizer=with_others, compile_after=after)) for after in ("auto", None)))
+    groups = {"output": {"lr": 0.01}}
+    ended = []
+    for after in ("auto", None):
+        module = new(optimizer=optimizer, param_groups=groups, compile_after=after)
+        module.get_submodule("network.output").requires_grad_(False)
+        ended.append(fitted(module))
+    assert_alike(*ended)
+
+
+@pytest.mark.compiles
+def test_a_copy_of_a_module_in_training_is_a_module() -> None:
+    copies: list[Any] = []
+    module = fitted(new(optimizer=adam), At(20, lambda module: copies.append(copy.deepcopy(module))))
+    assert module.compiled
+    (copied,) = copies
+    assert not torch.equal(copied.first_layer, module.first_layer)
+    assert torch.equal(copied.first_layer, fitted(new(optimizer=adam), steps=20).first_layer)
+    assert fitted(copied).compiled
+
+
+@pytest.mark.compiles
+def test_a_module_is_validated_before_it_is_fitted_and_afterwards() -> None:
+    module, data = new(), ParityDataModule(10, 2, batch_size=8)
+    trainer().validate(module, datamodule=data, verbose=False)
+    fitted(module)
+    trainer().validate(module, datamodule=data, verbose=False)
+    assert_alike(fitted(module), fitted(fitted(new(compile_after=None))))
 
 
 class Interrupted(Exception):
@@ -246,3 +346,19 @@ def test_a_resumed_run_says_what_takes_its_steps_now(
     save_again = tmp_path / "at-20.ckpt"
     assert fitted(new(optimizer=adam, compile_after=None), ckpt_path=save_again).compiled_by == other.compiled_by
     assert "round" not in capsys.readouterr().out
+
+
+@pytest.mark.compiles
+def test_a_run_resumed_after_the_step_from_which_pytorch_compiles_has_the_same_steps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def save(module: LightningModule) -> None:
+        module.trainer.save_checkpoint(tmp_path / "at-40.ckpt")
+
+    for module in ("driver", "compilation", "first_compiled_step"):
+        monkeypatch.setattr(f"parity_lightning.modules.{module}.PYTORCH_COMPILES_FROM", 30)
+    begun = fitted(new(optimizer=adam), At(40, save))
+    resumed = fitted(new(optimizer=adam), ckpt_path=tmp_path / "at-40.ckpt")
+    assert resumed.compiled_by == begun.compiled_by
+    assert "round" not in capsys.readouterr().out
+    assert all(torch.equal(*pair) for pair in zip(begun.parameters(), resumed.parameters(), strict=True))

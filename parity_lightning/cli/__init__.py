@@ -61,7 +61,7 @@ def _main(arguments: list[str], is_own_process: bool) -> None:
         with one_line_errors(name):
             check_training(words)
         if is_own_process and name in ("fit", "trials"):
-            build_ahead()
+            build_ahead(words)
         with collecting_nothing():
             from parity_lightning.cli import training, trials
 

@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 from jsonargparse import Namespace, set_parsing_settings
 
-from parity_lightning.cli.given import GivenSettings
+from parity_lightning.cli.given import GivenSettings, load_yaml
 from parity_lightning.errors import SettingError
 
 PACKAGES = ("parity_lightning", "torch.optim", "lightning")
@@ -145,7 +145,7 @@ def _as_yaml(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return yaml.safe_load(value)
+        return load_yaml(value)
     except yaml.YAMLError:
         raise SettingError(OPTION, value, "must name packages, my_package or [my_package,another]") from None
 

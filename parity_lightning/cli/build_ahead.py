@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from threading import Thread
 
 from parity_lightning.cli.cores import cores
 
+# Options that have it not built, or built for 64 bits.
+_OTHERWISE = ("--model.compile_after", "--trainer.precision", "--print_config")
 
-def build_ahead() -> None:
+
+def build_ahead(words: Sequence[str]) -> None:
     """Starts to build the library for 32 bits, unless it is there.
 
-    Who loads it waits, is told so, and gets the error if there is one. A command that ends before does not wait.
+    Whoever loads the library waits for it and is told so; an error is met again there, and reported. A command that
+    ends before does not wait.
+
+    Args:
+        words: The command line.
     """
-    if cores() > 1:
+    if cores() > 1 and not any(word.startswith(_OTHERWISE) for word in words):
         Thread(target=_build, name="build the steps in C++", daemon=True).start()
 
 

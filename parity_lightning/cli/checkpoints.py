@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule
 
 from parity_lightning.cli.allowed_code import AllowedCode
 from parity_lightning.cli.early_checks import CHECKPOINT_EXAMPLE
-from parity_lightning.cli.given import GivenSettings, Setting
+from parity_lightning.cli.given import GivenSettings, Setting, load_yaml
 from parity_lightning.data.datamodule import check_same_parity
 from parity_lightning.errors import SettingError
 from parity_lightning.run_dir.checkpoint_file import read_checkpoint
@@ -116,7 +116,7 @@ def _evaluation_config(file: Path) -> dict[str, Any]:
         SettingError: If it is no configuration.
     """
     try:
-        content = yaml.safe_load(file.read_text())
+        content = load_yaml(file.read_text())
         parts = {name: content[name] for name in _PARTS if name in content}
         trainer = content.get("trainer") or {}
         plain = {name: trainer[name] for name in _OF_TRAINER if type(trainer.get(name)) in (int, float, str)}

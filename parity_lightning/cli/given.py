@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import get_loader
 
 from parity_lightning.cli.shipped_configs import advice, instead_of
 from parity_lightning.errors import SettingError
@@ -48,7 +49,7 @@ class Setting:
         if not isinstance(self.value, str) or not self.value.lstrip().startswith(("{", "[")):
             return self.value
         try:
-            return yaml.safe_load(self.value)
+            return load_yaml(self.value)
         except (yaml.YAMLError, ValueError, RecursionError):
             return self.value
 
@@ -193,6 +194,21 @@ def parts_of(value: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
             yield str(name), part
 
 
+def load_yaml(text: str) -> Any:
+    """The values that the parser reads from a text: numbers like 1e3, which PyYAML alone takes for words, are numbers.
+
+    Raises:
+        yaml.YAMLError: If it is no YAML.
+
+    Example:
+        >>> load_yaml("{lr: 1e-3, name: }")
+        {'lr': 0.001, 'name': None}
+    """
+    value = get_loader("yaml")(text)
+    # A mapping of nothing but names it takes for a text.
+    return yaml.safe_load(text) if value == text else value
+
+
 def read_configuration(file: str) -> dict[str, Any]:
     """The content of a configuration file.
 
@@ -200,7 +216,7 @@ def read_configuration(file: str) -> dict[str, Any]:
         SettingError: If it is missing, unreadable or no configuration.
     """
     try:
-        content = yaml.safe_load(Path(file).read_text())
+        content = load_yaml(Path(file).read_text())
     except FileNotFoundError:
         raise SettingError("--config", file, advice(file)) from None
     except (OSError, UnicodeDecodeError, ValueError) as error:

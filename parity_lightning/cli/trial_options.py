@@ -22,8 +22,8 @@ class TrialOptions:
         workers: How many processes; by default one for each core, the first alone for the first seconds.
         threads: How many threads each process uses.
         stack_size: How many trials a process trains at a time; by default chosen for throughput and memory.
-        compile_after: 0 for compiled steps: each trial is then, bit for bit, the run of fit, of a network without steps
-            in C++ that of fit --model.compile_after 0. null for none.
+        compile_after: 0 for compiled steps: each trial is then, bit for bit, the run of fit --model.compile_after 0,
+            which is fit's default for networks with steps in C++. null for none.
     """
 
     trials: PositiveInt

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.optim.optimizers import SGDW, SignSGD
@@ -183,24 +184,32 @@ def find_rule(optimizers: Sequence[torch.optim.Optimizer], scheduled: bool = Fal
     if type(first) not in _RULES:
         known = ", ".join(kind.__name__ for kind in _RULES)
         raise Unstackable(f"the optimizer {type(first).__name__} is none of {known}")
-    hooks = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
-    if any(getattr(optimizer, name) for optimizer in optimizers for name in hooks):
+    if any(map(has_step_hooks, optimizers)):
         raise Unstackable("the optimizer has hooks")
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     return _RULES[type(first)](groups, scheduled)
+
+
+def has_step_hooks(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether PyTorch calls anything before or after a step of an optimizer, or of every one."""
+    of_all = (_global_optimizer_pre_hooks, _global_optimizer_post_hooks)
+    return any((*of_all, optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks))
 
 
 def groups_of(optimizer: torch.optim.Optimizer, weights: Sequence[Tensor]) -> list[int]:
     """The number of the parameter group of each weight.
 
     Raises:
-        Unstackable: If the optimizer does not update all of them.
+        Unstackable: If the optimizer does not update all of them, or has a group without any.
     """
     groups = enumerate(optimizer.param_groups)
     place_of = {id(weight): place for place, group in groups for weight in group["params"]}
     if not all(id(weight) in place_of for weight in weights):
         raise Unstackable("its optimizer does not update all weights that have a gradient")
-    return [place_of[id(weight)] for weight in weights]
+    places = [place_of[id(weight)] for weight in weights]
+    if set(places) != set(range(len(optimizer.param_groups))):
+        raise Unstackable("a parameter group of its optimizer has no weight that is trained")
+    return places
 
 
 def options_of(rule: UpdateFunction, optimizer: torch.optim.Optimizer) -> list[float]:

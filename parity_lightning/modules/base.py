@@ -306,7 +306,7 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
 
     @property
     def compiled(self) -> bool | None:
-        """Whether steps of the run were compiled; False if they should have been and could not be."""
+        """Whether steps of the run were compiled; False if they should have been and could not be, None if neither."""
         return self.driver.compilation.succeeded
 
     @property
@@ -320,8 +320,10 @@ class ParityModule(Reinitializable, DrivenModule, ABC):
 
     def closed_form(self) -> tuple[ClosedForm, str] | None:
         """What the network computes and the name of the loss, unless a subclass computes them in its own way."""
-        kind = type(self)
-        if kind.forward is not ParityModule.forward or kind.loss is not ParityModule.loss or has_hooks(self):
+        kind, own = type(self), {"forward", "loss"}
+        if any(getattr(kind, name) is not getattr(ParityModule, name) for name in own):
+            return None
+        if own & vars(self).keys() or has_hooks(self):
             return None
         return closed_form_of(self.network, self._loss)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from parity_lightning.data.batches import TrainingBatches
+from parity_lightning.data.datamodule import ParityDataModule
 from parity_lightning.engine.not_compiled import NotCompiled
 from parity_lightning.engine.trainable import Unstackable
 from parity_lightning.errors import SettingError
@@ -33,33 +35,39 @@ class Compilation:
         self.steps: CompiledSteps | None = None
         """The compiled steps; None where PyTorch's operations take them."""
         self.succeeded: bool | None = None
-        """Whether steps of the run were compiled; False if they should have been and could not be."""
+        """Whether steps of the run were compiled; False if they should have been and could not be, None if neither."""
         self.history: list[tuple[int, str]] = []
         """From which step on what has taken the steps; more than one entry if a resumed run goes on in another way."""
         self.reset()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy of a module that is being trained has no compiled steps: they train the original."""
+        return vars(self) | {"steps": None}
 
     def reset(self) -> None:
         """Forgets the steps of a run that has ended, however it did."""
         self.steps = None
         # No attempt to compile is made before this step.
         self._attempt_at: float = 0
+        # From which step on the setting has steps compiled; what takes the steps now; why they are not compiled.
         self._first: int | None = None
         self._by = _PYTORCH
         self._reason = ""
+        # Whether this run, new or resumed, has noted what takes its steps.
         self._is_noted = False
 
     @property
     def by(self) -> str | None:
-        """What took the steps of the run, unless all were PyTorch's operations; see `Computation.version`.
+        """What took the steps of the run, see `Computation.version`; None for PyTorch's operations.
 
-        Steps that are compiled later by intention do not count: a shorter run of the same setting has none.
+        What is compiled from a later step on, as is intended, counts as PyTorch's operations.
         """
         if not self.history or self.history == [(0, _PYTORCH)]:
             return None
         first, *later = self.history
         return ", then ".join([first[1], *(f"{by} from step {step:,} on" for step, by in later)])
 
-    def first_step(self, trainer: Trainer, data: LightningDataModule, device: torch.device) -> int | None:
+    def first_step(self, trainer: Trainer, data: LightningDataModule | None, device: torch.device) -> int | None:
         """From which step on steps are to be compiled; None if the run does not come so far, or they cannot be.
 
         Args:
@@ -69,11 +77,11 @@ class Compilation:
         """
         if self._why_not(trainer, data):
             return None
-        batch_size = data.batch_size  # type: ignore[attr-defined]
-        first = first_compiled_step(self._module, self._module.compile_after, device, batch_size)
+        assert isinstance(data, ParityDataModule)
+        first = first_compiled_step(self._module, self._module.compile_after, device, data.batch_size)
         return first if reaches(trainer.max_steps, first) else None
 
-    def _why_not(self, trainer: Trainer, data: LightningDataModule) -> str | None:
+    def _why_not(self, trainer: Trainer, data: LightningDataModule | None) -> str | None:
         """Why the steps of a run cannot be compiled, in one line; None if they perhaps can."""
         if not (self._module.uses_default_step and allows_blocks(trainer)):
             return "a hook of the module or of a callback, or an option of the trainer, runs between optimizer steps"
@@ -100,21 +108,23 @@ class Compilation:
             batches: Where its examples come from.
             stepper: The optimizer.
         """
-        module = self._module
-        may_wait = module.compile_after != "auto" or step >= PYTORCH_COMPILES_FROM
+        module, were_compiled = self._module, self.steps is not None
+        uses_pytorch = module.compile_after != "auto" or step >= PYTORCH_COMPILES_FROM
         try:
             if self.steps is not None:
                 self.steps.renew(step)
             elif step >= self._attempt_at:
-                self.steps = CompiledSteps(module, batches, stepper, step, may_wait)
+                self.steps = CompiledSteps(module, batches, stepper, step, uses_pytorch)
                 self.succeeded = True
         except (Unstackable, NotCompiled, SettingError) as why:
             self.steps, self._by = None, _PYTORCH
-            self._attempt_at = math.inf if may_wait else PYTORCH_COMPILES_FROM
-            # What has no code of our own is not expected to be compiled yet.
-            if may_wait or not isinstance(why, Unstackable):
+            self._attempt_at = math.inf if uses_pytorch else PYTORCH_COMPILES_FROM
+            # What has no code of our own is not expected to be compiled before PyTorch does it.
+            if uses_pytorch or were_compiled or not isinstance(why, Unstackable):
                 self._tell(step, str(why))
-        if self.steps is not None and self._first == 0 and (not may_wait or module.compile_after == 0):
+        # What is compiled from a later step on does not count: a shorter run of the same setting has none of it, and
+        # all trials of a setting must say the same of how they are computed.
+        if self.steps is not None and self._first == 0 and (self.steps.is_native or module.compile_after == 0):
             self._by = self.steps.computed
 
     def _tell(self, step: int, why: str) -> None:

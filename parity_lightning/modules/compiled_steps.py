@@ -15,17 +15,19 @@ from parity_lightning.data.datamodule import ParityDataModule
 from parity_lightning.engine.objective import Objective
 from parity_lightning.engine.stack import Stack
 from parity_lightning.engine.trainable import Trainable, Unstackable, has_hooks
-from parity_lightning.engine.update_rules import find_rule, groups_of, options_of
+from parity_lightning.engine.update_rules import find_rule, groups_of, has_step_hooks, options_of
 from parity_lightning.modules.blocks import Stepper
 from parity_lightning.modules.lightning_internals import count_as_stepped, detects_anomalies
 
 
-def why_not_stacked(trainer: Trainer, data: LightningDataModule) -> str | None:
+def why_not_stacked(trainer: Trainer, data: LightningDataModule | None) -> str | None:
     """Why a stack cannot draw these data or compute in this precision, in one line; None if it can."""
     if type(trainer.precision_plugin) not in (Precision, DoublePrecision):
         return f"the precision {trainer.precision} is neither 32 nor 64 bits"
     if detects_anomalies(trainer):
         return "the trainer looks for anomalies in backward passes (detect_anomaly)"
+    if data is None:
+        return "the examples come from loaders, not from a ParityDataModule"
     if type(data) is not ParityDataModule:
         return f"{type(data).__name__} may draw its examples in a way of its own"
     return None
@@ -39,7 +41,7 @@ class CompiledSteps:
         batches: Its training batches.
         stepper: Its optimizer and schedules.
         steps: How many steps it has taken.
-        may_wait: Whether PyTorch may compile, for half a minute, what there is no code of our own for.
+        uses_pytorch: Whether PyTorch may compile, for half a minute, what there is no code of our own for.
 
     Raises:
         Unstackable: If its steps are no function of tensors.
@@ -47,12 +49,12 @@ class CompiledSteps:
     """
 
     def __init__(
-        self, module: Trainable, batches: TrainingBatches, stepper: Stepper, steps: int, may_wait: bool = True
+        self, module: Trainable, batches: TrainingBatches, stepper: Stepper, steps: int, uses_pytorch: bool = True
     ) -> None:
         self._module = module
         self._batches = batches
         self._stepper = stepper
-        self._may_wait = may_wait
+        self._uses_pytorch = uses_pytorch
         self._options: list[float] = []
         self._make_stack(steps)
 
@@ -66,12 +68,17 @@ class CompiledSteps:
         self._stack = Stack(objective, self._rule, groups, parity, self._batches.batch_size, noisy, size_limit=1)
         states = self._states(optimizer)
         self._stack.adopt(parity, self._module, states, self._updates_made(optimizer, steps))
-        if self._may_wait:
+        if self._uses_pytorch:
             self._stack.compile(evaluation=False)
         elif not self._stack.use_native_code():
             raise Unstackable("there is no code of our own for this network")
         self._hand_over(states, optimizer)
         self._made_of = self._parts()
+
+    @property
+    def is_native(self) -> bool:
+        """Whether they are taken by code of our own."""
+        return self._stack.is_native
 
     @property
     def computed(self) -> str:
@@ -93,23 +100,39 @@ class CompiledSteps:
 
     def _updates_made(self, optimizer: torch.optim.Optimizer, steps: int) -> int:
         """How many updates the optimizer has made: it may be younger than the module."""
-        state = optimizer.state.get(self._weights[0], {})
-        if "step" in state:
-            return int(state["step"])
-        return steps if all(name in state for name in self._rule.state) else 0
+        states = [optimizer.state.get(weight, {}) for weight in self._weights]
+        if not self._rule.state:
+            return steps
+        # Of each weight: None where it has none yet.
+        kept = self._rule.state[0]
+        made = {None if state.get(kept) is None else int(state.get("step", steps)) for state in states}
+        if len(made) > 1:
+            raise Unstackable("its optimizer has updated some weights more often than others")
+        return made.pop() or 0
 
     def _parts(self) -> tuple[Any, ...]:
-        """What the stack was made of: where the tensors lie, which are trained, and whether hooks are registered."""
-        state = self._stepper.optimizer.state
+        """What the stack was made of: what is computed, where tensors lie, options that are not read at every step."""
+        module, optimizer = self._module, self._stepper.optimizer
+        state, read = optimizer.state, {"params", "betas", *self._rule.options} - set(self._rule.ignored)
         return (
-            has_hooks(self._module),
-            *((weight.data_ptr(), weight.requires_grad) for weight in self._module.parameters()),
-            *(buffer.data_ptr() for buffer in self._module.buffers()),
+            module.closed_form(),
+            has_hooks(module),
+            has_step_hooks(optimizer),
+            *(id(vars(module).get(name)) for name in ("forward", "loss")),
+            id(vars(optimizer).get("step")),
+            *((weight.data_ptr(), weight.requires_grad) for weight in module.parameters()),
+            *(buffer.data_ptr() for buffer in module.buffers()),
             *(id(state.get(weight, {}).get(name)) for weight in self._weights for name in self._rule.state),
+            *(
+                (name, repr(value))
+                for group in optimizer.param_groups
+                for name, value in group.items()
+                if name not in read
+            ),
         )
 
     def renew(self, steps: int) -> None:
-        """Makes the stack again if a callback has frozen weights, or put other tensors in the place of its own.
+        """Makes the stack again if a callback has changed what it was made of: frozen a weight, replaced a tensor.
 
         Args:
             steps: How many steps the module has taken.
@@ -161,11 +184,6 @@ class CompiledSteps:
 
     def _set_options(self) -> None:
         # Schedules change them at every step, and callbacks may between blocks.
-        groups = self._stepper.optimizer.param_groups
-        if any(group[name] for group in groups for name in self._rule.ignored):
-            # A callback has set what was 0 when the steps were compiled.
-            self._options = []
-            self._make_stack(int(self._stack.steps_made[0]))
         options = options_of(self._rule, self._stepper.optimizer)
         if options != self._options:
             self._stack.options[0] = torch.tensor(options, dtype=torch.float64)

@@ -46,6 +46,10 @@ class TrainingDriver:
         self._evaluation: FastValidation | None = None
         self._loaded: list[dict[str, Any]] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy of a module that is being trained is not being trained."""
+        return vars(self) | dict.fromkeys(("_stepper", "_batches", "_takes_blocks", "_evaluation"))
+
     @property
     def takes_blocks(self) -> bool:
         """Whether a training batch is a block of several SGD steps."""

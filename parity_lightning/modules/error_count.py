@@ -30,8 +30,9 @@ class ErrorCount(Metric):
 
     def update(self, prediction: Tensor, y: Tensor) -> None:
         """Counts the errors of predictions against labels of the same shape."""
-        self.count[0] += is_error(prediction, y).sum()
-        self.count[1] += y.numel()
+        errors = is_error(prediction, y).sum()
+        # Not in place: a count that was set to 0 in inference mode could not be changed outside of it.
+        self.count = self.count + torch.stack([errors, torch.full_like(errors, y.numel())])
 
     def compute(self) -> Tensor:
         """Errors and examples so far on all devices: int64 of shape ``(2,)``."""

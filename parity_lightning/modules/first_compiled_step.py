@@ -13,9 +13,12 @@ CompileAfter = int | Literal["auto"] | None
 """From which step on, as a setting: a number of steps, None for never, or ``"auto"``."""
 
 PYTORCH_COMPILES_FROM = 20_000
-"""The step from which on PyTorch compiles under ``"auto"``: shorter runs should not wait for it, half a minute."""
+"""The step from which on PyTorch compiles under ``"auto"``, for half a minute: shorter runs should not wait for that.
 
-# From how many weights times examples in a batch on several threads are faster than one.
+What should be taken in C++ and cannot be is compiled from there on, too.
+"""
+
+# Weights times examples in a batch: from so many on, several threads are faster than one.
 _WORTH_SHARING = 10_000_000
 
 

@@ -30,7 +30,7 @@ def trainer_of(module: LightningModule) -> Trainer | None:
 
 
 def count_as_stepped(optimizer: Optimizer) -> None:
-    """Has a schedule take an optimizer for one that has taken a step.
+    """Marks an optimizer as having taken a step, for its schedule.
 
     Why: PyTorch warns of a schedule that steps before its optimizer, whose steps are taken past it here.
     Remove once PyTorch has: a public way to say so.
