@@ -461,6 +461,8 @@ def test_a_bad_config_file_is_named(
         ("seed_everything: null\n", "--seed_everything=null: must be a whole number"),
         ("data: [2, 1]\nmodel: [1]\n", "--data=[2, 1]: must be the name of a class"),
         ("data: {class_path: ParityDataModule, init_args: null}\n", "--data.init_args=null: must hold options by name"),
+        # PyYAML alone takes this for a word.
+        ("ckpt_path: 1e400\n", "--ckpt_path=inf: must be a text or null"),
     ],
 )
 def test_a_setting_of_a_config_file_that_is_none_is_named(
