@@ -338,6 +338,10 @@ def test_a_resumed_run_says_what_takes_its_steps_now(
     assert same.compiled_by == by
     assert all(torch.equal(*pair) for pair in zip(begun.parameters(), same.parameters(), strict=True))
     assert "round" not in capsys.readouterr().out
+    # One that has no steps left does not begin to train.
+    over = fitted(new(optimizer=adam), ckpt_path=tmp_path / "at-20.ckpt", steps=20)
+    assert over.compiled
+    assert over.compiled_by == by
     other = fitted(new(optimizer=adam, compile_after=None), At(40, save), ckpt_path=tmp_path / "at-20.ckpt")
     assert other.compiled_by == f"{by}, then PyTorch's operations from step 20 on"
     told = f"step 20: the steps were taken by {by} and now are by PyTorch's operations, so they round in another way"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -55,6 +56,16 @@ class Compilation:
         self._reason = ""
         # Whether this run, new or resumed, has noted what takes its steps.
         self._is_noted = False
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+        return {"succeeded": self.succeeded, "history": [list(entry) for entry in self.history]}
+
+    def load(self, state: Mapping[str, Any] | None) -> None:
+        """Takes over the `state` of the run that goes on; None if its checkpoint has none."""
+        if state is not None:
+            self.succeeded = state["succeeded"]
+            self.history = [(step, by) for step, by in state["history"]]
 
     @property
     def by(self) -> str | None:

@@ -143,7 +143,7 @@ class TrainingDriver:
         on_gpu = module.device.type == "cuda"
         own = self.record.state() | {
             "threads": torch.get_num_threads(),
-            "steps_taken_by": [list(entry) for entry in self.compilation.history],
+            "compilation": self.compilation.state(),
             "random_state": torch.get_rng_state(),
             "device_random_state": torch.cuda.get_rng_state(module.device) if on_gpu else None,
         }
@@ -157,6 +157,9 @@ class TrainingDriver:
     def load(self, checkpoint: dict[str, Any]) -> None:
         """Takes over what `save` added, for training to go on as if it had never stopped."""
         self._loaded = checkpoint.get(_KEY)
+        if self._loaded:
+            # For a run that has no steps left, which does not begin to train.
+            self.compilation.load(self._loaded[0].get("compilation"))
         trainer = trainer_of(self._module)
         if trainer is not None and isinstance(trainer.precision_plugin, DoublePrecision):
             # Lightning would do so after loading, and round the weights to float32 in between.
@@ -164,7 +167,7 @@ class TrainingDriver:
 
     def _resume(self, parts: list[dict[str, Any]]) -> None:
         module, trainer = self._module, self._module.trainer
-        self.compilation.history = [(step, by) for step, by in parts[0].get("steps_taken_by", [])]
+        self.compilation.load(parts[0].get("compilation"))
         if len(parts) == trainer.world_size:
             part = parts[trainer.global_rank]
             torch.set_rng_state(part["random_state"])
