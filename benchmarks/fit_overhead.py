@@ -1,7 +1,7 @@
 """What `fit` costs beside a plain PyTorch loop that does the same training and evaluation.
 
-`fit` is timed twice: with eager steps and with those in C++. What is timed is the second
-half of every run: all are warm by then.
+`fit` is timed twice: with eager steps and with those in C++. What is timed is the second half of every run: all are
+warm by then.
 
 Work: configs/online.yaml, (50,3), ReLU width 100, B=32, SGD 0.1, evaluated every 50 steps, all default callbacks, on
 one thread. The peers train the same network on fresh random batches; they evaluate 2^13 examples each time, or screen

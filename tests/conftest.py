@@ -144,6 +144,17 @@ def fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run
     return run
 
 
+@pytest.fixture
+def set_pytorch_compiles_from(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets the step from which on PyTorch compiles, for a test that cannot wait for 20,000 steps."""
+
+    def set_to(step: int) -> None:
+        for module in ("driver", "compilation", "first_compiled_step"):
+            monkeypatch.setattr(f"parity_lightning.modules.{module}.PYTORCH_COMPILES_FROM", step)
+
+    return set_to
+
+
 @pytest.fixture(scope="session")
 def slurm_daemons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
     """A SLURM cluster of this machine's own."""

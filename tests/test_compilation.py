@@ -325,44 +325,40 @@ def test_a_schedule_may_begin_with_the_first_step() -> None:
     assert_alike(*(fitted(new(lr_scheduler=halving, compile_after=after)) for after in ("auto", None)))
 
 
-@pytest.mark.compiles
-def test_a_resumed_run_says_what_takes_its_steps_now(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def save(module: LightningModule) -> None:
-        module.trainer.save_checkpoint(tmp_path / "at-20.ckpt")
+def _save_to(path: Path) -> Callable[[LightningModule], None]:
+    return lambda module: module.trainer.save_checkpoint(path)
 
-    begun = fitted(new(optimizer=adam), At(20, save))
+
+@pytest.mark.compiles
+def test_a_resumed_run_says_what_takes_its_steps_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = tmp_path / "run.ckpt"
+    begun = fitted(new(optimizer=adam), At(20, _save_to(checkpoint)))
     by = begun.compiled_by
-    same = fitted(new(optimizer=adam), ckpt_path=tmp_path / "at-20.ckpt")
+    same = fitted(new(optimizer=adam), ckpt_path=checkpoint)
     assert same.compiled_by == by
     assert all(torch.equal(*pair) for pair in zip(begun.parameters(), same.parameters(), strict=True))
     assert "round" not in capsys.readouterr().out
     # One that has no steps left does not begin to train.
-    over = fitted(new(optimizer=adam), ckpt_path=tmp_path / "at-20.ckpt", steps=20)
+    over = fitted(new(optimizer=adam), ckpt_path=checkpoint, steps=20)
     assert over.compiled
     assert over.compiled_by == by
-    other = fitted(new(optimizer=adam, compile_after=None), At(40, save), ckpt_path=tmp_path / "at-20.ckpt")
+    other = fitted(new(optimizer=adam, compile_after=None), At(40, _save_to(checkpoint)), ckpt_path=checkpoint)
     assert other.compiled_by == f"{by}, then PyTorch's operations from step 20 on"
     told = f"step 20: the steps were taken by {by} and now are by PyTorch's operations, so they round in another way"
     assert told in capsys.readouterr().out.splitlines()
     assert_alike(begun, other)
-    save_again = tmp_path / "at-20.ckpt"
-    assert fitted(new(optimizer=adam, compile_after=None), ckpt_path=save_again).compiled_by == other.compiled_by
+    assert fitted(new(optimizer=adam, compile_after=None), ckpt_path=checkpoint).compiled_by == other.compiled_by
     assert "round" not in capsys.readouterr().out
 
 
 @pytest.mark.compiles
 def test_a_run_resumed_after_the_step_from_which_pytorch_compiles_has_the_same_steps(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    set_pytorch_compiles_from: Callable[[int], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def save(module: LightningModule) -> None:
-        module.trainer.save_checkpoint(tmp_path / "at-40.ckpt")
-
-    for module in ("driver", "compilation", "first_compiled_step"):
-        monkeypatch.setattr(f"parity_lightning.modules.{module}.PYTORCH_COMPILES_FROM", 30)
-    begun = fitted(new(optimizer=adam), At(40, save))
-    resumed = fitted(new(optimizer=adam), ckpt_path=tmp_path / "at-40.ckpt")
+    set_pytorch_compiles_from(30)
+    checkpoint = tmp_path / "run.ckpt"
+    begun = fitted(new(optimizer=adam), At(40, _save_to(checkpoint)))
+    resumed = fitted(new(optimizer=adam), ckpt_path=checkpoint)
     assert resumed.compiled_by == begun.compiled_by
     assert "round" not in capsys.readouterr().out
     assert all(torch.equal(*pair) for pair in zip(begun.parameters(), resumed.parameters(), strict=True))

@@ -197,9 +197,10 @@ def test_a_run_goes_on_without_a_compiler_and_says_so(
     assert rows(run) == rows(without)
 
 
-def test_what_has_no_steps_in_cpp_is_compiled_later(fit: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("driver", "compilation", "first_compiled_step"):
-        monkeypatch.setattr(f"parity_lightning.modules.{module}.PYTORCH_COMPILES_FROM", 60)
+def test_what_has_no_steps_in_cpp_is_compiled_later(
+    fit: Callable[..., Run], set_pytorch_compiles_from: Callable[[int], None]
+) -> None:
+    set_pytorch_compiles_from(60)
     options = ["--model.optimizer=RMSprop", "--model.optimizer.lr=0.001", "--trainer.val_check_interval=35"]
     short, long = (fit(*options, f"--trainer.max_steps={steps}") for steps in (60, 100))
     assert "without compiled steps" not in short.out

@@ -15,8 +15,8 @@ _OTHERWISE = ("--model.compile_after", "--trainer.precision", "--print_config")
 def build_ahead(words: Sequence[str]) -> None:
     """Starts to build the library for 32 bits, unless it is there.
 
-    Whoever loads the library waits for it and is told so; an error is met again there, and reported. A command that
-    ends before does not wait.
+    Loading the library waits until it is built, and says so. If building fails, loading tries again and reports the
+    error. A command that ends before does not wait.
 
     Args:
         words: The command line.

@@ -54,8 +54,8 @@ def closed_form_of(network: nn.Module, loss: Callable[[Tensor], Tensor]) -> tupl
         The form, with names of tensors in the module, and the name of the loss; None if either is not known.
     """
     names = [name for name, known in LOSSES.items() if known is loss]
-    # A subclass may compute something else, and so may hooks, or what was put in the place of a method.
-    if "closed_form" not in vars(type(network)) or not names or has_hooks(network) or "forward" in vars(network):
+    # A subclass may compute something else, and so may what was put in the place of its method.
+    if "closed_form" not in vars(type(network)) or not names or "forward" in vars(network):
         return None
     form: ClosedForm = network.closed_form()  # type: ignore[operator]
     return form.within("network"), names[0]
@@ -114,7 +114,8 @@ class NetworkWithLoss(Trainable):
 
     def closed_form(self) -> tuple[ClosedForm, str] | None:
         """The network's, if it has one."""
-        return closed_form_of(self.network, self._loss) if type(self) is NetworkWithLoss else None
+        is_own = type(self) is NetworkWithLoss and not has_hooks(self)
+        return closed_form_of(self.network, self._loss) if is_own else None
 
 
 class TrialModule(Trainable):

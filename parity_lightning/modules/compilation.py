@@ -38,7 +38,7 @@ class Compilation:
         self.succeeded: bool | None = None
         """Whether steps of the run were compiled; False if they should have been and could not be, None if neither."""
         self.history: list[tuple[int, str]] = []
-        """From which step on what has taken the steps; more than one entry if a resumed run goes on in another way."""
+        """What took the steps, each with its first step; a second entry if a resumed run goes on in another way."""
         self.reset()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Compilation:
         return {"succeeded": self.succeeded, "history": [list(entry) for entry in self.history]}
 
     def load(self, state: Mapping[str, Any] | None) -> None:
-        """Takes over the `state` of the run that goes on; None if its checkpoint has none."""
+        """Restores what `state` returned; a checkpoint without it, None, changes nothing."""
         if state is not None:
             self.succeeded = state["succeeded"]
             self.history = [(step, by) for step, by in state["history"]]
@@ -103,7 +103,6 @@ class Compilation:
     def begin(self) -> None:
         """Says why steps will not be compiled, if the run is long enough for that to be missed."""
         module, trainer = self._module, self._module.trainer
-        self.reset()
         self.succeeded, self.history = None, []
         data = trainer.datamodule  # type: ignore[attr-defined]
         expected = PYTORCH_COMPILES_FROM if module.compile_after == "auto" else module.compile_after

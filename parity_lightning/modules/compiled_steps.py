@@ -114,9 +114,11 @@ class CompiledSteps:
         """What the stack was made of: what is computed, where tensors lie, options that are not read at every step."""
         module, optimizer = self._module, self._stepper.optimizer
         state, read = optimizer.state, {"params", "betas", *self._rule.options} - set(self._rule.ignored)
+        form = module.closed_form()
         return (
-            module.closed_form(),
-            has_hooks(module),
+            form,
+            # What has hooks has no closed form.
+            form is None and has_hooks(module),
             has_step_hooks(optimizer),
             *(id(vars(module).get(name)) for name in ("forward", "loss")),
             id(vars(optimizer).get("step")),

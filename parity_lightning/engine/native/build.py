@@ -21,7 +21,7 @@ def build_once(
         build: Writes it to another path.
         name: What it is, to say that it is compiled.
         duration: How long that takes.
-        is_awaited: Whether somebody waits for it, and is told so.
+        is_awaited: Whether the user waits for it; then a line says that it is compiled.
 
     Raises:
         NotCompiled: If ``build`` does.

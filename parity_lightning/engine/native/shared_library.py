@@ -42,7 +42,7 @@ def build_library(real: str, *, is_awaited: bool = True) -> SharedLibrary:
 
     Args:
         real: The kind of number, as C++ calls it: ``"float"`` or ``"double"``.
-        is_awaited: Whether somebody waits for it, and is told so.
+        is_awaited: Whether the user waits for it; then a line says that it is compiled.
 
     Raises:
         NotCompiled: If there is no C++ compiler, or it fails.
