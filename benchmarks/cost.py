@@ -86,7 +86,8 @@ def main() -> None:
                     at = size / (8 * other)
                     if values[0] < at < values[-1]:
                         axes.axvline(at, color=GRAY, linestyle="--", linewidth=1)
-                        axes.text(at, 0.12, f" {name}", color=GRAY, fontsize=8)
+                        place = axes.get_xaxis_transform()
+                        axes.text(at, 0.03, f"{name} ", color=GRAY, fontsize=8, ha="right", transform=place)
         figure.suptitle("Steps of a ReLU MLP: n = 50, r = 100, B = 32, 16 trials, but for the number shown")
 
     print(draw_to(ROOT / "docs" / "pictures" / "cost.png", draw, (9, 7)))
